@@ -1,0 +1,106 @@
+"""Every exception of glyph-fast.
+
+The public ones derive from `GlyphFastError`. `ProtocolError` and `HandshakeError` never reach an
+application: they carry what the server answers a peer that broke a rule. Both cores raise these
+classes, so an error reads the same whichever core runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class GlyphFastError(Exception):
+    """Base class of all errors an application can meet."""
+
+
+class ConnectionClosed(GlyphFastError):
+    """A message was sent on, or awaited from, a connection that is closed or closing.
+
+    `code` and `reason` are those of the close (RFC 6455 §7.1.5, §7.1.6); 1006 when none was exchanged.
+    """
+
+    def __init__(self, code: int = 1006, reason: str = "") -> None:
+        super().__init__(f"connection closed with code {code}" + (f": {reason}" if reason else ""))
+        self.code = code
+        self.reason = reason
+
+
+class InvalidMessage(GlyphFastError):
+    """Bytes that were to be read as a message are not one."""
+
+
+class RoomNotFound(GlyphFastError):
+    """No room of that name exists."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"room not found: {name!r}")
+        self.name = name
+
+
+class ConnectionNotFound(GlyphFastError):
+    """No open connection has that id."""
+
+    def __init__(self, connection_id: str) -> None:
+        super().__init__(f"connection not found: {connection_id!r}")
+        self.connection_id = connection_id
+
+
+class RoomFull(GlyphFastError):
+    """The room already has as many members as it may have."""
+
+    def __init__(self, name: str, limit: int) -> None:
+        super().__init__("room is full")
+        self.name = name
+        self.limit = limit
+
+
+class ConfigError(GlyphFastError):
+    """An option has an unknown name, a bad value, or does not go with another."""
+
+
+class Reject(GlyphFastError):
+    """Raised by an application to refuse a request or a connection.
+
+    From `authenticate` it becomes the HTTP answer; from `on_connect` the connection closes with
+    1008 and `body` as the reason.
+    """
+
+    def __init__(
+        self,
+        status: int = 403,
+        body: str | bytes | dict[str, object] | list[object] = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(f"rejected with status {status}")
+        self.status = status
+        self.body = body
+        self.headers = dict(headers or {})
+
+
+class GlyphSyntaxError(GlyphFastError):
+    """A Glyph program that does not load; `line` and `column` count from 1."""
+
+    def __init__(self, message: str, line: int, column: int) -> None:
+        super().__init__(message)
+        self.line = line
+        self.column = column
+
+
+class ProtocolError(Exception):
+    """The peer broke RFC 6455; the connection is failed with `code` (RFC 6455 §7.1.7)."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+class HandshakeError(Exception):
+    """A request that is answered with `status` and closed, or an upgrade that is refused."""
+
+    def __init__(self, status: int, reason: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+        self.headers = dict(headers or {})
