@@ -1,4 +1,4 @@
-"""Build the compiled core, or leave it out; everything else about the package is in pyproject.toml.
+"""Build the compiled core, or leave it out; all else about the package is in pyproject.toml.
 
 GLYPH_FAST_BUILD=auto     build it if that works, else warn and install the pure package (default)
 GLYPH_FAST_BUILD=yes      build it or fail: releases, CI, `make build`
@@ -123,7 +123,7 @@ def warn_pure(exc: Exception) -> None:
         "WARNING: glyph-fast could not build its compiled core and installs the pure Python one,\n"
         "WARNING: which serves the same but several times slower. The reason:\n"
         f"WARNING:   {type(exc).__name__}: {exc}\n"
-        "WARNING: With a C compiler and Python's headers present, GLYPH_FAST_BUILD=yes shows more.\n"
+        "WARNING: With a C compiler and Python's headers, GLYPH_FAST_BUILD=yes shows more.\n"
         f"{line}",
         file=sys.stderr,
         flush=True,
