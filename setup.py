@@ -69,6 +69,7 @@ def extension() -> Extension:
         "glyph_fast._core",
         ["glyph_fast/_core.pyx"],
         depends=parts,
+        include_dirs=["glyph_fast"],  # the generated C lies elsewhere
         extra_compile_args=compile_args,
         extra_link_args=link_args,
         define_macros=macros,
