@@ -3,25 +3,20 @@
 `Config` is that declaration: each field carries its reader, its help and its group, and the flags,
 the environment variables, the keys of `glyph-fast.toml` and the table of `docs/options.md` derive
 from it. A `Config` that exists is valid: reading and checking happen when it is made.
-
-    flag  >  environment  >  file  >  default
 """
 
 from __future__ import annotations
 
 import os
-import re
 import sys
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import InitVar, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from . import options as o
 from .errors import ConfigError
 from .options import (
-    ENV_PREFIX,
     Limit,
     MaybeAddress,
     MaybePath,
@@ -62,13 +57,6 @@ NOT_YET = {
     "jwt_algorithms",
 }
 
-# Variables with our prefix that are not options: the two of the build, and those that Kubernetes
-# sets in every container when a Service is called "glyph-fast".
-_FOREIGN_ENV = re.compile(
-    r"GLYPH_FAST_(BUILD=.*|DEBUG=.*|SERVICE_(HOST|PORT\w*)=.*|PORT_[0-9]+_(TCP|UDP|SCTP)\w*=.*"
-    r"|PORT=(tcp|udp|sctp)://.*)",
-    re.DOTALL,
-)
 MAX_UDS = 107 if sys.platform == "linux" else 103  # bytes; sockaddr_un.sun_path less its NUL
 
 
@@ -355,94 +343,34 @@ def _unusable(config: Config, named: Callable[[str], str]) -> Iterator[str]:
         yield f"{named('admin')}: an address other machines can reach needs {named('admin_token')}"
 
 
-class Given(NamedTuple):
-    """The options somebody gave, unread, and the names they came under."""
-
-    values: dict[str, Any]
-    sources: dict[str, str]  # `--port`, `GLYPH_FAST_PORT` or `glyph-fast.toml: port`
-
-    def over(self, base: Config) -> Config:
-        """`base` with these options in place of its own. Raises ConfigError."""
-        return replace(base, **self.values, _sources=self.sources)
+def options_page() -> str:
+    """The page `docs/options.md`: `python -m glyph_fast.config > docs/options.md`."""
+    return _PAGE + o.markdown(OPTIONS, NOT_YET)
 
 
-def load_config(
-    flags: Mapping[str, object],
-    environ: Mapping[str, str],
-    file_path: str | os.PathLike[str] | None = None,
-) -> Config:
-    """The configuration of a command line, as `given_options` finds it. Raises ConfigError."""
-    return given_options(flags, environ, file_path).over(Config())
+_PAGE = f"""# Options of `glyph-fast serve`
+
+Each option is a flag, an environment variable and a key of `{DEFAULT_FILE}`; a flag wins over the
+environment, the environment over the file, the file over the default. In Python the same names are
+the fields of `Config`.
+
+| | `--ping-interval` | `--allowed-origin`, which may be repeated |
+|---|---|---|
+| environment | `{FIELDS["ping_interval"].env}=30s` | `{FIELDS["allowed_origins"].env}=https://a.example,https://b.example` |
+| file | `ping_interval = "30s"` | `allowed_origins = ["https://a.example", "https://b.example"]` |
+| Python | `Config(ping_interval=30)` | `Config(allowed_origins=["https://a.example", "https://b.example"])` |
+
+A switch is `on` or `off` in the environment, `true` or `false` in the file; `--no-NAME` turns off
+what one of these has turned on. Durations read `250ms`, `30s`, `5m`, `1h`, or seconds. Sizes read
+`512KiB`, `1MiB`, or bytes. `GLYPH_HOST` and `GLYPH_PORT` count below `{FIELDS["host"].env}` and
+`{FIELDS["port"].env}`. An empty variable counts as not set, and so do the variables Kubernetes makes
+for a Service named `glyph-fast`, such as `GLYPH_FAST_PORT=tcp://10.0.0.1:80`.
+
+An unknown name, a bad value or a combination that cannot work ends `serve` with one line on stderr
+and exit status 2; in Python it raises `ConfigError`.
+
+"""  # noqa: E501
 
 
-def given_options(
-    flags: Mapping[str, object],
-    environ: Mapping[str, str],
-    file_path: str | os.PathLike[str] | None = None,
-) -> Given:
-    """Gather options from flags, environment and file, the earlier ones winning.
-
-    `flags` are named like the fields of `Config`; None stands for a flag that was not given. An
-    empty variable counts as not set. The file is `file_path`, else the option `config`, else
-    `glyph-fast.toml` in the working directory if it is there. Nothing is read or checked here but
-    names: an unknown one raises ConfigError.
-    """
-    given = Given({}, {})
-    from_flags, from_environ = _flags(flags), _environment(environ)
-    chosen = file_path
-    for layer in (from_flags, from_environ):
-        value, source = layer.pop("config", (None, ""))
-        chosen = chosen or CONFIG_FILE.value(value, source)
-    for layer in (_file(chosen), from_environ, from_flags):
-        for name, (value, source) in layer.items():
-            given.values[name], given.sources[name] = value, source
-    return given
-
-
-_Layer = dict[str, tuple[object, str]]  # field: its value, the name it was given under
-
-
-def _flags(flags: Mapping[str, object]) -> _Layer:
-    by_name = {each.name: each for each in OPTIONS}
-    for name in flags:
-        if name not in by_name:
-            raise unknown_option("--" + name.replace("_", "-"), [each.flag for each in OPTIONS])
-    return {
-        name: (value, by_name[name].flag)
-        for name, value in flags.items()
-        if value is not None and not (by_name[name].repeat and value == ())
-    }
-
-
-def _environment(environ: Mapping[str, str]) -> _Layer:
-    by_env = {each.env: each for each in OPTIONS}
-    layer: _Layer = {}
-    for each in OPTIONS:
-        if environ.get(each.older_env):
-            layer[each.name] = environ[each.older_env], each.older_env
-    for variable, value in environ.items():
-        if not variable.startswith(ENV_PREFIX) or _FOREIGN_ENV.fullmatch(f"{variable}={value}"):
-            continue
-        if variable not in by_env:
-            raise unknown_option(variable, by_env)
-        if value:
-            layer[by_env[variable].name] = value, variable
-    return layer
-
-
-def _file(chosen: str | os.PathLike[str] | None) -> _Layer:
-    path = Path(chosen or DEFAULT_FILE)
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        if chosen is None:
-            return {}
-        raise ConfigError(f"{CONFIG_FILE.flag}: no such file: {path}") from None
-    except OSError as exc:
-        raise ConfigError(f"{path}: {(exc.strerror or str(exc)).lower()}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"{path}: not TOML: {exc}") from None
-    for key in content:
-        if key not in FIELDS:
-            raise unknown_option(f"{path}: {key}", [f"{path}: {name}" for name in FIELDS])
-    return {key: (value, f"{path}: {key}") for key, value in content.items()}
+if __name__ == "__main__":
+    print(options_page(), end="")

@@ -13,7 +13,7 @@ import ipaddress
 import math
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
@@ -350,3 +350,25 @@ def words_or_none(check: Callable[[object], str]) -> Reader:
     """Like `words`; the text "none" is the empty list."""
     read = words(check)
     return lambda raw: () if raw == "none" else read(raw)
+
+
+def markdown(options: Iterable[Option], not_yet: Container[str]) -> str:
+    """The table of options for the documentation, a heading for each group."""
+    lines: list[str] = []
+    for group, members in by_group(each for each in options if each.name not in not_yet):
+        lines += [f"## {group}", "", "| option | default | meaning |", "|---|---|---|"]
+        for each in members:
+            flag = f"`{each.flag} {each.metavar}`" if each.metavar else f"`{each.flag}`"
+            flag = flag.replace("|", "\\|") + (" (repeat)" if each.repeat else "")
+            default = f"`{each.default_text}`" if each.default_text else "–"
+            lines.append(f"| {flag} | {default} | {each.help} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def by_group(options: Iterable[Option]) -> Iterator[tuple[str, list[Option]]]:
+    """The options under the heading of their group, both in order of first appearance."""
+    groups: dict[str, list[Option]] = {}
+    for each in options:
+        groups.setdefault(each.group, []).append(each)
+    yield from groups.items()
