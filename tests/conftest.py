@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import importlib
+import importlib.util
 import os
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
@@ -87,7 +87,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if not os.environ.get("GLYPH_FAST_CORE"):
         only = config.getoption("--core")
         os.environ["GLYPH_FAST_CORE"] = "python" if only == "python" else "compiled"
-    known = backends(os.environ["GLYPH_FAST_CORE"])
+    core = os.environ["GLYPH_FAST_CORE"]
+    if core == "compiled" and not importlib.util.find_spec("glyph_fast._core"):
+        raise pytest.UsageError("no compiled core: run ci/build, or go without by --core python")
+    known = backends(core)
     if unknown := set(config.getoption("--backend") or ()) - set(map(str, known)):
         names = ", ".join(map(str, known))
         raise pytest.UsageError(f"no backend {min(unknown)!r} in this process, only {names}")

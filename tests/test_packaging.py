@@ -1,0 +1,229 @@
+"""What is installed: the public names, the command, the marker for type checkers; and the build.
+
+The smoke tests here are the ones `ci/dist` runs against each wheel in an environment of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import importlib.resources
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+import glyph_fast
+
+ROOT = Path(__file__).parent.parent
+
+
+def python(*arguments: str, cwd: Path | None = None, **environment: str) -> str:
+    """What a fresh interpreter writes, both streams; it has to end with status 0."""
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+# --- names --------------------------------------------------------------------------------------
+
+
+@pytest.mark.smoke
+def test_importing_the_package_imports_neither_asyncio_nor_orjson_nor_a_core() -> None:
+    loaded = python("-c", "import glyph_fast, sys; print(*sys.modules, sep='\\n')").splitlines()
+    costly = {"asyncio", "orjson", "uvloop", "glyph_fast._core", "glyph_fast._fallback"}
+    assert not costly & set(loaded)
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("name", glyph_fast.__all__)
+def test_every_public_name_loads_and_has_a_docstring(name: str) -> None:
+    value = getattr(glyph_fast, name)
+    assert name == "__version__" or value.__doc__
+
+
+def test_every_public_name_has_its_module() -> None:
+    assert sorted(glyph_fast._MODULES) == sorted(set(glyph_fast.__all__) - {"__version__"})
+
+
+def test_the_names_for_the_type_checker_are_those_of_run_time() -> None:
+    source = (ROOT / "glyph_fast/__init__.py").read_text()
+    block = source[source.index("if TYPE_CHECKING:") : source.index("__version__ =")]
+    found = {}
+    for module, names in re.findall(r"from \.([\w.]+) import (\([^)]*\)|.*)", block):
+        found.update(dict.fromkeys(re.findall(r"\w+", names), module))
+    assert found == glyph_fast._MODULES
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'glyph_fast' has no attribute 'Nothing'"):
+        glyph_fast.Nothing  # noqa: B018
+
+
+@pytest.mark.smoke
+def test_the_installed_version_is_the_source_s() -> None:
+    assert importlib.metadata.version("glyph-fast") == glyph_fast.__version__
+
+
+@pytest.mark.smoke
+def test_type_checkers_find_the_marker() -> None:
+    assert importlib.resources.files("glyph_fast").joinpath("py.typed").is_file()
+
+
+# --- the command --------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def serving(*arguments: str) -> AsyncIterator[str]:
+    """The address of a server in a process of its own, which is drained at the end."""
+    server = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "glyph_fast", "serve", "--port", "0", *arguments),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert server.stdout is not None
+    try:
+        line = (await server.stdout.readline()).decode()
+        assert line.startswith("glyph-fast listening on http://127.0.0.1:")
+        yield line.split()[-1].removeprefix("http://")
+    finally:
+        server.terminate()
+        await server.communicate()
+    assert server.returncode == 0
+
+
+async def get(address: str, path: str) -> bytes:
+    """The whole answer to one HTTP request."""
+    host, port = address.split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n".encode())
+    answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    return answer
+
+
+@pytest.mark.smoke
+@pytest.mark.both_cores
+def test_the_command_tells_version_core_loop_and_engine() -> None:
+    script = shutil.which("glyph-fast", path=str(Path(sys.executable).parent))
+    assert script is not None
+    done = subprocess.run([script, "--version"], capture_output=True, text=True, timeout=60)
+    assert glyph_fast.__version__ in done.stdout
+    assert os.environ["GLYPH_FAST_CORE"] in done.stdout
+
+
+@pytest.mark.smoke
+@pytest.mark.both_cores
+def test_serve_without_a_target_serves_the_chat_s_page(run) -> None:
+    async def main() -> None:
+        async with serving() as address:
+            head, _, body = (await get(address, "/")).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200 ")
+            assert b"<html" in body.lower()
+
+    run(main())
+
+
+@pytest.mark.smoke
+@pytest.mark.both_cores
+def test_a_python_server_echoes_to_a_foreign_client(run, tmp_path: Path, monkeypatch) -> None:
+    from websockets.asyncio.client import connect
+
+    (tmp_path / "echo.py").write_text(
+        "from glyph_fast import MessageType, Server\n"
+        "server = Server()\n"
+        "@server.on_message(MessageType.TEXT)\n"
+        "def echo(ctx):\n"
+        "    ctx.reply(MessageType.TEXT, ctx.message.data)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    async def main() -> None:
+        async with serving("echo:server") as address, connect(f"ws://{address}/ws") as client:
+            await client.send("hello")
+            assert await client.recv() == "hello"
+
+    run(main())
+
+
+# --- the build ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A package with our build and a core of one line, so that building takes no time."""
+    for name in ("setup.py", "pyproject.toml", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "README.md").touch()
+    package = tmp_path / "glyph_fast"
+    package.mkdir()
+    (package / "__init__.py").write_text('__version__ = "1.2.3"\n')
+    (package / "_core.pyx").write_text("def checked(x):\n    assert x\n    return True\n")
+    return tmp_path
+
+
+def build(tree: Path, **environment: str) -> tuple[str, list[Path]]:
+    """What the build wrote, and the extensions it made."""
+    environment.setdefault("GLYPH_FAST_BUILD", "auto")
+    output = python("setup.py", "-q", "build_ext", "--inplace", cwd=tree, **environment)
+    return output, list((tree / "glyph_fast").glob("_core.*.so"))
+
+
+@pytest.mark.slow
+def test_auto_builds_the_core_where_it_can(tree: Path) -> None:
+    output, extensions = build(tree)
+    assert len(extensions) == 1
+    assert "WARNING" not in output
+
+
+def test_auto_without_a_compiler_warns_and_stays_pure(tree: Path) -> None:
+    output, extensions = build(tree, CC="/bin/false")
+    assert not extensions
+    assert "WARNING: glyph-fast could not build its compiled core" in output
+    assert "CompileError" in output
+
+
+def test_yes_without_a_compiler_fails(tree: Path) -> None:
+    with pytest.raises(AssertionError, match="/bin/false"):
+        build(tree, GLYPH_FAST_BUILD="yes", CC="/bin/false")
+
+
+def test_no_leaves_the_core_out(tree: Path) -> None:
+    output, extensions = build(tree, GLYPH_FAST_BUILD="no")
+    assert not extensions
+    assert "WARNING" not in output
+
+
+def test_an_unknown_build_mode_is_refused(tree: Path) -> None:
+    with pytest.raises(AssertionError, match="GLYPH_FAST_BUILD is 'maybe', expected auto, yes"):
+        build(tree, GLYPH_FAST_BUILD="maybe")
+
+
+@pytest.mark.slow
+def test_the_debug_build_keeps_asserts_and_replaces_the_release_build(tree: Path) -> None:
+    call = "from glyph_fast._core import checked; print(checked(0))"
+    build(tree)
+    assert python("-c", call, cwd=tree) == "True\n"
+    build(tree, GLYPH_FAST_DEBUG="1")
+    with pytest.raises(AssertionError, match="AssertionError"):
+        python("-c", call, cwd=tree)
+
+
+def test_no_folder_is_named_like_the_extension() -> None:
+    # Python would take it for a package where the extension is absent, and the chooser's fallback
+    # would never be reached.
+    assert not (ROOT / "glyph_fast/_core").exists()
