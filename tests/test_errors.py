@@ -1,0 +1,70 @@
+"""The errors: what they are, what they carry and how they read."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from glyph_fast import errors
+
+PUBLIC = {
+    "ConfigError",
+    "ConnectionClosed",
+    "ConnectionNotFound",
+    "GlyphFastError",
+    "GlyphSyntaxError",
+    "InvalidMessage",
+    "Reject",
+    "RoomFull",
+    "RoomNotFound",
+}
+INTERNAL = {"HandshakeError", "ProtocolError"}
+
+TEXTS = [
+    (errors.ConnectionClosed(), "connection closed with code 1006"),
+    (errors.ConnectionClosed(1000, "bye"), "connection closed with code 1000: bye"),
+    (errors.RoomNotFound("a b"), "room not found: 'a b'"),
+    (errors.ConnectionNotFound("x"), "connection not found: 'x'"),
+    (errors.RoomFull("lobby", 2), "room is full"),
+    (errors.Reject(401, "no"), "rejected with status 401"),
+    (errors.GlyphSyntaxError("unexpected '}'", 3, 7), "unexpected '}'"),
+    (errors.ProtocolError(1002, "reserved bits set"), "reserved bits set"),
+    (errors.HandshakeError(400, "bad request"), "bad request"),
+]
+
+CARRIED = [
+    (errors.ConnectionClosed(1001, "bye"), {"code": 1001, "reason": "bye"}),
+    (errors.RoomNotFound("r"), {"name": "r"}),
+    (errors.ConnectionNotFound("x"), {"connection_id": "x"}),
+    (errors.RoomFull("r", 2), {"name": "r", "limit": 2}),
+    (errors.Reject(), {"status": 403, "body": "", "headers": {}}),
+    (errors.Reject(401, b"x", {"A": "b"}), {"status": 401, "body": b"x", "headers": {"A": "b"}}),
+    (errors.GlyphSyntaxError("m", 3, 7), {"line": 3, "column": 7}),
+    (errors.ProtocolError(1002, "m"), {"code": 1002, "reason": "m"}),
+    (errors.HandshakeError(400, "m"), {"status": 400, "reason": "m", "headers": {}}),
+]
+
+
+def test_an_application_can_catch_every_public_error_by_its_base() -> None:
+    found = {name: cls for name, cls in inspect.getmembers(errors, inspect.isclass)}
+    ours = {name for name, cls in found.items() if cls.__module__ == errors.__name__}
+    assert ours == PUBLIC | INTERNAL
+    assert {name for name in ours if issubclass(found[name], errors.GlyphFastError)} == PUBLIC
+
+
+@pytest.mark.parametrize(("error", "text"), TEXTS, ids=lambda value: type(value).__name__)
+def test_reads(error: Exception, text: str) -> None:
+    assert str(error) == text
+
+
+@pytest.mark.parametrize(("error", "values"), CARRIED, ids=lambda value: type(value).__name__)
+def test_carries_what_its_handler_needs(error: Exception, values: dict[str, object]) -> None:
+    assert {name: getattr(error, name) for name in values} == values
+
+
+def test_a_rejection_keeps_its_own_headers() -> None:
+    headers = {"A": "b"}
+    error = errors.Reject(headers=headers)
+    headers["A"] = "c"
+    assert error.headers == {"A": "b"}
