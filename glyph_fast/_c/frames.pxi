@@ -1,0 +1,141 @@
+# Frames and growing buffers.
+
+
+cdef int buffer_append(Buffer* buffer, const byte* data, Py_ssize_t size) except -1:
+    """Append a copy. The capacity doubles, so what is announced and never sent costs nothing."""
+    if not buffer_reserve(buffer, size):
+        raise MemoryError
+    memcpy(buffer.data + buffer.size, data, size)
+    buffer.size += size
+    return 0
+
+
+cdef bint buffer_reserve(Buffer* buffer, Py_ssize_t size) noexcept:
+    """Have room for `size` more bytes."""
+    cdef Py_ssize_t needed = buffer.size + size
+    cdef Py_ssize_t capacity
+    cdef byte* data
+    if needed > buffer.capacity:
+        capacity = max(needed, 2 * buffer.capacity, <Py_ssize_t>64)
+        data = <byte*>realloc(buffer.data, capacity)
+        if data == NULL:
+            return False
+        buffer.data = data
+        buffer.capacity = capacity
+    return True
+
+
+cdef void buffer_free(Buffer* buffer) noexcept:
+    free(buffer.data)
+    buffer.data = NULL
+    buffer.size = buffer.capacity = 0
+
+
+def apply_mask(buffer, bytes key not None, Py_ssize_t phase=0):
+    """Mask or unmask a writable buffer in place (RFC 6455 §5.3).
+
+    `key` is four bytes; `phase` says how many bytes of the payload came before this buffer.
+    Raises ValueError for a key of another length.
+    """
+    if len(key) != 4:
+        raise ValueError(f"a masking key has 4 bytes, not {len(key)}")
+    cdef Py_buffer view
+    PyObject_GetBuffer(buffer, &view, PyBUF_WRITABLE)
+    gf_mask(<byte*>view.buf, <byte*>view.buf, view.len, <byte*>PyBytes_AS_STRING(key), phase & 3)
+    PyBuffer_Release(&view)
+
+
+def encode_frame(int opcode, payload, *, bint fin=True, bint rsv1=False, bytes key=None):
+    """Return one frame (RFC 6455 §5.2), masked when `key` (four bytes) is given.
+
+    A str payload is encoded as UTF-8. Raises ValueError for a control frame that is fragmented or
+    longer than 125 bytes, and for an opcode outside 0 to 15.
+    """
+    if not isinstance(payload, str):
+        payload = bytes(payload)
+    if not 0 <= opcode <= 15:
+        raise ValueError(f"an opcode is between 0 and 15, not {opcode}")
+    if opcode & 8 and (not fin or len(payload if isinstance(payload, bytes) else payload.encode())
+                       > MAX_CONTROL_PAYLOAD):
+        raise ValueError("a control frame has at most 125 bytes and is not fragmented")
+    if key is not None and len(key) != 4:
+        raise ValueError(f"a masking key has 4 bytes, not {len(key)}")
+    return encode((0x80 if fin else 0) | (0x40 if rsv1 else 0) | opcode, payload, key)
+
+
+cdef bytes encode(int first, object payload, bytes key):
+    """One frame. `payload` is str or bytes and is copied once."""
+    cdef Py_ssize_t size
+    cdef const char* data
+    cdef byte* out
+    cdef int masked = 0x80 if key is not None else 0
+    cdef int i
+    if isinstance(payload, str):
+        data = PyUnicode_AsUTF8AndSize(payload, &size)
+    else:
+        data = PyBytes_AS_STRING(payload)
+        size = PyBytes_GET_SIZE(payload)
+    cdef Py_ssize_t head = (2 if size < 126 else 4 if size < 65536 else 10) + (4 if masked else 0)
+    cdef bytes frame = PyBytes_FromStringAndSize(NULL, head + size)
+    out = <byte*>PyBytes_AS_STRING(frame)
+    out[0] = first
+    if size < 126:
+        out[1] = masked | size
+    elif size < 65536:
+        out[1] = masked | 126
+        out[2] = size >> 8
+        out[3] = size & 0xFF
+    else:
+        out[1] = masked | 127
+        for i in range(8):
+            out[2 + i] = (<uint64_t>size >> (56 - 8 * i)) & 0xFF
+    if masked:
+        memcpy(out + head - 4, PyBytes_AS_STRING(key), 4)
+        gf_mask(out + head, <const byte*>data, size, <byte*>PyBytes_AS_STRING(key), 0)
+    else:
+        memcpy(out + head, data, size)
+    return frame
+
+
+cdef object payload_of(object message, int* opcode):
+    """The payload of a message, as str or bytes, and its opcode."""
+    if isinstance(message, str):
+        opcode[0] = TEXT
+        return message
+    if isinstance(message, bytes):
+        opcode[0] = BINARY
+        return message
+    if isinstance(message, (bytearray, memoryview)):
+        opcode[0] = BINARY
+        return bytes(message)
+    if hasattr(message, "to_json"):
+        opcode[0] = TEXT
+        return bytes(message.to_json())
+    raise TypeError(f"a message is str, bytes or Message, not {type(message).__name__}")
+
+
+cdef bytes close_payload(int code, str reason):
+    """The payload of a close frame; a reason longer than 123 bytes is cut at a character."""
+    if code == NO_STATUS:
+        return b""
+    text = reason.encode()[:MAX_CLOSE_REASON].decode(errors="ignore").encode()
+    return code.to_bytes(2, "big") + text
+
+
+@cython.freelist(64)
+cdef class Frame:
+    """One message, encoded once and shared by reference by everyone who receives it.
+
+    `message` is str (a text frame), bytes (binary) or an object with `to_json() -> bytes` (text).
+    Raises TypeError for anything else. `variants` is for codecs that keep their own encoding here.
+    """
+
+    def __init__(self, message):
+        payload = payload_of(message, &self.opcode)
+        self.data = encode(0x80 | self.opcode, payload, None)
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(self.data)
+        self.head = 2 if size < 128 else 4 if size < 65540 else 10
+
+    @property
+    def payload(self):
+        return self.data[self.head:]

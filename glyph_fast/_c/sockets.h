@@ -1,0 +1,121 @@
+/* System calls of the native engine, with the same shape everywhere: epoll and accept4 where there
+ * is Linux, ENOSYS elsewhere, so that the compiled core builds on every platform. */
+#ifndef GLYPH_FAST_SOCKETS_H
+#define GLYPH_FAST_SOCKETS_H
+
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__linux__)
+
+#include <netinet/in.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define GF_HAS_EPOLL 1
+typedef struct epoll_event gf_event;
+typedef struct iovec gf_iovec;
+
+static inline int gf_epoll_create(void) { return epoll_create1(EPOLL_CLOEXEC); }
+
+static inline int gf_epoll_control(int epoll, int operation, int fd, uint32_t events, uint64_t data)
+{
+    gf_event event;
+    memset(&event, 0, sizeof event);
+    event.events = events;
+    event.data.u64 = data;
+    return epoll_ctl(epoll, operation, fd, &event);
+}
+
+static inline int gf_epoll_poll(int epoll, gf_event *events, int size)
+{
+    return epoll_wait(epoll, events, size, 0);
+}
+
+static inline uint64_t gf_event_data(const gf_event *event) { return event->data.u64; }
+
+/* A non-blocking connection, or -1. Address family, 16 bytes of address and the port are written
+ * to `family`, `address`, `port`; a Unix peer has no address. */
+static inline int gf_accept(int listener, unsigned char *family, unsigned char address[16],
+                            uint16_t *port)
+{
+    struct sockaddr_storage peer;
+    socklen_t size = sizeof peer;
+    int fd = accept4(listener, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    *family = (unsigned char)peer.ss_family;
+    if (peer.ss_family == AF_INET) {
+        const struct sockaddr_in *v4 = (const struct sockaddr_in *)&peer;
+        memcpy(address, &v4->sin_addr, 4);
+        *port = ntohs(v4->sin_port);
+    } else if (peer.ss_family == AF_INET6) {
+        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&peer;
+        memcpy(address, &v6->sin6_addr, 16);
+        *port = ntohs(v6->sin6_port);
+    }
+    return fd;
+}
+
+static inline ssize_t gf_receive(int fd, void *data, size_t size) { return recv(fd, data, size, 0); }
+
+static inline ssize_t gf_send(int fd, const void *data, size_t size)
+{
+    return send(fd, data, size, MSG_NOSIGNAL);
+}
+
+static inline ssize_t gf_send_all(int fd, gf_iovec *buffers, size_t count)
+{
+    struct msghdr message;
+    memset(&message, 0, sizeof message);
+    message.msg_iov = buffers;
+    message.msg_iovlen = count;
+    return sendmsg(fd, &message, MSG_NOSIGNAL);
+}
+
+static inline int gf_shutdown(int fd) { return shutdown(fd, SHUT_WR); }
+
+/* Make the coming close a reset. */
+static inline void gf_reset(int fd)
+{
+    struct linger linger = {1, 0};
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+}
+
+static inline int gf_close(int fd) { return close(fd); }
+
+#else
+
+#include <stddef.h>
+#if defined(_WIN32)
+typedef ptrdiff_t gf_ssize;
+#define ssize_t gf_ssize
+#else
+#include <sys/types.h>
+#endif
+
+#define GF_HAS_EPOLL 0
+enum { EPOLLIN = 1, EPOLLOUT = 4, EPOLL_CTL_ADD = 1, EPOLL_CTL_DEL = 2, EPOLL_CTL_MOD = 3 };
+typedef struct { uint32_t events; uint64_t data; } gf_event;
+typedef struct { void *iov_base; size_t iov_len; } gf_iovec;
+
+static inline int gf_absent(void) { errno = ENOSYS; return -1; }
+static inline int gf_epoll_create(void) { return gf_absent(); }
+static inline int gf_epoll_control(int e, int o, int f, uint32_t v, uint64_t d)
+{ (void)e; (void)o; (void)f; (void)v; (void)d; return gf_absent(); }
+static inline int gf_epoll_poll(int e, gf_event *v, int s) { (void)e; (void)v; (void)s; return gf_absent(); }
+static inline uint64_t gf_event_data(const gf_event *event) { return event->data; }
+static inline int gf_accept(int l, unsigned char *f, unsigned char a[16], uint16_t *p)
+{ (void)l; (void)f; (void)a; (void)p; return gf_absent(); }
+static inline ssize_t gf_receive(int f, void *d, size_t s) { (void)f; (void)d; (void)s; return gf_absent(); }
+static inline ssize_t gf_send(int f, const void *d, size_t s) { (void)f; (void)d; (void)s; return gf_absent(); }
+static inline ssize_t gf_send_all(int f, gf_iovec *b, size_t c) { (void)f; (void)b; (void)c; return gf_absent(); }
+static inline int gf_shutdown(int f) { (void)f; return gf_absent(); }
+static inline void gf_reset(int f) { (void)f; }
+static inline int gf_close(int f) { (void)f; return gf_absent(); }
+
+#endif
+#endif

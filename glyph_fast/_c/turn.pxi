@@ -1,0 +1,314 @@
+# What the connections of one loop share, and the work at the end of its turn.
+
+
+cdef class Limits:
+    """The bounds of every connection of a server. Sizes are bytes, times are seconds, 0 is "off"
+    for `ping_interval`."""
+
+    def __init__(
+        self,
+        *,
+        Py_ssize_t max_message_size=512 * 1024,
+        Py_ssize_t queue_messages=256,
+        Py_ssize_t queue_bytes=1024 * 1024,
+        int queue_policy=DROP_OLDEST,
+        double write_timeout=10.0,
+        double close_timeout=5.0,
+        double head_timeout=10.0,
+        double ping_interval=30.0,
+        Py_ssize_t max_missed_pongs=3,
+    ):
+        self.max_message_size = max_message_size
+        self.queue_messages = queue_messages
+        self.queue_bytes = queue_bytes
+        self.queue_policy = queue_policy
+        self.write_timeout = write_timeout
+        self.close_timeout = close_timeout
+        self.head_timeout = head_timeout
+        self.ping_interval = ping_interval
+        self.max_missed_pongs = max_missed_pongs
+
+
+cdef class Counters:
+    """Sums over all connections of a server since it started."""
+
+
+cdef class Turn:
+    """What the connections of one loop share, and the work left for the end of its turn.
+
+    `wake` asks the loop to call `flush` soon; `wake_threadsafe` does so from any thread.
+    `connection_type(turn, sink)` makes the connections a `Poller` accepts. The thread that
+    makes a Turn owns it until another calls `bind`.
+    """
+
+    def __cinit__(self):
+        self.epoll = -1
+        self.gathered = <byte*>malloc(GATHER_SIZE)
+        self.spare_rings = <PyObject***>malloc(MAX_SPARE_RINGS * sizeof(PyObject**))
+        if self.gathered == NULL or self.spare_rings == NULL:
+            raise MemoryError
+
+    def __init__(self, Limits limits not None, handler, *, connection_type=None, wake=None,
+                 wake_threadsafe=None, clock=time.monotonic):
+        self.limits = limits
+        self.handler = handler
+        self.connection_type = connection_type or Connection
+        self.clock = clock
+        self.counters = Counters()
+        self.owner = PyThread_get_thread_ident()
+        self._wake = wake
+        self._wake_threadsafe = wake_threadsafe
+        self._posted = deque()
+        self.resumed = []
+        self.drained = []
+        self.closed = []
+        self.keys = b""
+
+    def __dealloc__(self):
+        cdef Py_ssize_t i
+        for i in range(self.dirty_count):
+            Py_XDECREF(self.dirty[i])
+        for i in range(self.run_count):
+            Py_XDECREF(self.run[i])
+        for i in range(self.spare_count):
+            free(self.spare_rings[i])
+        free(self.dirty)
+        free(self.run)
+        free(self.spare_rings)
+        free(self.gathered)
+
+    def __len__(self):
+        """How many connections are not closed yet, in any phase."""
+        return self.count
+
+    def __iter__(self):
+        """The connections that are not closed yet, as they are now."""
+        conns = []
+        cdef void* at = self.first
+        while at != NULL:
+            conns.append(<Connection>at)
+            at = (<Connection>at).next
+        return iter(conns)
+
+    def bind(self):
+        """Make the calling thread the owner: calls from others are handed over by `post`."""
+        self.owner = PyThread_get_thread_ident()
+
+    def is_owner(self):
+        """Whether the caller runs in the owner's thread."""
+        return PyThread_get_thread_ident() == self.owner
+
+    def post(self, function, *args):
+        """Call `function(*args)` in the owner's thread, in the order of the posts of each thread.
+
+        What it raises goes to the handler's `failed`, but for ConnectionClosed, which nobody
+        could answer any more.
+        """
+        first = not self._posted
+        self._posted.append((function, args))
+        if first and self._wake_threadsafe is not None:
+            self._wake_threadsafe()
+
+    cpdef schedule(self):
+        """See that `flush` is called: at the end of this turn, or soon."""
+        if not self.in_turn and not self.scheduled:
+            self.scheduled = True
+            if self._wake is not None:
+                self._wake()
+
+    def flush(self):
+        """Write once to every connection that has something to write, then report what happened.
+
+        Reports (input held back, queues drained, connections closed) run user code, which may
+        write again: so it goes in rounds, a bounded number of them.
+        """
+        cdef int i
+        self.scheduled = False
+        self.in_turn = True
+        try:
+            for i in range(MAX_ROUNDS):
+                if self._posted:
+                    self.run_posted()
+                self.write_all()
+                if not (self.resumed or self.drained or self.closed or self._posted):
+                    break
+                self.report()
+        finally:
+            self.in_turn = False
+            self.forget_run()
+        if self.dirty_count or self.resumed or self.drained or self.closed or self._posted:
+            self.schedule()
+
+    cdef int run_posted(self) except -1:
+        cdef Py_ssize_t i
+        for i in range(len(self._posted)):
+            function, args = self._posted.popleft()
+            try:
+                function(*args)
+            except ConnectionClosed:
+                pass
+            except Exception as exc:
+                self.handler.failed(None, exc)
+        return 0
+
+    cdef int write_all(self) except -1:
+        # Writing may mark a connection again (it does when it begins to close), so the list is
+        # walked by index and shrinks only when its end is reached.
+        cdef Py_ssize_t i = 0
+        cdef Connection conn
+        while i < self.dirty_count:
+            conn = <Connection>self.dirty[i]
+            self.dirty[i] = NULL
+            Py_DECREF(conn)
+            i += 1
+            conn.dirty = False
+            if conn.phase != CLOSED:
+                conn.flush_now()
+        self.dirty_count = 0
+        return 0
+
+    cdef int report(self) except -1:
+        cdef Connection conn
+        cdef list conns
+        conns, self.resumed = self.resumed, []
+        for conn in conns:
+            conn.resuming = False
+            conn.take(NULL, 0)
+        conns, self.drained = self.drained, []
+        for conn in conns:
+            try:
+                self.handler.drain(conn)
+            except Exception as exc:
+                self.handler.failed(conn, exc)
+        conns, self.closed = self.closed, []
+        for conn in conns:
+            try:
+                self.handler.close(conn, conn.close_code or ABNORMAL, conn.close_reason)
+            except Exception as exc:
+                self.handler.failed(conn, exc)
+        return 0
+
+    def sweep(self, double now):
+        """Judge every deadline and send the pings that are due. `now` is `clock()`.
+
+        The only place where time passes: a wait begins when a sweep first sees it, so a deadline
+        is late by at most the time between two sweeps, and never early.
+        """
+        cdef Connection conn
+        self.cursor = self.first
+        while self.cursor != NULL:
+            conn = <Connection>self.cursor
+            self.cursor = conn.next  # `unlink` moves it on when that one goes meanwhile
+            conn.sweep(now)
+
+    cdef int link(self, Connection conn) except -1:
+        Py_INCREF(conn)
+        conn.next = self.first
+        conn.previous = NULL
+        if self.first != NULL:
+            (<Connection>self.first).previous = <void*>conn
+        self.first = <void*>conn
+        self.count += 1
+        return 0
+
+    cdef int unlink(self, Connection conn) except -1:
+        if self.cursor == <void*>conn:
+            self.cursor = conn.next
+        if conn.previous != NULL:
+            (<Connection>conn.previous).next = conn.next
+        else:
+            self.first = conn.next
+        if conn.next != NULL:
+            (<Connection>conn.next).previous = conn.previous
+        conn.previous = conn.next = NULL
+        self.count -= 1
+        Py_DECREF(conn)
+        return 0
+
+    cdef int mark(self, Connection conn) except -1:
+        cdef PyObject** grown
+        cdef Py_ssize_t capacity
+        conn.dirty = True
+        if self.dirty_count == self.dirty_capacity:
+            capacity = max(<Py_ssize_t>64, 2 * self.dirty_capacity)
+            grown = <PyObject**>realloc(self.dirty, capacity * sizeof(PyObject*))
+            if grown == NULL:
+                raise MemoryError
+            self.dirty = grown
+            self.dirty_capacity = capacity
+        Py_INCREF(conn)
+        self.dirty[self.dirty_count] = <PyObject*>conn
+        self.dirty_count += 1
+        if not self.in_turn:
+            self.schedule()
+        return 0
+
+    # Members of one room mostly have the same frames waiting at the end of a turn, so the frames
+    # gathered for one connection are kept until the next has other ones. References are held
+    # meanwhile: a freed frame's address could come back as another frame.
+
+    cdef Py_ssize_t gather(self, Connection conn) except -1:
+        """Have the whole ring of `conn` in `gathered`; return its size. It must fit."""
+        cdef uint32_t i
+        cdef uint32_t wrap = conn.ring_capacity - 1
+        cdef uint32_t count = conn.ring_count
+        cdef PyObject* frame
+        cdef PyObject** grown
+        cdef Py_ssize_t size = 0
+        cdef Py_ssize_t length
+        if count == self.run_count:
+            for i in range(count):
+                if conn.ring[(conn.ring_head + i) & wrap] != self.run[i]:
+                    break
+            else:
+                return conn.ring_bytes
+        self.forget_run()
+        if count > self.run_capacity:
+            grown = <PyObject**>realloc(self.run, conn.ring_capacity * sizeof(PyObject*))
+            if grown == NULL:
+                raise MemoryError
+            self.run = grown
+            self.run_capacity = conn.ring_capacity
+        for i in range(count):
+            frame = conn.ring[(conn.ring_head + i) & wrap]
+            length = PyBytes_GET_SIZE(<object>frame)
+            memcpy(self.gathered + size, PyBytes_AS_STRING(<object>frame), length)
+            size += length
+            Py_INCREF(<object>frame)
+            self.run[i] = frame
+        self.run_count = count
+        return size
+
+    cdef int forget_run(self) except -1:
+        cdef Py_ssize_t i
+        cdef Py_ssize_t count = self.run_count
+        self.run_count = 0
+        for i in range(count):
+            Py_DECREF(<object>self.run[i])
+        return 0
+
+    cdef PyObject** take_ring(self) except NULL:
+        cdef PyObject** ring
+        if self.spare_count:
+            self.spare_count -= 1
+            return self.spare_rings[self.spare_count]
+        ring = <PyObject**>malloc(RING_START * sizeof(PyObject*))
+        if ring == NULL:
+            raise MemoryError
+        return ring
+
+    cdef int give_ring(self, PyObject** ring, Py_ssize_t capacity) except -1:
+        if capacity == RING_START and self.spare_count < MAX_SPARE_RINGS:
+            self.spare_rings[self.spare_count] = ring
+            self.spare_count += 1
+        else:
+            free(ring)
+        return 0
+
+    cdef bytes next_key(self):
+        """Four bytes nobody can guess (RFC 6455 §10.3), drawn from the system in larger lots."""
+        if self.keys_used == PyBytes_GET_SIZE(self.keys):
+            self.keys = os.urandom(4096)
+            self.keys_used = 0
+        self.keys_used += 4
+        return self.keys[self.keys_used - 4:self.keys_used]

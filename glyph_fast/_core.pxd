@@ -1,0 +1,255 @@
+"""The header page of the compiled core: what each object holds, in which unit, and who owns it.
+
+Methods declared `except -1` raise; nothing else does. No pointer into a Python object survives a
+call that can run Python code. `PyObject*` fields and slots own a reference; `void*` links do not,
+unless said otherwise.
+"""
+
+from cpython.object cimport PyObject
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+
+cdef extern from "_c/bytes.h" nogil:
+    ctypedef struct gf_utf8:
+        unsigned char due, low, high
+
+cdef extern from "_c/sockets.h" nogil:
+    ctypedef struct gf_event:
+        uint32_t events
+
+ctypedef unsigned char byte
+
+cdef struct Buffer:          # bytes that grow
+    byte* data               # malloc'd, owned; NULL when nothing is held
+    Py_ssize_t size          # bytes in use
+    Py_ssize_t capacity      # bytes allocated
+
+cdef struct Incoming:        # what came and is not complete; exists only while something is
+    Buffer pending           # unparsed: part of a head, a header or a control frame
+    Py_ssize_t searched      # bytes of `pending` known not to hold the end of a head
+    Buffer message           # payload of the message so far, unmasked
+    Py_ssize_t remaining     # payload bytes of the frame being read still to come; -1 between frames
+    byte key[4]              # of that frame
+    int phase                # payload bytes of it already unmasked, modulo 4
+    bint masked
+    bint fin
+    int opcode               # of the message; 0 between messages
+    bint rsv1                # the message is compressed
+    gf_utf8 utf8             # of the message, if it is text
+    int empty_fragments      # of the message
+
+cdef struct Outgoing:        # what leaves outside the ring; exists only while there is some
+    PyObject* begun          # bytes partly written (or HTTP): nothing may come before the rest
+    Py_ssize_t begun_offset  # bytes of it that have left
+    bint begun_is_frame      # whether it is a data frame
+    PyObject* pong           # one frame each, or NULL
+    PyObject* ping
+    PyObject* close
+
+
+cdef class Limits:           # sizes in bytes, times in seconds
+    cdef readonly Py_ssize_t max_message_size   # after inflation
+    cdef readonly Py_ssize_t queue_messages
+    cdef readonly Py_ssize_t queue_bytes
+    cdef readonly int queue_policy              # one of wire.POLICIES, by index
+    cdef readonly double write_timeout
+    cdef readonly double close_timeout
+    cdef readonly double head_timeout
+    cdef readonly double ping_interval          # 0: no keep-alive
+    cdef readonly Py_ssize_t max_missed_pongs
+
+
+cdef class Counters:
+    cdef public int64_t bytes_received
+    cdef public int64_t bytes_sent
+    cdef public int64_t dropped_block
+    cdef public int64_t dropped_disconnect
+    cdef public int64_t dropped_newest
+    cdef public int64_t dropped_oldest
+    cdef public int64_t messages_received
+    cdef public int64_t messages_sent
+    cdef public int64_t pings_sent
+    cdef public int64_t pongs_missed
+    cdef public int64_t pongs_received
+
+
+cdef class Frame:
+    cdef readonly bytes data        # the whole frame as a server sends it
+    cdef readonly int opcode
+    cdef Py_ssize_t head            # bytes of its header
+    cdef public dict variants       # other encodings of it, kept by codecs; or None
+
+
+cdef class Turn:
+    cdef readonly Limits limits
+    cdef readonly Counters counters
+    cdef public object handler
+    cdef public object clock            # () -> seconds, monotonic
+    cdef public object connection_type
+    cdef public object current          # the connection whose message is being handled, or None
+    cdef public bint in_turn            # flush is sure to come
+    cdef readonly unsigned long owner   # thread ident
+    cdef object _wake
+    cdef object _wake_threadsafe
+    cdef object _posted                 # deque of (function, args)
+    cdef bint scheduled                 # `wake` was called and flush has not come yet
+    cdef void* first                    # connections not closed, a list by their links; owns them
+    cdef void* cursor                   # where the sweep goes on
+    cdef Py_ssize_t count               # connections in that list
+    cdef list resumed                   # connections, for the end of the turn
+    cdef list drained
+    cdef list closed
+    cdef PyObject** dirty               # connections to write to, owned references
+    cdef Py_ssize_t dirty_count
+    cdef Py_ssize_t dirty_capacity
+    cdef byte* gathered                 # GATHER_SIZE bytes: small frames of one write
+    cdef PyObject** run                 # the frames in `gathered`, owned references
+    cdef Py_ssize_t run_count
+    cdef Py_ssize_t run_capacity
+    cdef PyObject*** spare_rings        # empty rings of RING_START slots, for reuse
+    cdef Py_ssize_t spare_count
+    cdef bytes keys                     # random bytes for the masking keys of client connections
+    cdef Py_ssize_t keys_used
+    cdef object poller                  # its Poller, or None; set while it may own descriptors
+    cdef int epoll                      # the poller's descriptor, or -1
+
+    cpdef schedule(self)
+    cdef int link(self, Connection conn) except -1
+    cdef int unlink(self, Connection conn) except -1
+    cdef int mark(self, Connection conn) except -1
+    cdef int write_all(self) except -1
+    cdef int report(self) except -1
+    cdef int run_posted(self) except -1
+    cdef int forget_run(self) except -1
+    cdef Py_ssize_t gather(self, Connection conn) except -1
+    cdef PyObject** take_ring(self) except NULL
+    cdef int give_ring(self, PyObject** ring, Py_ssize_t capacity) except -1
+    cdef bytes next_key(self)
+
+
+cdef class Connection:
+    # Used by every publish and flush: kept together.
+    cdef readonly Turn turn
+    cdef readonly int phase
+    cdef readonly int role
+    cdef public object codec        # message compression, or None
+    cdef PyObject** ring            # frames (bytes) that wait, owned references; NULL when empty
+    cdef uint32_t ring_head         # slot of the oldest
+    cdef uint32_t ring_count
+    cdef uint32_t ring_capacity     # slots; a power of two
+    cdef bint dirty                 # in the turn's dirty list
+    cdef Py_ssize_t ring_bytes      # bytes of the frames in the ring
+    cdef Outgoing* outgoing         # owned, or NULL
+    cdef bint blocked               # the sink is full
+    cdef bint wants_drain           # the handler's `drain` is to be called
+    cdef int fd                     # descriptor of the poller's, or -1: then `sink` takes the bytes
+    cdef public object sink         # or None
+    cdef uint32_t events            # what epoll watches `fd` for
+    # Input.
+    cdef Incoming* incoming         # owned, or NULL
+    cdef int paused                 # PAUSE_* bits
+    cdef bint resuming              # in the turn's resumed list
+    cdef bint eof                   # the peer ended its side while a request was being answered
+    cdef bint linger                # ENDING: wait for the peer's end before closing
+    cdef bint shut                  # the writing side is ended
+    cdef readonly bint opened
+    # Identity and the end.
+    cdef public str id
+    cdef object _peername           # as set, or None
+    cdef byte family                # of `address`: AF_INET, AF_INET6, AF_UNIX, or 0
+    cdef byte address[16]
+    cdef uint16_t port
+    cdef readonly int close_code
+    cdef readonly str close_reason
+    # Figures.
+    cdef readonly int64_t messages_received
+    cdef readonly int64_t messages_sent
+    cdef readonly int64_t messages_dropped
+    cdef readonly int64_t bytes_received
+    cdef readonly int64_t bytes_sent
+    # Time: seconds by the turn's clock.
+    cdef double since               # start of the present wait as a sweep saw it; -1 at the next
+    cdef double ping_at             # when the next ping is due; -1 before the first sweep
+    cdef Py_ssize_t unsent          # bytes, what the sink said at the last sweep
+    cdef uint32_t ping_number       # carried by the latest ping
+    cdef readonly Py_ssize_t missed_pongs
+    cdef readonly double last_pong
+    cdef readonly double ping_sent
+    cdef readonly double ping_rtt
+    # The turn's list; no references.
+    cdef void* previous
+    cdef void* next
+
+    # Bytes in.
+    cdef int take(self, const byte* data, Py_ssize_t size) except -1
+    cdef Py_ssize_t parse(self, const byte* data, Py_ssize_t size) except -1
+    cdef Py_ssize_t parse_head(self, const byte* data, Py_ssize_t size) except -1
+    cdef Py_ssize_t parse_body(self, const byte* data, Py_ssize_t size) except -1
+    cdef Py_ssize_t parse_frame(self, const byte* data, Py_ssize_t size) except -1
+    cdef Py_ssize_t read_payload(self, const byte* data, Py_ssize_t size) except -1
+    cdef int end_payload(self) except -1
+    cdef int deliver(self, int opcode, object message) except -1
+    cdef int control(self, int opcode, bytes payload) except -1
+    cdef int pong_received(self, bytes payload) except -1
+    cdef int close_received(self, bytes payload) except -1
+    cdef int refuse(self, int status) except -1
+    cdef int need_incoming(self) except -1
+    cdef int trim_incoming(self) except -1
+    cdef int hear_end(self) except -1
+    cpdef pause_reading(self, int why)
+    cdef int resume(self, int why) except -1
+    # Messages out.
+    cdef bytes encode(self, int opcode, object payload)
+    cdef bytes data_of(self, Frame frame)
+    cdef int push(self, bytes data) except -1
+    cdef bint is_full_for(self, Py_ssize_t size, int times)
+    cdef int make_room(self, Py_ssize_t size) except -1
+    cdef int ring_append(self, bytes data) except -1
+    cdef PyObject* ring_pop(self)
+    cdef int ring_clear(self) except -1
+    cdef int evict(self) except -1
+    # Bytes out.
+    cdef int flush_now(self) except -1
+    cdef Py_ssize_t write_some(self, Py_ssize_t* offered) except -2
+    cdef Py_ssize_t write_small(self, Py_ssize_t* offered) except -2
+    cdef Py_ssize_t write_large(self, Py_ssize_t* offered) except -2
+    cdef Py_ssize_t write_sink(self, Py_ssize_t* offered) except -2
+    cdef int taken(self, Py_ssize_t size) except -1
+    cdef PyObject* pop_output(self, bint* is_frame)
+    cdef int need_outgoing(self) except -1
+    cdef int trim_outgoing(self) except -1
+    cdef bint has_room(self)
+    cdef int report_drained(self) except -1
+    cdef int watch(self) except -1
+    # The end.
+    cdef int set_close_frame(self, bytes payload) except -1
+    cdef int begin_close(self, int code, str reason) except -1
+    cdef int fail(self, int code, str reason) except -1
+    cdef int end(self, bint linger) except -1
+    cdef int shut_down(self) except -1
+    cdef int close_now(self) except -1
+    cdef int free_buffers(self) except -1
+    # Time.
+    cdef int sweep(self, double now) except -1
+    cdef int keep_alive(self, double now) except -1
+
+
+cdef class Room:
+    cdef public Py_ssize_t limit    # members; 0: none
+    cdef readonly dict members      # by id, in the order of joining
+
+
+cdef class Poller:
+    cdef readonly Turn turn
+    cdef public object accept_failed
+    cdef int epoll                  # owned descriptor, or -1
+    cdef list listeners             # sockets, or None where one was taken away; epoll knows the index
+    cdef list resting               # indexes of listeners that wait after a failure
+    cdef byte* buffer               # READ_SIZE bytes: what one recv brings
+    cdef gf_event* events           # MAX_EVENTS of them
+    cdef list retired               # closed connections whose descriptor is still open
+
+    cdef int watch_listener(self, Py_ssize_t index, int operation) except -1
+    cdef int accept(self, Py_ssize_t index) except -1
+    cdef int serve(self, Connection conn, uint32_t events) except -1
+    cdef int retire(self, Connection conn) except -1
+    cdef int close_retired(self) except -1

@@ -1,0 +1,131 @@
+"""The compiled core: the fast twin of `_fallback.py`, which tells what everything here is for.
+
+The header page is `_core.pxd`. The parts, in the order in which they are read best:
+
+    _c/bytes.h          masking and UTF-8, in C
+    _c/sockets.h        system calls, in C
+    _c/frames.pxi       frames, buffers
+    _c/turn.pxi         what connections share; gathered writes
+    _c/connection.pxi   the connection: bytes in, messages out, bytes out, the end, time
+    _c/room.pxi         fan-out
+    _c/poller.pxi       epoll
+"""
+
+import os
+import time
+from collections import deque
+
+from .errors import ConnectionClosed, ProtocolError, RoomFull
+from .wire import CLOSE_REASONS, DROPPED, NOBODY, QUEUED, SENT, SendResult, is_sendable_code
+from . import wire
+
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.dict cimport PyDict_Next
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
+from cpython.unicode cimport PyUnicode_DecodeUTF8
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t, uintptr_t
+from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memcpy, memmove, memset
+
+cdef extern from "Python.h":
+    object PyUnicode_New(Py_ssize_t size, Py_UCS4 maxchar)
+    void* PyUnicode_DATA(object text)
+    const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size) except NULL
+    unsigned long PyThread_get_thread_ident() nogil
+    PyObject* PyErr_SetFromErrno(object type) except NULL
+
+cdef extern from "_c/bytes.h" nogil:
+    byte gf_mask(byte* target, const byte* source, size_t size, const byte* key, size_t phase)
+    byte gf_copy(byte* target, const byte* source, size_t size)
+    int gf_utf8_feed(gf_utf8* state, const byte* text, size_t size)
+    size_t gf_head_end(const byte* data, size_t size, size_t start)
+
+cdef extern from "_c/sockets.h" nogil:
+    ctypedef struct gf_iovec:
+        void* iov_base
+        size_t iov_len
+    int GF_HAS_EPOLL
+    uint32_t EPOLLIN, EPOLLOUT
+    int EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD
+    int errno, EAGAIN, EWOULDBLOCK, EINTR, ECONNABORTED, EMFILE, ENFILE, ENOBUFS, ENOMEM
+    int gf_epoll_create()
+    int gf_epoll_control(int epoll, int operation, int fd, uint32_t events, uint64_t data)
+    int gf_epoll_poll(int epoll, gf_event* events, int size)
+    uint64_t gf_event_data(const gf_event* event)
+    int gf_accept(int listener, byte* family, byte* address, uint16_t* port)
+    ssize_t gf_receive(int fd, void* data, size_t size)
+    ssize_t gf_send(int fd, const void* data, size_t size)
+    ssize_t gf_send_all(int fd, gf_iovec* buffers, size_t count)
+    int gf_shutdown(int fd)
+    void gf_reset(int fd)
+    int gf_close(int fd)
+
+# The numbers of `wire.py` as the C compiler wants them; a test compares the two.
+cdef enum:
+    CONTINUATION = 0
+    TEXT = 1
+    BINARY = 2
+    CLOSE = 8
+    PING = 9
+    PONG = 10
+
+    SERVER = 0
+    CLIENT = 1
+
+    DROP_OLDEST = 0
+    DROP_NEWEST = 1
+    BLOCK = 2
+    DISCONNECT = 3
+
+    OPENING = 0
+    BODY = 1
+    HELD = 2
+    OPEN = 3
+    CLOSING = 4
+    ENDING = 5
+    CLOSED = 6
+
+    PAUSE_HELD = 1
+    PAUSE_WRITE = 8
+
+    NORMAL = 1000
+    PROTOCOL_ERROR = 1002
+    NO_STATUS = 1005
+    ABNORMAL = 1006
+    INVALID_DATA = 1007
+    POLICY_VIOLATION = 1008
+    TOO_BIG = 1009
+    INTERNAL_ERROR = 1011
+    SLOW_CONSUMER = 4008
+
+    MAX_CONTROL_PAYLOAD = 125
+    MAX_CLOSE_REASON = 123
+    MAX_REQUEST_LINE = 8192
+    MAX_HEAD = 65536
+
+    READ_SIZE = 262144          # bytes taken from one peer in one turn
+    GATHER_SIZE = 65536         # bytes of small frames joined for one write
+    MAX_BUFFERS = 64            # of one write of large frames
+    MAX_EVENTS = 256            # descriptors served in one turn
+    MAX_ACCEPTS = 64            # connections accepted from one socket in one turn
+    MAX_ROUNDS = 8              # write, report, write again …: what is left waits for the next turn
+    MAX_EMPTY_FRAGMENTS = 65536
+    RING_START = 16             # slots of a ring when it first holds something
+    MAX_SPARE_RINGS = 1024
+
+    ACCEPTED = 0                # indexes of RESULTS
+    BEHIND = 1
+    REFUSED = 2
+
+cdef tuple RESULTS = (SENT, QUEUED, DROPPED)
+
+HAS_POLLER = bool(GF_HAS_EPOLL)
+
+include "_c/frames.pxi"
+include "_c/turn.pxi"
+include "_c/connection.pxi"
+include "_c/room.pxi"
+include "_c/poller.pxi"
