@@ -1,0 +1,222 @@
+"""Logging: named loggers, two formats, and a rein on errors that repeat.
+
+    glyph_fast           the server itself
+    glyph_fast.access    one record per connection
+    glyph_fast.error     exceptions of handlers
+
+A record is an event ("listening") with fields (url, engine); the text format writes the fields as
+key=value, the JSON format as members. What a message contained is never logged by the server; an
+exception's own text, which is the application's, is.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+SERVER = logging.getLogger("glyph_fast")
+ACCESS = logging.getLogger("glyph_fast.access")
+ERROR = logging.getLogger("glyph_fast.error")
+
+FIRST_INTERVAL = 10.0  # seconds until errors that repeat are summed up for the first time
+LONGEST_INTERVAL = 3600.0
+INTERVAL_GROWTH = 4.0
+MAX_KINDS = 1000  # of errors told apart; beyond it the one seen longest ago is forgotten
+
+
+def log(
+    logger: logging.Logger,
+    level: int,
+    event: str,
+    /,
+    *,
+    exc_info: BaseException | None = None,
+    **fields: object,
+) -> None:
+    """Log `event` with `fields`; next to nothing is done when the level is not enabled."""
+    if logger.isEnabledFor(level):
+        logger.log(level, event, exc_info=exc_info, extra={"fields": fields}, stacklevel=2)
+
+
+class _OwnHandler(logging.StreamHandler[TextIO]):
+    """The handler of `configure_logging`, told from those of the application."""
+
+
+def configure_logging(
+    level: str = "info", format: str = "text", stream: TextIO | None = None
+) -> None:
+    """Write the records of `glyph_fast` and below to `stream` (stderr), as "text" or "json".
+
+    Calling it again replaces the former setting. Handlers the application has put on these loggers
+    stay; records no longer reach the root logger, so nothing is written twice.
+    """
+    handler = _OwnHandler(stream or sys.stderr)
+    handler.setFormatter(JsonFormatter() if format == "json" else TextFormatter())
+    for former in SERVER.handlers[:]:
+        if isinstance(former, _OwnHandler):
+            SERVER.removeHandler(former)
+    SERVER.addHandler(handler)
+    SERVER.setLevel(level.upper())
+    SERVER.propagate = False
+
+
+def timestamp(seconds: float) -> str:
+    """A point of time as RFC 3339 writes it, UTC, in milliseconds."""
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+
+class TextFormatter(logging.Formatter):
+    """`2031-05-06T07:08:09.123Z info  listening url=http://127.0.0.1:8080`, then the traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, whatever the values hold; those of a traceback are indented.
+
+        So no text that a peer or an exception brings along can pass for a record.
+        """
+        level = record.levelname.lower()
+        parts = [f"{timestamp(record.created)} {level:<8}", _one_line(record.getMessage())]
+        parts += [f"{key}={_quoted(value)}" for key, value in _fields(record).items()]
+        line = " ".join(parts)
+        trace = _traceback(record).splitlines()
+        return "\n".join([line, *("  " + _one_line(each) for each in trace)])
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object per line: time, level, logger, event, the fields, exception."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The object's text; a field named like a standard member gets a `_` after its name."""
+        members: dict[str, object] = {
+            "time": timestamp(record.created),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+        }
+        if trace := _traceback(record):
+            members["exception"] = trace
+        for key, value in _fields(record).items():
+            members[f"{key}_" if key in members else key] = value
+        try:
+            return json.dumps(members, default=str, allow_nan=False)
+        except (TypeError, ValueError):  # a field holds a cycle, a NaN, keys that are not text
+            return json.dumps({key: str(value) for key, value in members.items()})
+
+
+def _fields(record: logging.LogRecord) -> Mapping[str, object]:
+    fields: Mapping[str, object] = getattr(record, "fields", {})
+    return fields
+
+
+def _traceback(record: logging.LogRecord) -> str:
+    exc = record.exc_info[1] if record.exc_info else None
+    return "".join(traceback.format_exception(exc)).rstrip() if exc is not None else ""
+
+
+def _one_line(text: str) -> str:
+    return text if text.isprintable() else "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
+        for char in text
+    )
+
+
+def _quoted(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    text = str(value)
+    if text and text.isprintable() and not re.search(r'[\s"=\\]', text):
+        return text
+    return json.dumps(text, ensure_ascii=not text.isprintable())
+
+
+class _Kind:
+    """One kind of error: how often it came, and when that is said next."""
+
+    __slots__ = ("due", "interval", "total", "unsaid")
+
+    def __init__(self, now: float) -> None:
+        self.total = 1
+        self.unsaid = 0  # since the last line about it
+        self.interval = FIRST_INTERVAL
+        self.due = now + FIRST_INTERVAL
+
+
+class ErrorLog:
+    """Logs exceptions of handlers so that one that repeats cannot fill the disk.
+
+    The first of a kind (handler, type of exception, line it came from) is logged with its
+    traceback. Those that follow are counted, and summed up in one line at growing intervals; the
+    line is written when the next one comes after the interval, or by `flush`. For one thread.
+    """
+
+    def __init__(
+        self, logger: logging.Logger = ERROR, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._logger = logger
+        self._clock = clock
+        self._kinds: dict[tuple[str, str, str], _Kind] = {}  # seen longest ago first
+        self.total = 0
+
+    def record(self, handler: object, exc: BaseException, **fields: object) -> None:
+        """Note that `handler` (a function or its name) raised `exc`."""
+        self.total += 1
+        key = (qualified_name(handler), type(exc).__qualname__, _origin(exc))
+        kind = self._kinds.pop(key, None)
+        if kind is None:
+            self._kinds[key] = _Kind(self._clock())
+            if len(self._kinds) > MAX_KINDS:
+                oldest = next(iter(self._kinds))
+                self._sum_up(oldest, self._kinds.pop(oldest))
+            fields["handler"] = key[0]
+            log(self._logger, logging.ERROR, "handler failed", exc_info=exc, **fields)
+            return
+        self._kinds[key] = kind
+        kind.total += 1
+        kind.unsaid += 1
+        now = self._clock()
+        if now >= kind.due:
+            kind.interval = min(kind.interval * INTERVAL_GROWTH, LONGEST_INTERVAL)
+            kind.due = now + kind.interval
+            self._sum_up(key, kind)
+
+    def flush(self) -> None:
+        """Write a summary of every kind that has errors not yet mentioned; at the end, say."""
+        for key, kind in self._kinds.items():
+            self._sum_up(key, kind)
+
+    def _sum_up(self, key: tuple[str, str, str], kind: _Kind) -> None:
+        if kind.unsaid:
+            handler, exception, where = key
+            log(
+                self._logger, logging.ERROR, "handler still fails", handler=handler,
+                exception=exception, where=where, times=kind.unsaid, total=kind.total,
+            )  # fmt: skip
+            kind.unsaid = 0
+
+
+def qualified_name(handler: object) -> str:
+    """`module:qualname` of a function, a method, a partial or a callable object; a str as it is."""
+    if isinstance(handler, str):
+        return handler
+    function: Any = handler
+    while hasattr(function, "func") and callable(function.func):  # functools.partial
+        function = function.func
+    if not hasattr(function, "__qualname__"):
+        function = type(function)
+    return f"{function.__module__}:{function.__qualname__}"
+
+
+def _origin(exc: BaseException) -> str:
+    frames = exc.__traceback__
+    if frames is None:
+        return ""
+    while frames.tb_next is not None:
+        frames = frames.tb_next
+    return f"{frames.tb_frame.f_code.co_filename}:{frames.tb_lineno}"
