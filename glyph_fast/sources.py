@@ -77,7 +77,7 @@ def _flags(flags: Mapping[str, object]) -> _Layer:
     by_name = {each.name: each for each in OPTIONS}
     for name in flags:
         if name not in by_name:
-            raise unknown_option("--" + name.replace("_", "-"), [each.flag for each in OPTIONS])
+            raise unknown_option(name, by_name)
     return {
         name: (value, by_name[name].flag)
         for name, value in flags.items()
@@ -111,7 +111,7 @@ def _file(chosen: str | os.PathLike[str] | None) -> _Layer:
         raise ConfigError(f"{CONFIG_FILE.flag}: no such file: {path}") from None
     except OSError as exc:
         raise ConfigError(f"{path}: {(exc.strerror or str(exc)).lower()}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+    except ValueError as exc:  # not TOML, not UTF-8, or a number of thousands of digits
         raise ConfigError(f"{path}: not TOML: {exc}") from None
     for key in content:
         if key not in FIELDS:
