@@ -100,14 +100,14 @@ class Handler(Protocol):
 class Engine(Protocol):
     """Who owns the sockets of a server."""
 
-    def listen(self, sock: socket) -> None:
-        """Accept connections on a bound, listening, non-blocking socket."""
+    async def listen(self, sock: socket) -> None:
+        """Accept connections on a bound, listening, non-blocking socket, and own it."""
         ...
 
     def stop_listening(self) -> None:
         """Close the listening sockets; connections go on."""
         ...
 
-    def close(self) -> None:
-        """Abort what is left and release every descriptor."""
+    async def close(self) -> None:
+        """Abort what is left and release every descriptor; return when none is open."""
         ...

@@ -1,0 +1,309 @@
+"""The asyncio engine: transports of the loop own the sockets. For TLS, and wherever epoll is not.
+
+A `Stream` is the protocol that asyncio calls and the sink the core writes to. The transport's
+buffer is kept as small as asyncio allows: what the kernel refuses stays in the connection's queue,
+where the queue policy still reaches it, save for the last `WRITE_SIZE` bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from ..core import Turn
+from ..logs import SERVER, log
+from .base import BACKLOG, Sweep
+from .tls import TlsSession
+
+if TYPE_CHECKING:
+    from ..core import Connection
+
+READ_SIZE = 256 * 1024  # bytes taken from one peer at a time
+WRITE_SIZE = 64 * 1024  # bytes given to a transport at a time
+
+
+def pieces(buffers: Sequence[bytes | memoryview]) -> Iterator[bytes | memoryview]:
+    """The same bytes in pieces of at most `WRITE_SIZE`, small ones joined."""
+    small: list[bytes | memoryview] = []
+    room = WRITE_SIZE
+    for data in buffers:
+        if len(data) > room:
+            view = memoryview(data)
+            small.append(view[:room])
+            yield b"".join(small)
+            view = view[room:]
+            while len(view) > WRITE_SIZE:
+                yield view[:WRITE_SIZE]
+                view = view[WRITE_SIZE:]
+            small, room, data = [], WRITE_SIZE, view
+        small.append(data)
+        room -= len(data)
+    if room < WRITE_SIZE:
+        yield small[0] if len(small) == 1 else b"".join(small)
+
+
+class Stream(asyncio.BaseProtocol):
+    """One accepted socket, between asyncio and the core."""
+
+    __slots__ = (
+        "_conn",
+        "_engine",
+        "_heard_end",
+        "_is_full",
+        "_is_paused",
+        "_is_shut",
+        "_tls",
+        "transport",
+    )
+
+    def __init__(self, engine: AsyncioEngine) -> None:
+        self._engine = engine
+        self._tls = TlsSession(engine.tls) if engine.tls is not None else None
+        self._is_full = False
+        self._is_paused = False
+        self._is_shut = False  # our side is ended
+        self._heard_end = False  # the peer's is
+        self._conn: Connection
+        self.transport: asyncio.Transport
+
+    # What asyncio calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A socket was accepted."""
+        self.transport = cast(asyncio.Transport, transport)
+        self.transport.set_write_buffer_limits(high=0)
+        turn = self._engine.turn
+        self._conn = turn.connection_type(turn, self)
+        self._conn.peername = transport.get_extra_info("peername")
+        self._engine.opened(self)
+
+    def received(self, data: bytes | memoryview) -> None:
+        """Bytes came."""
+        if self._tls is None:
+            self._conn.feed(data)
+        elif not self._is_shut:
+            self._tls.feed(data)
+            self._decrypt()
+
+    def eof_received(self) -> bool:
+        """The peer ended its side; ours stays open until the core ends it."""
+        self._hear_end()
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The transport is gone."""
+        self._conn.lost()
+        self._conn.sink = None  # no cycle to keep the two alive
+        self._engine.lost(self)
+
+    def pause_writing(self) -> None:
+        """The kernel refused bytes."""
+        self._is_full = True
+
+    def resume_writing(self) -> None:
+        """The kernel has taken them."""
+        self._is_full = False
+        self._conn.flush()
+
+    # What the core calls.
+
+    def writev(self, buffers: Sequence[bytes | memoryview]) -> int:
+        """Take bytes until the kernel refuses some."""
+        if self.transport.is_closing():
+            raise BrokenPipeError("the transport is closing")
+        taken = 0
+        for piece in pieces(buffers):
+            if self._is_full:
+                break
+            if self._tls is None:
+                self.transport.write(piece)
+            else:
+                self._tls.write(piece)
+                self.transport.write(self._tls.to_send())
+            taken += len(piece)
+        return taken
+
+    def unsent(self) -> int:
+        """Bytes that wait in the transport."""
+        return self.transport.get_write_buffer_size()
+
+    def pause_reading(self) -> None:
+        """Deliver no more input for now."""
+        self._is_paused = True
+        if not self.transport.is_closing():
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Deliver input again."""
+        self._is_paused = False
+        # After the end, asyncio would read it again.
+        if not self._heard_end and not self.transport.is_closing():
+            self.transport.resume_reading()
+            if self._tls is not None:
+                self._engine.loop.call_soon(self._decrypt)
+
+    def shutdown(self) -> None:
+        """End our side once everything taken has left."""
+        if self.transport.is_closing():
+            raise BrokenPipeError("the transport is closing")
+        self._end_tls()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        else:
+            self.transport.close()
+
+    def close(self) -> None:
+        """Close once everything taken has left, within the close timeout."""
+        if not self.transport.is_closing():
+            self._end_tls()
+            self.transport.close()
+            if self.transport.get_write_buffer_size():
+                self._engine.close_later(self)
+
+    def abort(self) -> None:
+        """Close at once."""
+        self.transport.abort()
+
+    # TLS.
+
+    def _decrypt(self) -> None:
+        """Give the core what can be read, as long as it wants any."""
+        assert self._tls is not None
+        plaintext = self._engine.plaintext
+        try:
+            while not (self._is_paused or self._is_shut or self.transport.is_closing()):
+                size = self._tls.read_into(plaintext)
+                if not size:
+                    self._hear_end()
+                    break
+                self._conn.feed(plaintext[:size])
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError as exc:
+            log(SERVER, logging.DEBUG, "TLS failed", reason=exc.reason, peer=self._conn.peername)
+            self._conn.lost()  # which closes the transport, once the alert below has left
+        self._send_tls()
+
+    def _send_tls(self) -> None:
+        """Send what TLS itself has to say: a handshake, a ticket, an alert."""
+        assert self._tls is not None
+        if data := self._tls.to_send():
+            self.transport.write(data)
+
+    def _end_tls(self) -> None:
+        if self._tls is not None and not self._is_shut:
+            self._is_shut = True
+            self._tls.end()
+            self._send_tls()
+
+    def _hear_end(self) -> None:
+        if not self._heard_end:
+            self._heard_end = True
+            self._conn.feed_eof()
+
+
+class BufferStream(Stream, asyncio.BufferedProtocol):
+    """A stream that reads into the engine's one buffer: it is empty again before the next reads."""
+
+    __slots__ = ()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where asyncio may put what comes."""
+        return self._engine.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """So many bytes came."""
+        self.received(self._engine.buffer[:nbytes])
+
+
+class DataStream(Stream, asyncio.Protocol):
+    """A stream for loops whose reads are pending while others run, so that no buffer is shared."""
+
+    __slots__ = ()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came."""
+        self.received(data)
+
+
+class AsyncioEngine:
+    """An engine on the loop's own transports: any socket, any platform, TLS with `tls` given."""
+
+    def __init__(
+        self,
+        turn: Turn,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        tls: ssl.SSLContext | None = None,
+        shares_buffer: bool = sys.platform != "win32",
+    ) -> None:
+        self.turn = turn
+        self.loop = loop
+        self.tls = tls
+        self.buffer = memoryview(bytearray(READ_SIZE if shares_buffer else 0))
+        self.plaintext = memoryview(bytearray(READ_SIZE if tls is not None else 0))
+        self._stream_type = BufferStream if shares_buffer else DataStream
+        self._servers: list[asyncio.Server] = []
+        self._closing: dict[Stream, float] = {}  # when each began; they have bytes to send
+        self._count = 0  # streams whose transport is not gone
+        self._all_gone: asyncio.Future[None] | None = None  # set while `close` waits
+        self._sweep = Sweep(turn, loop, self._swept)
+
+    async def listen(self, sock: socket.socket) -> None:
+        """Accept from a bound, listening, non-blocking socket, and own it."""
+        is_unix = sock.family == getattr(socket, "AF_UNIX", None)
+        create: Any = self.loop.create_unix_server if is_unix else self.loop.create_server
+        self._servers.append(await create(self._accept, sock=sock, backlog=BACKLOG))
+
+    def stop_listening(self) -> None:
+        """Close the listening sockets; connections go on."""
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+
+    async def close(self) -> None:
+        """Abort what is left and return when every transport is gone. May be called twice."""
+        self._sweep.stop()
+        self.stop_listening()
+        for conn in self.turn:
+            conn.abort()
+        for stream in list(self._closing):
+            stream.abort()
+        if self._all_gone is None:
+            self._all_gone = self.loop.create_future()
+            if not self._count:
+                self._all_gone.set_result(None)
+        await self._all_gone
+        self.turn.flush()
+
+    # What streams call.
+
+    def opened(self, stream: Stream) -> None:
+        """A stream has its transport."""
+        self._count += 1
+        if self._all_gone is not None:  # accepted a moment before the end
+            stream.abort()
+
+    def lost(self, stream: Stream) -> None:
+        """A stream's transport is gone."""
+        self._closing.pop(stream, None)
+        self._count -= 1
+        if not self._count and self._all_gone is not None and not self._all_gone.done():
+            self._all_gone.set_result(None)
+
+    def close_later(self, stream: Stream) -> None:
+        """A stream closes once its bytes have left: not for ever, if the peer reads none."""
+        self._closing[stream] = self.turn.clock()
+
+    def _accept(self) -> Stream:
+        return self._stream_type(self)
+
+    def _swept(self, now: float) -> None:
+        oldest = now - self.turn.limits.close_timeout
+        for stream in [each for each, since in self._closing.items() if since <= oldest]:
+            stream.abort()

@@ -1,0 +1,127 @@
+"""What both engines share: how a turn wakes its loop, and the sweep that makes time pass."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from contextvars import copy_context
+from typing import TYPE_CHECKING
+
+from ..core import Connection, Limits, Turn
+from ..logs import SERVER, log
+
+if TYPE_CHECKING:
+    from ..interfaces import Handler
+
+LONGEST_SWEEP = 1.0  # seconds between two sweeps, at most
+SHORTEST_SWEEP = 0.001
+BACKLOG = 2048  # connections the kernel may hold ready for us; it cuts this at its own limit
+
+
+def new_turn(
+    loop: asyncio.AbstractEventLoop,
+    limits: Limits,
+    handler: Handler,
+    *,
+    connection_type: Callable[..., Connection] | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Turn:
+    """A turn that `loop` finishes: what is marked outside of one is written soon.
+
+    The calling thread, which must be the loop's, becomes its owner.
+    """
+    # Handlers run by `flush` must not see the context variables of whoever caused it.
+    context = copy_context()
+
+    def wake() -> None:
+        loop.call_soon(turn.flush, context=context)
+
+    def wake_threadsafe() -> None:
+        try:
+            loop.call_soon_threadsafe(turn.flush, context=context)
+        except RuntimeError:
+            if not loop.is_closed():
+                raise
+            # A thread that outlives the server speaks to nobody, which is no error of its own.
+
+    turn = Turn(
+        limits,
+        handler,
+        connection_type=connection_type,
+        wake=wake,
+        wake_threadsafe=wake_threadsafe,
+        clock=clock,
+    )
+    return turn
+
+
+def sweep_interval(limits: Limits) -> float:
+    """Seconds between two sweeps: half the shortest time that is judged, at most one second."""
+    times = (
+        limits.write_timeout,
+        limits.close_timeout,
+        limits.head_timeout,
+        limits.ping_interval or LONGEST_SWEEP,
+    )
+    return max(SHORTEST_SWEEP, min(LONGEST_SWEEP, min(times) / 2))
+
+
+class Sweep:
+    """One timer for all connections of a turn: it judges deadlines and sends the pings due.
+
+    `also` is called after each sweep with the turn's time.
+    """
+
+    __slots__ = ("_also", "_handle", "_interval", "_loop", "_turn")
+
+    def __init__(
+        self, turn: Turn, loop: asyncio.AbstractEventLoop, also: Callable[[float], object]
+    ) -> None:
+        self._turn = turn
+        self._loop = loop
+        self._also = also
+        self._interval = sweep_interval(turn.limits)
+        self._handle: asyncio.TimerHandle | None = None
+        self._again()
+
+    def stop(self) -> None:
+        """Sweep no more."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def _again(self) -> None:
+        self._handle = self._loop.call_later(self._interval, self._run)
+
+    def _run(self) -> None:
+        self._again()  # first: whatever happens below, time must not stand still
+        now = self._turn.clock()
+        self._turn.sweep(now)
+        self._also(now)
+
+
+class AcceptFailures:
+    """Says once that connections cannot be accepted, and once that they can be again."""
+
+    __slots__ = ("_is_failing", "_since_sweep")
+
+    def __init__(self) -> None:
+        self._is_failing = False
+        self._since_sweep = False
+
+    def failed(self, exc: OSError) -> None:
+        """Accepting had to pause."""
+        self._since_sweep = True
+        if not self._is_failing:
+            self._is_failing = True
+            reason = exc.strerror or str(exc)
+            log(SERVER, logging.ERROR, "cannot accept connections", reason=reason)
+
+    def swept(self) -> None:
+        """A sweep passed; without a failure since the one before, the trouble is over."""
+        if self._is_failing and not self._since_sweep:
+            self._is_failing = False
+            log(SERVER, logging.INFO, "accepting connections again")
+        self._since_sweep = False

@@ -1,0 +1,92 @@
+"""TLS as bytes in, bytes out: a session between plaintext and ciphertext, without a socket.
+
+asyncio's own TLS transports hide how much the kernel has refused, cost a task and a timer for each
+handshake, and differ between loops. On memory buffers the one account of what has left holds for
+`wss://` as well, and a handshake that takes too long is a request head that takes too long.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import cast
+
+from ..errors import ConfigError
+
+VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+
+
+def server_context(
+    cert: str, key: str | None = None, *, client_ca: str | None = None, min_version: str = "1.2"
+) -> ssl.SSLContext:
+    """The settings of a server that shows the certificate chain `cert` (PEM files).
+
+    With `client_ca`, clients must show a certificate one of these authorities has signed. Raises
+    ConfigError for a file that cannot be read or does not fit; a key must not have a password.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = VERSIONS[min_version]
+    context.options |= ssl.OP_NO_RENEGOTIATION  # RFC 9325 §3.5
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        # Without a password given, OpenSSL would ask for it on the terminal.
+        context.load_cert_chain(cert, key, password="")
+    except (OSError, ValueError) as exc:
+        raise ConfigError(f"cannot use the certificate {cert}: {_text(exc)}") from None
+    if client_ca is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        try:
+            context.load_verify_locations(client_ca)
+        except (OSError, ValueError) as exc:
+            raise ConfigError(f"cannot use the authorities {client_ca}: {_text(exc)}") from None
+    return context
+
+
+def _text(exc: Exception) -> str:
+    reason = getattr(exc, "reason", None) or getattr(exc, "strerror", None) or str(exc)
+    return str(reason).lower().replace("_", " ")
+
+
+class TlsSession:
+    """The server's end of one TLS connection."""
+
+    __slots__ = ("_incoming", "_is_ready", "_object", "_outgoing")
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._object = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._is_ready = False
+
+    def feed(self, ciphertext: bytes | memoryview) -> None:
+        """Take bytes of the peer."""
+        self._incoming.write(ciphertext)
+
+    def read_into(self, buffer: memoryview) -> int:
+        """Fill `buffer` with plaintext and return its size; 0 when the peer ended its side.
+
+        Raises ssl.SSLWantReadError when more ciphertext is needed first, another ssl.SSLError when
+        the peer breaks the protocol; in each case there may be something to send.
+        """
+        if not self._is_ready:
+            self._object.do_handshake()
+            self._is_ready = True
+        # With a buffer it returns a count, which its declared type leaves out.
+        return cast(int, self._object.read(len(buffer), cast(bytearray, buffer)))
+
+    def write(self, plaintext: bytes | memoryview) -> None:
+        """Encrypt something to send. Raises OSError before the handshake is done."""
+        if not self._is_ready:
+            raise BrokenPipeError("the TLS handshake is not done")
+        self._object.write(plaintext)
+
+    def end(self) -> None:
+        """Tell the peer that nothing more comes (RFC 8446 §6.1)."""
+        if self._is_ready:
+            try:
+                self._object.unwrap()
+            except ssl.SSLError:
+                pass  # its own end has not come, or the session is broken: it was told all the same
+
+    def to_send(self) -> bytes:
+        """The ciphertext that is due, once."""
+        return self._outgoing.read()
