@@ -90,6 +90,7 @@ def pytest_configure(config: pytest.Config) -> None:
     core = os.environ["GLYPH_FAST_CORE"]
     if core == "compiled" and not importlib.util.find_spec("glyph_fast._core"):
         raise pytest.UsageError("no compiled core: run ci/build, or go without by --core python")
+    os.environ["no_proxy"] = os.environ["NO_PROXY"] = "*"  # every peer is on the loopback
     known = backends(core)
     if unknown := set(config.getoption("--backend") or ()) - set(map(str, known)):
         names = ", ".join(map(str, known))

@@ -5,19 +5,20 @@ The smoke tests here are the ones `ci/dist` runs against each wheel in an enviro
 
 from __future__ import annotations
 
-import asyncio
 import importlib.metadata
 import importlib.resources
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
+from serving import serving
+from websockets.sync.client import connect
 
 import glyph_fast
 
@@ -87,35 +88,6 @@ def test_type_checkers_find_the_marker() -> None:
 # --- the command --------------------------------------------------------------------------------
 
 
-@asynccontextmanager
-async def serving(*arguments: str) -> AsyncIterator[str]:
-    """The address of a server in a process of its own, which is drained at the end."""
-    server = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "glyph_fast", "serve", "--port", "0", *arguments),
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert server.stdout is not None
-    try:
-        line = (await server.stdout.readline()).decode()
-        assert line.startswith("glyph-fast listening on http://127.0.0.1:")
-        yield line.split()[-1].removeprefix("http://")
-    finally:
-        server.terminate()
-        await server.communicate()
-    assert server.returncode == 0
-
-
-async def get(address: str, path: str) -> bytes:
-    """The whole answer to one HTTP request."""
-    host, port = address.split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    writer.write(f"GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n".encode())
-    answer = await reader.read()
-    writer.close()
-    await writer.wait_closed()
-    return answer
-
-
 @pytest.mark.smoke
 @pytest.mark.both_cores
 def test_the_command_tells_version_core_loop_and_engine() -> None:
@@ -128,21 +100,16 @@ def test_the_command_tells_version_core_loop_and_engine() -> None:
 
 @pytest.mark.smoke
 @pytest.mark.both_cores
-def test_serve_without_a_target_serves_the_chat_s_page(run) -> None:
-    async def main() -> None:
-        async with serving() as address:
-            head, _, body = (await get(address, "/")).partition(b"\r\n\r\n")
-            assert head.startswith(b"HTTP/1.1 200 ")
-            assert b"<html" in body.lower()
-
-    run(main())
+def test_serve_without_a_target_serves_the_chat_s_page() -> None:
+    with serving() as server, urlopen(server.url, timeout=20) as answer:
+        assert answer.status == 200
+        assert answer.headers.get_content_type() == "text/html"
+        assert b"<html" in answer.read().lower()
 
 
 @pytest.mark.smoke
 @pytest.mark.both_cores
-def test_a_python_server_echoes_to_a_foreign_client(run, tmp_path: Path, monkeypatch) -> None:
-    from websockets.asyncio.client import connect
-
+def test_a_python_server_echoes_to_a_foreign_client(tmp_path: Path) -> None:
     (tmp_path / "echo.py").write_text(
         "from glyph_fast import MessageType, Server\n"
         "server = Server()\n"
@@ -150,14 +117,18 @@ def test_a_python_server_echoes_to_a_foreign_client(run, tmp_path: Path, monkeyp
         "def echo(ctx):\n"
         "    ctx.reply(MessageType.TEXT, ctx.message.data)\n"
     )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with serving("echo:server", cwd=tmp_path) as server, connect(server.ws("/ws")) as client:
+        client.send("hello")
+        assert client.recv(timeout=20) == "hello"
 
-    async def main() -> None:
-        async with serving("echo:server") as address, connect(f"ws://{address}/ws") as client:
-            await client.send("hello")
-            assert await client.recv() == "hello"
 
-    run(main())
+@pytest.mark.smoke
+@pytest.mark.both_cores
+def test_a_glyph_program_answers_a_foreign_client(tmp_path: Path) -> None:
+    (tmp_path / "hello.glyph").write_text('@ GET /hello/:name {\n  > {text: "Hello " + name}\n}\n')
+    with serving("hello.glyph", cwd=tmp_path) as server:
+        with urlopen(f"{server.url}/hello/you", timeout=20) as answer:
+            assert json.load(answer) == {"text": "Hello you"}
 
 
 # --- the build ----------------------------------------------------------------------------------
