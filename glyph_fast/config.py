@@ -85,6 +85,7 @@ class Config:
     "512KiB"; lists become tuples. Raises ConfigError for a bad value or an unusable combination.
     """
 
+    # fmt: off
     host: str = option(
         "127.0.0.1", o.host, LISTENING, "the address to listen on", metavar="HOST",
         older_env="GLYPH_HOST",
@@ -271,6 +272,7 @@ class Config:
         "10s", _any_time, STOPPING, "time for connections to close before they are cut",
         metavar="DURATION",
     )
+    # fmt: on
     _sources: InitVar[Mapping[str, str] | None] = None  # field: the name its value came under
 
     def __post_init__(self, _sources: Mapping[str, str] | None) -> None:

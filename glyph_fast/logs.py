@@ -121,9 +121,13 @@ def _traceback(record: logging.LogRecord) -> str:
 
 
 def _one_line(text: str) -> str:
-    return text if text.isprintable() else "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
-        for char in text
+    return (
+        text
+        if text.isprintable()
+        else "".join(
+            char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
+            for char in text
+        )
     )
 
 

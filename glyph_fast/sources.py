@@ -1,6 +1,6 @@
 """Where the options of a command line come from.
 
-    flag  >  environment  >  file  >  default
+flag  >  environment  >  file  >  default
 """
 
 from __future__ import annotations
