@@ -1,0 +1,151 @@
+"""The judge of request heads: RFC 9112 read strictly, and the same answer under both parsers.
+
+httptools and h11 each let something pass that the other refuses, and where two readers of a head
+disagree, requests can be smuggled. So everything that decides what a request *is* (its line, the
+shape of its lines, Host, and how its body is framed) is checked here, on the bytes; what is left to
+the libraries is the grammar of a field.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ..errors import HandshakeError
+from ..wire import MAX_HEAD, MAX_REQUEST_LINE
+from . import parsers
+from .headers import Headers
+from .request import Request, Target, percent_decode, split_target
+
+MAX_FIELDS = 256  # header fields in one head; beyond it: 431
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+_LINE = re.compile(
+    rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+)"  # method: a token
+    rb" ([!\"$-~]+)"  # target: visible ASCII without the #, for fragments are never sent
+    rb" HTTP/([0-9]\.[0-9])\r\n"
+)
+_NOT_CONTROLS = bytes(byte for byte in range(256) if byte == 9 or byte > 31 and byte != 127)
+_HOST = rb"(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*|\[[0-9A-Fa-f:.]+\]"
+_AUTHORITY = re.compile(rb"(?:" + _HOST + rb")(?::[0-9]{0,5})?")  # RFC 3986 §3.2.2, no userinfo
+_FRAMING = re.compile(
+    rb"\r\n(content-length|transfer-encoding|host)[ \t]*:[ \t]*([^\r]*?)[ \t]*(?=\r\n)",
+    re.IGNORECASE,
+)
+_MAX_LENGTH_DIGITS = 18  # of a Content-Length; more is not a size but an attack
+
+
+def parse_head(head: bytes, remote: str | None = None) -> Request:
+    """The request of one complete head, blank line included.
+
+    HandshakeError says how to answer a bad one: 400, 414, 431, 501 (a method or transfer coding we
+    do not have) or 505 (a version other than 1.0 and 1.1). The connection is closed after it.
+    """
+    if head.startswith(b"\r\n"):
+        head = head[2:]  # RFC 9112 §2.2: an empty line before the request line is ignored
+    match = _LINE.match(head)
+    if match is None or match.end() > MAX_REQUEST_LINE + 2 or len(head) > MAX_HEAD:
+        raise _bad_start(head)
+    method, text, version = match.group().decode("ascii")[:-2].split(" ")
+    version = version[5:]
+    if version != "1.1" and version != "1.0":
+        raise HandshakeError(505, f"HTTP version {version} is not supported")
+    if method not in METHODS:
+        raise HandshakeError(501, f"method {method[:32]} is not implemented")
+    target = _check_target(method, text)
+    headers = _read_headers(head, version)
+    return Request(head, remote, line=(method, text, version), target=target, headers=headers)
+
+
+def too_large(head: bytes) -> HandshakeError:
+    """The error for a head that has not ended within the limits: 414 or 431."""
+    if head.find(b"\n", 0, MAX_REQUEST_LINE + 2) < 0:
+        return HandshakeError(414, f"request line is longer than {MAX_REQUEST_LINE} bytes")
+    return HandshakeError(431, f"request head is larger than {MAX_HEAD} bytes")
+
+
+def _bad_start(head: bytes) -> HandshakeError:
+    if head.startswith(b"\x16\x03"):
+        return HandshakeError(400, "this port does not speak TLS")
+    line = head.partition(b"\n")[0].rstrip(b"\r")
+    if len(line) > MAX_REQUEST_LINE or len(head) > MAX_HEAD:
+        return too_large(head)
+    return HandshakeError(400, "malformed request line")
+
+
+def _check_target(method: str, text: str) -> Target:
+    try:
+        target = split_target(text)
+        if "%" in text:
+            percent_decode(target.path)
+            percent_decode(target.query)
+    except ValueError as exc:
+        raise HandshakeError(400, str(exc)) from None
+    if (target.path == "*") != (text == "*") or text == "*" and method != "OPTIONS":
+        raise HandshakeError(400, "malformed request target")
+    if target.authority is not None and not _AUTHORITY.fullmatch(target.authority.encode()):
+        raise HandshakeError(400, "malformed authority in request target")
+    return target
+
+
+def _read_headers(head: bytes, version: str) -> Headers:
+    nlines = head.count(b"\r\n")
+    # Without all but the controls, a head is its line ends: no NUL, no bare CR, no bare LF.
+    if head.translate(None, _NOT_CONTROLS) != b"\r\n" * nlines:
+        raise HandshakeError(400, "control character or bare line end in request head")
+    nfields = nlines - 2  # all lines but the first and the blank one
+    if nfields > MAX_FIELDS:
+        raise HandshakeError(431, f"more than {MAX_FIELDS} header fields")
+    try:
+        headers = Headers(parsers.read_fields(head))
+    except ValueError:
+        _check_framing(head, version)  # has the better word, where it finds something
+        raise HandshakeError(400, "malformed header field") from None
+    raw = headers.raw
+    host = raw(b"host")
+    if (
+        headers.is_repeated
+        or host is None
+        or raw(b"content-length") is not None
+        or raw(b"transfer-encoding") is not None
+        or not _AUTHORITY.fullmatch(host)
+    ):
+        _check_framing(head, version)
+    # Folded lines (RFC 9112 §5.2) and blank lines inside make fewer fields than there are lines.
+    if len(headers.fields) != nfields:
+        raise HandshakeError(400, "malformed header field")
+    return headers
+
+
+def _check_framing(head: bytes, version: str) -> None:
+    """Refuse what would leave it open where the request ends or to whom it goes.
+
+    Reads the bytes themselves: h11 joins repeated lengths, httptools gives up at the first one.
+    """
+    values: dict[bytes, list[bytes]] = {}
+    for name, value in _FRAMING.findall(head):
+        values.setdefault(name.lower(), []).append(value)
+    hosts = values.get(b"host", [])
+    if len(hosts) > 1 or not hosts and version == "1.1":  # RFC 9112 §3.2
+        raise HandshakeError(400, "exactly one Host field is required")
+    if hosts and not _AUTHORITY.fullmatch(hosts[0]):
+        raise HandshakeError(400, "malformed Host field")
+    lengths = values.get(b"content-length", [])
+    codings = values.get(b"transfer-encoding", [])
+    if codings:
+        _check_codings(codings, version)
+        if lengths:  # RFC 9112 §6.3: "ought to be handled as an error"
+            raise HandshakeError(400, "both Content-Length and Transfer-Encoding")
+    elif len(lengths) > 1 or lengths and not lengths[0].isdigit():
+        raise HandshakeError(400, "malformed or repeated Content-Length")
+    elif lengths and len(lengths[0]) > _MAX_LENGTH_DIGITS:
+        raise HandshakeError(413, "request body is too large")
+
+
+def _check_codings(values: list[bytes], version: str) -> None:
+    if version == "1.0":  # RFC 9112 §6.1: framing is faulty
+        raise HandshakeError(400, "Transfer-Encoding in HTTP/1.0")
+    codings = [coding.strip(b" \t").lower() for coding in b",".join(values).split(b",")]
+    if any(coding and coding != b"chunked" for coding in codings):
+        raise HandshakeError(501, "transfer codings other than chunked are not implemented")
+    if codings != [b"chunked"]:
+        raise HandshakeError(400, "malformed Transfer-Encoding")

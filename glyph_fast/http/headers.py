@@ -1,0 +1,112 @@
+"""Header fields, query and cookies: read-only mappings over what the client sent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from urllib.parse import parse_qsl
+
+from .parsers import Field
+
+TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 §5.6.2
+
+
+class Headers(Mapping[str, str]):
+    """Header fields; names compare without case, and `[]` and `get` give a name's first value.
+
+    Values are decoded as ISO 8859-1, which keeps every byte (RFC 9110 §5.5).
+    """
+
+    __slots__ = ("fields", "_first")
+
+    def __init__(self, fields: Sequence[Field]) -> None:
+        self.fields = fields
+        self._first = {name.lower(): value for name, value in fields}
+        if len(self._first) != len(fields):  # the comprehension kept the last of each name
+            for name, value in reversed(fields):
+                self._first[name.lower()] = value
+
+    def raw(self, name: bytes) -> bytes | None:
+        """The first value as bytes; `name` in lower case. Quick, for the handshake."""
+        return self._first.get(name)
+
+    @property
+    def is_repeated(self) -> bool:
+        """Whether some name stands there more than once."""
+        return len(self._first) != len(self.fields)
+
+    def getlist(self, name: str) -> list[str]:
+        """All values of `name`, in the order they came."""
+        key = name.lower().encode("latin-1", "replace")
+        if not self.is_repeated:
+            value = self._first.get(key)
+            return [] if value is None else [value.decode("latin-1")]
+        return [v.decode("latin-1") for n, v in self.fields if n.lower() == key]
+
+    def tokens(self, name: str) -> list[str]:
+        """The elements of a comma-separated list, over all its fields, in lower case."""
+        return [
+            token
+            for value in self.getlist(name)
+            for element in value.lower().split(",")
+            if (token := element.strip(" \t"))
+        ]
+
+    def items_as_sent(self) -> list[tuple[str, str]]:
+        """Every field, repeated ones too, with the names written as the client wrote them."""
+        return [(n.decode("latin-1"), v.decode("latin-1")) for n, v in self.fields]
+
+    def __getitem__(self, name: str) -> str:
+        try:
+            return self._first[name.lower().encode("latin-1")].decode("latin-1")
+        except (KeyError, UnicodeEncodeError):
+            raise KeyError(name) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return (name.decode("latin-1") for name in self._first)
+
+    def __len__(self) -> int:
+        return len(self._first)
+
+    def __repr__(self) -> str:
+        return f"Headers({self.items_as_sent()!r})"
+
+
+class Query(Mapping[str, str]):
+    """The parameters of a query string; `[]` and `get` give a name's first value."""
+
+    __slots__ = ("_pairs", "_first")
+
+    def __init__(self, query: str) -> None:
+        self._pairs = parse_qsl(query, keep_blank_values=True)
+        self._first = dict(reversed(self._pairs))
+
+    def getlist(self, name: str) -> list[str]:
+        """All values of `name`, in the order they came."""
+        return [value for key, value in self._pairs if key == name]
+
+    def __getitem__(self, name: str) -> str:
+        return self._first[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict(self._pairs))
+
+    def __len__(self) -> int:
+        return len(self._first)
+
+    def __repr__(self) -> str:
+        return f"Query({self._pairs!r})"
+
+
+def parse_cookies(values: Sequence[str]) -> dict[str, str]:
+    """The cookies of `Cookie` fields (RFC 6265 §5.4); of one name's values the first counts."""
+    cookies: dict[str, str] = {}
+    for value in values:
+        for pair in value.split(";"):
+            name, equals, content = pair.strip(" \t").partition("=")
+            if not equals or not name:
+                continue  # not a cookie; whoever put it there, the others still count
+            if len(content) >= 2 and content[0] == content[-1] == '"':
+                content = content[1:-1]
+            cookies.setdefault(name, content)
+    return cookies

@@ -1,0 +1,144 @@
+"""Answers: from what a handler returned to the bytes on the wire (RFC 9112 §4)."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Mapping
+from email.utils import formatdate
+from functools import lru_cache
+from http import HTTPStatus
+
+from .. import json
+from ..errors import HandshakeError, Reject
+from .headers import TOKEN
+
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+_BAD_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110 §5.5
+# Fields that say where the answer ends and what becomes of the connection: never a handler's.
+_FRAMING_FIELDS = frozenset({"content-length", "transfer-encoding", "connection", "keep-alive"})
+
+HeaderItems = Mapping[str, str] | Iterable[tuple[str, str]]
+
+
+class Response:
+    """An HTTP answer.
+
+    `body` may be bytes (application/octet-stream), str (text/plain; charset=utf-8), None (nothing)
+    or any JSON value (application/json); a Content-Type among `headers` takes precedence. Repeat a
+    field by giving `headers` as pairs. ValueError for a status outside 200–599 and for names or
+    values that would break out of their line; TypeError for a body that is not a JSON value.
+    """
+
+    __slots__ = ("status", "headers", "content")
+
+    def __init__(
+        self, body: object = None, status: int = 200, headers: HeaderItems | None = None
+    ) -> None:
+        if not 200 <= status <= 599:
+            raise ValueError(f"status must be from 200 to 599, not {status}")
+        self.status = status
+        self.headers = _checked(headers)
+        self.content, content_type = _encode_body(body)
+        if content_type and self.header("content-type") is None:
+            self.headers.append(("Content-Type", content_type))
+
+    def header(self, name: str) -> str | None:
+        """The first value of a field, None when it is absent."""
+        name = name.lower()
+        return next((value for key, value in self.headers if key.lower() == name), None)
+
+    @property
+    def wants_close(self) -> bool:
+        """Whether the handler asked for the connection to be closed after this answer."""
+        connection = self.header("connection") or ""
+        return "close" in (token.strip() for token in connection.lower().split(","))
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status}, {len(self.content)} bytes>"
+
+
+def to_response(value: object) -> Response:
+    """The answer meant by what an HTTP handler returned; None means 204."""
+    if isinstance(value, Response):
+        return value
+    return Response(status=204) if value is None else Response(value)
+
+
+def error_response(
+    status: int, reason: str = "", headers: HeaderItems | None = None
+) -> Response:
+    """A refusal as `{"error": reason}`; without a reason, the phrase of the status."""
+    return Response({"error": reason or phrase(status)}, status, headers)
+
+
+def refusal_response(error: HandshakeError | Reject) -> Response:
+    """The answer an exception stands for: a bad request, or an application's `Reject`."""
+    if isinstance(error, HandshakeError):
+        return error_response(error.status, error.reason, error.headers)
+    if error.body == "":
+        return error_response(error.status, headers=error.headers)
+    return Response(error.body, error.status, error.headers)
+
+
+def encode_response(
+    response: Response, *, keep_alive: bool, head_only: bool = False, date: str | None = None
+) -> bytes:
+    """The bytes of an answer. `head_only` (a HEAD request) leaves the body out but not its size;
+    `date` is the text of `http_date`, by default of now.
+    """
+    status, content = response.status, response.content
+    lines = [f"HTTP/1.1 {status} {phrase(status)}"]
+    if response.header("date") is None:
+        lines.append(f"Date: {date or http_date()}")
+    lines += [f"{k}: {v}" for k, v in response.headers if k.lower() not in _FRAMING_FIELDS]
+    if status in (204, 304):
+        content = b""  # RFC 9110 §15.3.5, §15.4.5; and no length, RFC 9110 §8.6
+    else:
+        lines.append(f"Content-Length: {len(content)}")
+    lines.append("Connection: keep-alive" if keep_alive else "Connection: close")
+    head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
+    return head if head_only else head + content
+
+
+def phrase(status: int) -> str:
+    """The reason phrase of a status, `Unknown` for one that has none."""
+    return _PHRASES.get(status, "Unknown")
+
+
+def http_date(timestamp: float | None = None) -> str:
+    """A time in seconds since the epoch, by default now, as in a Date field (RFC 9110 §5.6.7)."""
+    return _date_of(int(time.time() if timestamp is None else timestamp))
+
+
+@lru_cache(maxsize=1)  # one text serves all answers of a second
+def _date_of(second: int) -> str:
+    return formatdate(second, usegmt=True)
+
+
+def _encode_body(body: object) -> tuple[bytes, str]:
+    if body is None:
+        return b"", ""
+    if isinstance(body, (bytes, bytearray, memoryview)):
+        return bytes(body), "application/octet-stream"
+    if isinstance(body, str):
+        return body.encode(), "text/plain; charset=utf-8"
+    return json.dumps(body), "application/json"
+
+
+def _checked(headers: HeaderItems | None) -> list[tuple[str, str]]:
+    items = headers.items() if isinstance(headers, Mapping) else headers or ()
+    return [check_field(name, value) for name, value in items]
+
+
+def check_field(name: str, value: str) -> tuple[str, str]:
+    """The pair, unless it would break out of its line or cannot be sent: ValueError."""
+    if not TOKEN.fullmatch(name):
+        raise ValueError(f"bad header name {name!r}")
+    if _BAD_VALUE.search(value):
+        raise ValueError(f"control character in the value of header {name!r}")
+    try:
+        value.encode("latin-1")
+    except UnicodeEncodeError:
+        raise ValueError(f"value of header {name!r} is not ISO 8859-1") from None
+    return name, value
