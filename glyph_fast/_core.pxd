@@ -189,6 +189,7 @@ cdef class Connection:
     cdef int end_payload(self) except -1
     cdef int deliver(self, int opcode, object message) except -1
     cdef int control(self, int opcode, bytes payload) except -1
+    cdef int answer_ping(self, bytes pong) except -1
     cdef int pong_received(self, bytes payload) except -1
     cdef int close_received(self, bytes payload) except -1
     cdef int refuse(self, int status) except -1

@@ -113,6 +113,7 @@ cdef enum:
     MAX_ACCEPTS = 64            # connections accepted from one socket in one turn
     MAX_ROUNDS = 8              # write, report, write again …: what is left waits for the next turn
     MAX_EMPTY_FRAGMENTS = 65536
+    MAX_PONGS = 4096            # bytes of pongs that may leave with one write
     RING_START = 16             # slots of a ring when it first holds something
     MAX_SPARE_RINGS = 1024
 

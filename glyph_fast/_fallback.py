@@ -88,9 +88,8 @@ GATHER_SIZE = 64 * 1024  # bytes of small frames joined for one write
 MAX_EVENTS = 256  # descriptors served in one turn
 MAX_ACCEPTS = 64  # connections accepted from one socket in one turn
 MAX_ROUNDS = 8  # write, report, write again …: what is left then waits for the next turn
-MAX_EMPTY_FRAGMENTS = (
-    65536  # of one message; they cost no memory, so they need a bound of their own
-)
+MAX_PONGS = 4096  # bytes of pongs that may leave with one write
+MAX_EMPTY_FRAGMENTS = 65536  # of one message; they cost no memory and need a bound of their own
 
 _RESULTS = (SENT, QUEUED, DROPPED)
 _ACCEPTED, _BEHIND, _REFUSED = 0, 1, 2  # indexes of _RESULTS
@@ -825,13 +824,21 @@ class Connection:
 
     def _control(self, opcode: int, payload: bytes) -> None:
         if opcode == PING:
-            # RFC 6455 §5.5.3: of several pings only the latest needs an answer.
-            self._pong = self._encode(PONG, payload)
+            self._pong = self._pong_after(self._pong, self._encode(PONG, payload))
             self._mark()
         elif opcode == PONG:
             self._pong_received(payload)
         else:
             self._close_received(payload)
+
+    def _pong_after(self, waiting: bytes | None, pong: bytes) -> bytes:
+        """Every ping is answered while the sink takes bytes, and pings come at a sane rate.
+
+        Else only the latest is, which RFC 6455 §5.5.3 allows, so that pongs need no queue.
+        """
+        if waiting is None or self._blocked or len(waiting) > MAX_PONGS:
+            return pong
+        return waiting + pong
 
     def _pong_received(self, payload: bytes) -> None:
         """A pong answers the ping whose number it carries, and all before that one."""

@@ -392,18 +392,28 @@ cdef class Connection:
 
     cdef int control(self, int opcode, bytes payload) except -1:
         if opcode == PING:
-            # RFC 6455 §5.5.3: of several pings only the latest needs an answer.
-            pong = self.encode(PONG, payload)
-            self.need_outgoing()
-            Py_XDECREF(self.outgoing.pong)
-            Py_INCREF(pong)
-            self.outgoing.pong = <PyObject*>pong
-            if not self.dirty:
-                self.turn.mark(self)
+            self.answer_ping(self.encode(PONG, payload))
         elif opcode == PONG:
             self.pong_received(payload)
         else:
             self.close_received(payload)
+        return 0
+
+    cdef int answer_ping(self, bytes pong) except -1:
+        """Every ping is answered while the sink takes bytes, and pings come at a sane rate.
+
+        Else only the latest is, which RFC 6455 §5.5.3 allows, so that pongs need no queue.
+        """
+        self.need_outgoing()
+        cdef Outgoing* out = self.outgoing
+        if out.pong != NULL:
+            if not self.blocked and PyBytes_GET_SIZE(<object>out.pong) <= MAX_PONGS:
+                pong = <bytes>out.pong + pong
+            Py_DECREF(<object>out.pong)
+        Py_INCREF(pong)
+        out.pong = <PyObject*>pong
+        if not self.dirty:
+            self.turn.mark(self)
         return 0
 
     cdef int pong_received(self, bytes payload) except -1:
