@@ -1,0 +1,1 @@
+"""The bench: a load generator, other servers to compare with, and the regression net."""

@@ -1,0 +1,161 @@
+"""The command: options in, progress, a table, and the files asked for."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .live import Live, print_summary
+from .opening import OpeningFailed
+from .options import MODES, Options
+from .page import render_page
+from .report import Report
+from .runner import run
+from .swarm import LoadError
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("url")
+@click.option("--mode", type=click.Choice(MODES), default="echo", show_default=True)
+@click.option(
+    "-c",
+    "--connections",
+    type=int,
+    default=64,
+    show_default=True,
+    help="Echoing connections, members of the room, or connections to open.",
+)
+@click.option(
+    "--publishers",
+    type=int,
+    default=1,
+    show_default=True,
+    help="fan-out: publishing connections, besides the members.",
+)
+@click.option(
+    "--rooms",
+    type=int,
+    default=1,
+    show_default=True,
+    help="Spread over so many rooms; {} in the URL becomes the room's number.",
+)
+@click.option(
+    "-p",
+    "--in-flight",
+    type=int,
+    default=1,
+    show_default=True,
+    help="Messages outstanding per connection or publisher; connect: handshakes at once.",
+)
+@click.option("-s", "--size", type=int, default=64, show_default=True, help="Bytes per message.")
+@click.option("--binary", is_flag=True, help="Binary messages instead of text.")
+@click.option(
+    "--rate",
+    type=float,
+    default=0.0,
+    help="Open loop: publish so many messages per second, whatever comes back.",
+)
+@click.option(
+    "--stalled",
+    type=float,
+    default=0.0,
+    help="Share of members that never read (mode stalled: 0.1).",
+)
+@click.option("-d", "--duration", type=float, default=5.0, show_default=True, help="Seconds.")
+@click.option(
+    "--warm-up", type=float, default=0.5, show_default=True, help="Seconds before counting."
+)
+@click.option(
+    "--server-cpu",
+    type=float,
+    default=0.0,
+    help="Go on until the server has used so many seconds of CPU.",
+)
+@click.option(
+    "--max-duration",
+    type=float,
+    default=60.0,
+    show_default=True,
+    help="But not longer than this, in seconds.",
+)
+@click.option(
+    "--hold",
+    type=float,
+    default=2.0,
+    show_default=True,
+    help="connect: seconds to watch the idle connections.",
+)
+@click.option("--browser-head", is_flag=True, help="Ask with a head as long as a browser's.")
+@click.option("--pid", type=int, help="The server's process, if it cannot be found by its port.")
+@click.option(
+    "--timeout",
+    type=float,
+    default=10.0,
+    show_default=True,
+    help="Seconds to wait for an answer before giving up.",
+)
+@click.option(
+    "--json",
+    "json_path",
+    type=click.Path(path_type=Path, allow_dash=True),
+    help="Write the report as JSON; - for stdout.",
+)
+@click.option(
+    "--html",
+    "html_path",
+    type=click.Path(path_type=Path),
+    help="Write the report as a page with plots.",
+)
+@click.option(
+    "--progress/--no-progress",
+    default=None,
+    help="Show progress (default: when stderr is a terminal).",
+)
+def bench(
+    url: str, json_path: Path | None, html_path: Path | None, progress: bool | None, **values: Any
+) -> None:
+    """Load the WebSocket server at URL (ws://host:port/path) and check every answer.
+
+    \b
+    echo      every message must come back
+    fan-out   URL is a room: what one member sends, all others get
+    connect   handshakes, then memory and CPU of idle connections
+    churn     connect, say something, close, for ever
+    stalled   fan-out with a tenth of the members never reading
+    """
+    try:
+        options = Options(url=url, **values)
+    except ValueError as exc:
+        raise click.UsageError(str(exc)) from None
+    if progress is None:
+        progress = sys.stderr.isatty()
+    with Live(options, enabled=progress) as live:
+        report = _run(options, live)
+    write_report(report, json_path, html_path)
+    if json_path is None or str(json_path) != "-":
+        print_summary(report)
+
+
+def _run(options: Options, live: Live) -> Report:
+    try:
+        return run(options, live.update)
+    except (LoadError, OpeningFailed, ProcessLookupError) as exc:
+        raise click.ClickException(str(exc)) from None
+    except OSError as exc:
+        raise click.ClickException(f"{options.host}:{options.port}: {exc.strerror}") from None
+
+
+def write_report(report: Report, json_path: Path | None, html_path: Path | None) -> None:
+    """Write the files that were asked for; `-` is stdout."""
+    if json_path is not None:
+        text = json.dumps(report.to_dict(), indent=1) + "\n"
+        if str(json_path) == "-":
+            click.echo(text, nl=False)
+        else:
+            json_path.write_text(text)
+    if html_path is not None:
+        html_path.write_text(render_page(report))

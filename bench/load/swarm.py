@@ -1,0 +1,293 @@
+"""Many client connections in one thread, over one epoll descriptor.
+
+The frames are written and parsed by the core in client role, masking included; this file opens
+sockets, moves bytes between them and the core, and writes once per connection and turn.
+"""
+
+from __future__ import annotations
+
+import errno
+import select
+import socket
+import struct
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from glyph_fast.core import Connection, Limits, Turn
+from glyph_fast.wire import CLIENT
+
+from .opening import check_answer, new_key, request_head
+from .options import MAX_SOURCES, Options
+
+RECEIVE = 256 * 1024  # bytes read from one connection at a time
+MAX_EVENTS = 512
+_IP_BIND_ADDRESS_NO_PORT = 24  # linux/in.h: choose the port at connect, when the peer is known
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 seconds: close sends a reset
+_NO_LIMIT = 1 << 30
+_READ, _WRITE = select.EPOLLIN, select.EPOLLOUT
+
+
+class LoadError(Exception):
+    """The run cannot go on, or the server did not do what was asked of it."""
+
+
+class Peer(Connection):
+    """One connection of the client, with what the modes keep about it."""
+
+    __slots__ = ("index", "key", "opened_at", "pending", "received", "room", "sent")
+
+    index: int
+    room: int
+    key: bytes
+    opened_at: int  # ns; when the connection was asked for
+    received: int  # messages
+    sent: int  # messages
+    pending: Any  # what a mode keeps
+
+
+class SocketSink:
+    """Takes the bytes of one connection to its socket."""
+
+    __slots__ = ("_epoll", "events", "peer", "sock")
+
+    peer: Peer
+
+    def __init__(self, epoll: select.epoll, sock: socket.socket) -> None:
+        self._epoll = epoll
+        self.sock: socket.socket | None = sock
+        self.events = _WRITE  # until it is connected
+        epoll.register(sock, self.events)
+
+    def writev(self, buffers: Sequence[bytes | memoryview]) -> int:
+        """Send what the kernel takes; wait for EPOLLOUT when that was not all."""
+        sock = self.sock
+        if sock is None or self.events == _WRITE:  # closed, or not connected yet
+            return 0
+        data = buffers[0] if len(buffers) == 1 else b"".join(buffers)
+        try:
+            taken = sock.send(data)
+        except BlockingIOError:
+            taken = 0
+        full = taken < len(data)
+        if full != bool(self.events & _WRITE):
+            self.watch(self.events ^ _WRITE)
+        return taken
+
+    def watch(self, events: int) -> None:
+        """Have epoll report these events."""
+        if self.sock is not None and events != self.events:
+            self.events = events
+            self._epoll.modify(self.sock, events)
+
+    def unsent(self) -> int:
+        """Nothing is kept here."""
+        return 0
+
+    def pause_reading(self) -> None:
+        """Leave what comes in the kernel."""
+        self.watch(self.events & ~_READ)
+
+    def resume_reading(self) -> None:
+        """Read again."""
+        self.watch(self.events | _READ)
+
+    def shutdown(self) -> None:
+        """End the writing side; reading goes on until the server closes."""
+        if self.sock is not None:
+            self.sock.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        """Close the socket."""
+        if self.sock is not None:
+            self._epoll.unregister(self.sock)
+            self.sock.close()
+            self.sock = None
+
+    def abort(self) -> None:
+        """Have the coming `close` reset the connection."""
+        if self.sock is not None:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+
+
+class Workload:
+    """What a mode does with its connections: the handler of the core's client connections.
+
+    A mode overrides `opened`, `message` and perhaps `closed`. What goes wrong is kept in `error`
+    and ends the run at the end of the turn.
+    """
+
+    def __init__(self) -> None:
+        self.error: BaseException | None = None
+
+    def opened(self, peer: Peer) -> None:
+        """The handshake of `peer` is done."""
+
+    def message(self, peer: Peer, opcode: int, payload: str | bytes) -> None:
+        """`peer` received a message."""
+
+    def closed(self, peer: Peer, code: int, reason: str) -> None:
+        """`peer` is closed, which as a rule was not asked for."""
+        self.fail(LoadError(f"the server closed connection {peer.index}: {code} {reason}".rstrip()))
+
+    def fail(self, error: BaseException) -> None:
+        """End the run with this error, unless it has one."""
+        self.error = self.error or error
+
+    def request(self, peer: Peer, head: bytes) -> None:
+        """The core has a complete head, which for a client is the server's answer."""
+        check_answer(head, peer.key)
+        peer.upgrade()
+        self.opened(peer)
+
+    def refuse(self, peer: Peer, status: int) -> None:
+        """The server's answer is not a head at all."""
+        self.fail(LoadError("the server's answer to the handshake is too long"))
+
+    def data(self, peer: Peer, chunk: bytes) -> int:
+        """A client expects no body."""
+        return len(chunk)
+
+    def full(self, peer: Peer) -> None:
+        """Cannot happen: the client's queues have no limit that a run reaches."""
+
+    def drain(self, peer: Peer) -> None:
+        """Nobody waits."""
+
+    def close(self, peer: Peer, code: int, reason: str) -> None:
+        """The core's last call for `peer`."""
+        self.closed(peer, code, reason)
+
+    def failed(self, peer: Peer | None, exc: BaseException) -> None:
+        """One of the methods above raised."""
+        self.fail(exc)
+
+
+class Swarm:
+    """Opens connections, and runs turns: read, handle, write."""
+
+    def __init__(self, options: Options, workload: Workload) -> None:
+        self.options = options
+        self.workload = workload
+        self.peers: list[Peer] = []
+        self.opened = 0  # handshakes completed
+        self._epoll = select.epoll()
+        self._sinks: dict[int, SocketSink] = {}
+        self._buffer = bytearray(RECEIVE)
+        self._view = memoryview(self._buffer)
+        self._turn = Turn(_limits(options), workload)
+        self._address = (socket.gethostbyname(options.host), options.port)
+        is_loopback = self._address[0].startswith("127.")
+        self._sources = [f"127.0.0.{n + 1}" for n in range(MAX_SOURCES)] if is_loopback else []
+        self._host = f"{options.host}:{options.port}"
+
+    def connect(self, index: int, *, room: int = 0, receive_buffer: int = 0) -> Peer:
+        """Begin to open a connection; the workload hears when it is open."""
+        sock = self._new_socket(index, receive_buffer)
+        sink = SocketSink(self._epoll, sock)
+        peer = Peer(self._turn, sink, CLIENT)
+        sink.peer = peer
+        peer.index, peer.room = index, room
+        peer.received = peer.sent = 0
+        peer.pending = None
+        peer.opened_at = time.perf_counter_ns()
+        peer.key = new_key()
+        target = self.options.target(room)
+        peer.write(request_head(target, self._host, peer.key, browser=self.options.browser_head))
+        self._sinks[sock.fileno()] = sink
+        try:
+            sock.connect(self._address)
+        except BlockingIOError:
+            pass
+        else:
+            self._connected(sink)
+        return peer
+
+    def _new_socket(self, index: int, receive_buffer: int) -> socket.socket:
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if receive_buffer:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        if self._sources:
+            # One pair of addresses has 28,000 ports; several sources multiply that.
+            sock.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
+            sock.bind((self._sources[index % len(self._sources)], 0))
+        return sock
+
+    def _connected(self, sink: SocketSink) -> None:
+        assert sink.sock is not None
+        error = sink.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if error:
+            self.workload.fail(LoadError(f"cannot connect: {errno.errorcode.get(error, error)}"))
+            return
+        sink.watch(_READ)
+        sink.peer.flush()
+
+    def turn(self, timeout: float = 0.1) -> int:
+        """Serve what is ready, waiting up to `timeout` seconds for it; return how much there was.
+
+        Raises what the workload failed with.
+        """
+        sinks, view = self._sinks, self._view
+        events = self._epoll.poll(timeout, MAX_EVENTS)
+        for fd, event in events:
+            sink = sinks[fd]
+            if sink.events == _WRITE:
+                self._connected(sink)
+                continue
+            if event & _WRITE:
+                sink.peer.flush()
+            if event & ~_WRITE and sink.sock is not None:
+                try:
+                    size = sink.sock.recv_into(view)
+                except BlockingIOError:
+                    continue
+                except OSError:
+                    sink.peer.lost()
+                    continue
+                if size:
+                    sink.peer.feed(view[:size])
+                else:
+                    sink.peer.feed_eof()
+        self._turn.flush()
+        if self.workload.error is not None:
+            raise self.workload.error
+        return len(events)
+
+    def run_until(self, done: Callable[[], bool], what: str, timeout: float) -> None:
+        """Run turns until `done()`. Raises LoadError naming `what` when `timeout` seconds pass."""
+        deadline = time.monotonic() + timeout
+        while not done():
+            if time.monotonic() > deadline:
+                raise LoadError(f"timed out after {timeout:g} s waiting for {what}")
+            self.turn(0.05)
+
+    def reset(self, peers: Sequence[Peer]) -> None:
+        """End connections with a reset: no closing handshake, no TIME_WAIT."""
+        closed = self.workload.closed
+        self.workload.closed = _ignore  # type: ignore[assignment, method-assign]
+        for peer in peers:
+            peer.abort()
+        self._turn.flush()
+        self.workload.closed = closed  # type: ignore[method-assign]
+
+    def close(self) -> None:
+        """Reset what is open and release every descriptor."""
+        if not self._epoll.closed:
+            self.reset([sink.peer for sink in self._sinks.values() if sink.sock is not None])
+            self._epoll.close()
+
+
+def _ignore(*_: object) -> None:
+    pass
+
+
+def _limits(options: Options) -> Limits:
+    """A client that drops nothing of its own, pings nobody and times nobody out."""
+    return Limits(
+        max_message_size=max(2 * options.size, 1 << 20),
+        queue_messages=1 << 24,
+        queue_bytes=_NO_LIMIT,
+        ping_interval=0,
+    )
