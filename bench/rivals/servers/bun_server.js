@@ -1,0 +1,21 @@
+// Bun: uWebSockets under JavaScript, rooms are its topics.
+const server = Bun.serve({
+  hostname: "127.0.0.1",
+  port: Number(process.env.PORT),
+  fetch(request, server) {
+    const path = new URL(request.url).pathname;
+    const room = path.startsWith("/room/") ? path.slice(6) : null;
+    if (server.upgrade(request, { data: { echo: path === "/echo", room } })) return;
+    return new Response("expected a WebSocket", { status: 426 });
+  },
+  websocket: {
+    perMessageDeflate: false,
+    open(ws) {
+      if (ws.data.room !== null) ws.subscribe(ws.data.room);
+    },
+    message(ws, message) {
+      if (ws.data.echo) ws.send(message);
+      else if (ws.data.room !== null) ws.publish(ws.data.room, message);
+    },
+  },
+});
