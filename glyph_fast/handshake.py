@@ -17,7 +17,7 @@ from typing import NamedTuple
 from .errors import HandshakeError
 from .http.headers import TOKEN, Headers
 from .http.request import Request
-from .http.response import check_field, encode_response, error_response
+from .http.response import checked_fields, encode_response, error_response
 from .wire import ACCEPT_GUID, VERSION
 
 _KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")  # 16 bytes in base64, RFC 6455 §4.1
@@ -91,18 +91,13 @@ def accept_response(
     headers: Iterable[tuple[str, str]] = (),
 ) -> bytes:
     """The 101 that opens a WebSocket (RFC 6455 §4.2.2); ValueError for a field that cannot be."""
-    fields = list(headers)
+    fields = [("Sec-WebSocket-Accept", accept_key(key)), *headers]
     if subprotocol is not None:
         fields.append(("Sec-WebSocket-Protocol", subprotocol))
     if extensions:
         fields.append(("Sec-WebSocket-Extensions", extensions))
-    lines = [
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        f"Sec-WebSocket-Accept: {accept_key(key)}\r\n",
-        *_field_lines(fields),
-        "\r\n",
-    ]
-    return "".join(lines).encode("latin-1")
+    head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    return f"{head}{_field_lines(fields)}\r\n".encode("latin-1")
 
 
 def refusal(status: int, reason: str = "", headers: Iterable[tuple[str, str]] = ()) -> bytes:
@@ -193,6 +188,8 @@ def check_origin(origin: str | None, host: str, allowed: Sequence[str], scheme: 
         return True
     if allowed:
         return any(_origin_matches(origin, rule) for rule in allowed)
+    if origin == f"{scheme}://{host}" and host:
+        return True  # nearly always, and at a tenth of the price
     page, server = _split_origin(origin), _split_origin(f"{scheme}://{host}")
     return page is not None and server is not None and page[1:] == server[1:]
 
@@ -205,7 +202,9 @@ def check_allowed_origin(rule: str) -> str:
 
 Origin = tuple[str, str, int]  # scheme, host, port
 
-_ORIGIN = re.compile(r"([a-z][a-z0-9+.\-]*)://(\[[0-9a-f:.]+\]|[^\x00-\x20\x7f/?#@\[\]:]+)(?::(\d{0,5}))?")
+_ORIGIN = re.compile(
+    r"([a-z][a-z0-9+.\-]*)://(\[[0-9a-f:.]+\]|[^\x00-\x20\x7f/?#@\[\]:]+)(?::(\d{0,5}))?"
+)
 _DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 
@@ -229,7 +228,9 @@ def _read_rule(rule: str) -> Origin | None:
         return None
     parts = _split_origin(rule.removesuffix("/"))
     if parts is None or "*" in parts[1].removeprefix("*."):
-        raise ValueError(f"bad origin {rule!r}: expected https://example.com or https://*.example.com")
+        raise ValueError(
+            f"bad origin {rule!r}: expected https://example.com or https://*.example.com"
+        )
     return parts
 
 
@@ -277,7 +278,7 @@ def client_request(
     if extensions:
         fields.append(("Sec-WebSocket-Extensions", extensions))
     fields.extend(headers)
-    return "".join([f"GET {path} HTTP/1.1\r\n", *_field_lines(fields), "\r\n"]).encode("latin-1")
+    return f"GET {path} HTTP/1.1\r\n{_field_lines(fields)}\r\n".encode("latin-1")
 
 
 class Accepted(NamedTuple):
@@ -333,13 +334,10 @@ def _only(headers: Headers, name: bytes) -> bytes | None:
 
 
 def _require_token(headers: Headers, name: str, token: str) -> None:
-    if token not in headers.tokens(name):
+    value = headers.raw(name.encode())
+    if value is None or value.lower() != token.encode() and token not in headers.tokens(name):
         raise HandshakeError(400, f"missing '{name.title()}: {token}'")
 
 
-def _field_lines(fields: Iterable[tuple[str, str]]) -> list[str]:
-    return [f"{name}: {value}\r\n" for name, value in map(_check, fields)]
-
-
-def _check(field: tuple[str, str]) -> tuple[str, str]:
-    return check_field(*field)
+def _field_lines(fields: Iterable[tuple[str, str]]) -> str:
+    return "".join([f"{name}: {value}\r\n" for name, value in checked_fields(fields)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from urllib.parse import parse_qsl
 
 from .parsers import Field
@@ -17,18 +17,16 @@ class Headers(Mapping[str, str]):
     Values are decoded as ISO 8859-1, which keeps every byte (RFC 9110 §5.5).
     """
 
-    __slots__ = ("fields", "_first")
+    __slots__ = ("fields", "raw", "_first")
 
     def __init__(self, fields: Sequence[Field]) -> None:
-        self.fields = fields
+        self.fields = fields  # as they came
         self._first = {name.lower(): value for name, value in fields}
         if len(self._first) != len(fields):  # the comprehension kept the last of each name
             for name, value in reversed(fields):
                 self._first[name.lower()] = value
-
-    def raw(self, name: bytes) -> bytes | None:
-        """The first value as bytes; `name` in lower case. Quick, for the handshake."""
-        return self._first.get(name)
+        # The first value as bytes, or None, of a name in lower case: quick, for the handshake.
+        self.raw: Callable[[bytes], bytes | None] = self._first.get
 
     @property
     def is_repeated(self) -> bool:

@@ -37,22 +37,25 @@ class Route(NamedTuple, Generic[T]):
 
 
 class _Pattern(Generic[T]):
-    """A pattern with everything declared for it."""
+    """A pattern with every route declared for it."""
 
-    __slots__ = ("text", "segments", "params", "targets")
+    __slots__ = ("text", "segments", "statics", "params", "routes")
 
     def __init__(self, text: str) -> None:
-        self.text = text
-        self.segments = tuple(segment for segment in text.split("/") if segment)
-        self.params: list[tuple[int, str]] = []  # (index of the segment, name)
-        self.targets: dict[str | None, T] = {}
         if not text.startswith("/"):
             raise ValueError(f"pattern {text!r} does not begin with '/'")
+        self.text = text
+        self.segments = tuple(segment for segment in text.split("/") if segment)
+        self.statics: list[tuple[int, str]] = []  # (index, segment)
+        self.params: list[tuple[int, str]] = []  # (index, name)
+        self.routes: dict[str | None, Route[T]] = {}
         for index, segment in enumerate(self.segments):
             if segment.startswith(":"):
                 self._add_param(index, segment[1:])
             elif bad := _BAD_CHARACTER.search(segment):
                 raise ValueError(f"pattern {text!r} contains {bad.group()!r}")
+            else:
+                self.statics.append((index, segment))
 
     def _add_param(self, index: int, name: str) -> None:
         if not _NAME.fullmatch(name):
@@ -64,13 +67,14 @@ class _Pattern(Generic[T]):
 
     def admits(self, segments: tuple[str, ...]) -> bool:
         """Whether the static segments are those of a path with equally many segments."""
-        return all(
-            own == given or own.startswith(":")
-            for own, given in zip(self.segments, segments, strict=True)
-        )
+        for index, segment in self.statics:  # twice as quick as `all`
+            if segments[index] != segment:
+                return False
+        return True
 
-    def match(self, target: T, segments: tuple[str, ...]) -> Match[T]:
-        return Match(target, self.text, {name: segments[index] for index, name in self.params})
+    def route(self, method: str | None) -> Route[T] | None:
+        """The route for `method`, else the one for any method."""
+        return self.routes.get(method) or self.routes.get(None)
 
 
 class Router(Generic[T]):
@@ -78,17 +82,19 @@ class Router(Generic[T]):
 
     def __init__(self) -> None:
         self._routes: list[Route[T]] = []
-        self._exact: dict[str, _Pattern[T]] = {}  # the usual spelling of a static path, at once
+        self._exact: dict[str, _Pattern[T]] = {}  # static ones by their usual spelling
         self._static: dict[tuple[str, ...], _Pattern[T]] = {}
         self._by_count: dict[int, list[_Pattern[T]]] = {}  # with parameters, fewest first
 
     def add(self, method: str | None, pattern: str, target: T) -> None:
         """Declare a route; ValueError for a bad pattern, or one declared for `method` before."""
         known = self._pattern(pattern)
-        if method in known.targets:
-            raise ValueError(f"route {method or 'WebSocket'} {known.text} is declared twice")
-        known.targets[method] = target
-        self._routes.append(Route(method, pattern, target))
+        if method in known.routes:
+            raise ValueError(
+                f"route {method + ' ' if method else ''}{known.text} is declared twice"
+            )
+        route = known.routes[method] = Route(method, pattern, target)
+        self._routes.append(route)
 
     def _pattern(self, text: str) -> _Pattern[T]:
         new: _Pattern[T] = _Pattern(text)
@@ -110,15 +116,14 @@ class Router(Generic[T]):
         A HEAD request without a route of its own takes that of GET. ValueError for bad escapes,
         which `parse_head` has refused before.
         """
-        if (exact := self._exact.get(path)) is not None:
-            for key in (method, None):
-                if key in exact.targets:
-                    return Match(exact.targets[key], exact.text, {})
+        exact = self._exact.get(path)
+        if exact is not None and (route := exact.route(method)):
+            return Match(route.target, route.pattern, {})
         segments = _segments(path)
         for pattern in self._candidates(segments):
-            for key in (method, None):
-                if key in pattern.targets:
-                    return pattern.match(pattern.targets[key], segments)
+            if route := pattern.route(method):
+                params = {name: segments[index] for index, name in pattern.params}
+                return Match(route.target, route.pattern, params)
         return self.match("GET", path) if method == "HEAD" else None
 
     def methods_for(self, path: str) -> list[str]:
@@ -130,11 +135,8 @@ class Router(Generic[T]):
 
     def routes_for(self, path: str) -> list[Route[T]]:
         """Every route that matches `path`, whatever its method, the best one first."""
-        return [
-            Route(method, pattern.text, target)
-            for pattern in self._candidates(_segments(path))
-            for method, target in pattern.targets.items()
-        ]
+        candidates = self._candidates(_segments(path))
+        return [route for pattern in candidates for route in pattern.routes.values()]
 
     def routes(self) -> Iterator[Route[T]]:
         """All routes in the order they were declared."""
