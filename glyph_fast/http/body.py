@@ -11,7 +11,6 @@ import re
 
 from ..errors import HandshakeError
 from ..wire import MAX_BODY
-from .headers import TOKEN
 from .request import Request
 
 MAX_CHUNK_LINE = 1024  # bytes of one chunk-size line, extensions included
