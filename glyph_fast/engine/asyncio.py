@@ -8,16 +8,16 @@ where the queue policy still reaches it, save for the last `WRITE_SIZE` bytes.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import socket
 import ssl
-import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from ..core import Turn
 from ..logs import SERVER, log
-from .base import BACKLOG, Sweep
+from .base import BACKLOG, AcceptFailures, Sweep
 from .tls import TlsSession
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 READ_SIZE = 256 * 1024  # bytes taken from one peer at a time
 WRITE_SIZE = 64 * 1024  # bytes given to a transport at a time
+MAX_ACCEPTS = 64  # connections accepted from one socket at a time
+OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 def pieces(buffers: Sequence[bytes | memoryview]) -> Iterator[bytes | memoryview]:
@@ -232,7 +234,12 @@ class DataStream(Stream, asyncio.Protocol):
 
 
 class AsyncioEngine:
-    """An engine on the loop's own transports: any socket, any platform, TLS with `tls` given."""
+    """An engine on the loop's own transports: any socket, any platform, TLS with `tls` given.
+
+    Where the loop can tell that a socket is ready (everywhere but on Windows' proactor), the engine
+    accepts by itself. asyncio's server would turn one failing accept into thousands of log lines
+    and timers, uvloop's would throw the waiting clients away.
+    """
 
     def __init__(
         self,
@@ -240,15 +247,23 @@ class AsyncioEngine:
         loop: asyncio.AbstractEventLoop,
         *,
         tls: ssl.SSLContext | None = None,
-        shares_buffer: bool = sys.platform != "win32",
+        tells_readiness: bool | None = None,
     ) -> None:
+        if tells_readiness is None:
+            proactor: type | tuple[()] = getattr(asyncio, "ProactorEventLoop", ())
+            tells_readiness = not isinstance(loop, proactor)
         self.turn = turn
         self.loop = loop
         self.tls = tls
-        self.buffer = memoryview(bytearray(READ_SIZE if shares_buffer else 0))
+        self.buffer = memoryview(bytearray(READ_SIZE if tells_readiness else 0))
         self.plaintext = memoryview(bytearray(READ_SIZE if tls is not None else 0))
-        self._stream_type = BufferStream if shares_buffer else DataStream
+        self._stream_type = BufferStream if tells_readiness else DataStream
+        self._tells_readiness = tells_readiness
         self._servers: list[asyncio.Server] = []
+        self._listeners: list[socket.socket] = []
+        self._resting: list[socket.socket] = []  # listeners that could not accept
+        self._failures = AcceptFailures()
+        self._accepted: set[asyncio.Task[Any]] = set()  # sockets that get their transport
         self._closing: dict[Stream, float] = {}  # when each began; they have bytes to send
         self._count = 0  # streams whose transport is not gone
         self._all_gone: asyncio.Future[None] | None = None  # set while `close` waits
@@ -256,20 +271,30 @@ class AsyncioEngine:
 
     async def listen(self, sock: socket.socket) -> None:
         """Accept from a bound, listening, non-blocking socket, and own it."""
-        is_unix = sock.family == getattr(socket, "AF_UNIX", None)
-        create: Any = self.loop.create_unix_server if is_unix else self.loop.create_server
-        self._servers.append(await create(self._accept, sock=sock, backlog=BACKLOG))
+        if self._tells_readiness:
+            self._listeners.append(sock)
+            self.loop.add_reader(sock.fileno(), self._accept, sock)
+        else:
+            server = await self.loop.create_server(self._new_stream, sock=sock, backlog=BACKLOG)
+            self._servers.append(server)
 
     def stop_listening(self) -> None:
         """Close the listening sockets; connections go on."""
         for server in self._servers:
             server.close()
+        for sock in self._listeners:
+            self.loop.remove_reader(sock.fileno())
+            sock.close()
         self._servers.clear()
+        self._listeners.clear()
+        self._resting.clear()
 
     async def close(self) -> None:
         """Abort what is left and return when every transport is gone. May be called twice."""
         self._sweep.stop()
         self.stop_listening()
+        if self._accepted:
+            await asyncio.wait(self._accepted)
         for conn in self.turn:
             conn.abort()
         for stream in list(self._closing):
@@ -300,10 +325,39 @@ class AsyncioEngine:
         """A stream closes once its bytes have left: not for ever, if the peer reads none."""
         self._closing[stream] = self.turn.clock()
 
-    def _accept(self) -> Stream:
+    # Accepting.
+
+    def _new_stream(self) -> Stream:
         return self._stream_type(self)
+
+    def _accept(self, listener: socket.socket) -> None:
+        for _ in range(MAX_ACCEPTS):
+            try:
+                sock, _peer = listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as exc:
+                if exc.errno in OUT_OF_RESOURCES:
+                    self.loop.remove_reader(listener.fileno())
+                    self._resting.append(listener)
+                    self._failures.failed(exc)
+                return
+            sock.setblocking(False)
+            connect = self.loop.connect_accepted_socket(self._new_stream, sock)
+            task = self.loop.create_task(connect)
+            self._accepted.add(task)
+            task.add_done_callback(self._was_accepted)
+
+    def _was_accepted(self, task: asyncio.Task[Any]) -> None:
+        self._accepted.discard(task)
+        if not task.cancelled() and (exc := task.exception()) is not None:
+            log(SERVER, logging.DEBUG, "connection lost while it was accepted", reason=str(exc))
 
     def _swept(self, now: float) -> None:
         oldest = now - self.turn.limits.close_timeout
         for stream in [each for each, since in self._closing.items() if since <= oldest]:
             stream.abort()
+        self._failures.swept()
+        for listener in self._resting:
+            self.loop.add_reader(listener.fileno(), self._accept, listener)
+        self._resting.clear()

@@ -1,8 +1,7 @@
 """The two ends of a test of an engine: a handler that keeps what it hears, and a bare client.
 
     async with serving(backend, Recorder()) as server:
-        peer = await Peer.connect(server.address)
-        await peer.upgrade()
+        peer = await server.upgraded()
         peer.send(TEXT, b"hello")
         assert await peer.frame() == (TEXT, b"hello")
 
@@ -14,12 +13,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-import os
 import socket
 import ssl
+import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from glyph_fast.core import Connection, Limits, Turn, encode_frame
@@ -27,7 +25,7 @@ from glyph_fast.engine.asyncio import AsyncioEngine
 from glyph_fast.engine.base import BACKLOG, new_turn
 from glyph_fast.engine.native import NativeEngine
 from glyph_fast.interfaces import Engine
-from glyph_fast.wire import ACCEPT_GUID, BINARY, CLOSE, TEXT
+from glyph_fast.wire import ACCEPT_GUID, CLOSE
 
 if TYPE_CHECKING:
     from conftest import Backend
@@ -124,14 +122,53 @@ class Recorder:
         self._heard()
 
 
-@dataclass
 class Served:
-    """An engine that listens, what it serves, and where."""
+    """An engine that listens, and the clients of one test, which end with it."""
 
-    engine: Engine
-    turn: Turn
-    handler: Any
-    address: Any  # (host, port), or the path of a Unix socket
+    def __init__(self, engine: Engine, turn: Turn, handler: Any, address: Any) -> None:
+        self.engine = engine
+        self.turn = turn
+        self.handler = handler
+        self.address = address  # (host, port), or the path of a Unix socket
+        self._peers: list[Peer] = []
+        self._socks: list[socket.socket] = []
+
+    async def connect(self, **options: Any) -> Peer:
+        """A peer that has sent nothing yet."""
+        peer = await Peer.connect(self.address, **options)
+        self._peers.append(peer)
+        return peer
+
+    async def upgraded(self) -> Peer:
+        """A peer that speaks frames."""
+        peer = await self.connect()
+        await peer.upgrade()
+        return peer
+
+    def socket(self, sends: bytes = b"", *, receive_buffer: int = 0) -> socket.socket:
+        """A blocking socket, connected without giving the loop a chance to run."""
+        sock = socket.socket(socket.AF_UNIX if isinstance(self.address, str) else socket.AF_INET)
+        self._socks.append(sock)
+        if receive_buffer:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        sock.settimeout(10)
+        sock.connect(self.address)
+        sock.sendall(sends)
+        return sock
+
+    async def adopt(self, sock: socket.socket) -> Peer:
+        """The peer that goes on with `sock`."""
+        peer = Peer(*await asyncio.open_connection(sock=sock))
+        self._peers.append(peer)
+        return peer
+
+    async def end(self) -> None:
+        """Close the clients, then the engine."""
+        for sock in self._socks:
+            sock.close()
+        for peer in self._peers:
+            await peer.close()
+        await self.engine.close()
 
 
 def new_engine(
@@ -169,10 +206,11 @@ async def serving(
     sock = listening_socket(path)
     address = sock.getsockname()
     await engine.listen(sock)
+    served = Served(engine, turn, handler, address)
     try:
-        yield Served(engine, turn, handler, address)
+        yield served
     finally:
-        await engine.close()
+        await served.end()
 
 
 class Peer:
@@ -244,18 +282,5 @@ class Peer:
     def reset(self) -> None:
         """End with a reset instead of a FIN."""
         sock = self.writer.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
-
-
-def slow_socket(address: Any, receive_buffer: int = 4096) -> socket.socket:
-    """A connected socket that has upgraded and reads nothing on its own, with little room."""
-    sock = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-    sock.setblocking(True)
-    sock.connect(address)
-    sock.sendall(UPGRADE % b"/")
-    return sock
-
-
-__all__ = ["BINARY", "CLOSE", "TEXT", "Peer", "Recorder", "Served", "os", "serving"]
