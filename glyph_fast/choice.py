@@ -6,13 +6,15 @@ an error, never another part.
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
 import sys
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from .config import Config
 from .errors import ConfigError
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
 
 CoreName = Literal["compiled", "python"]
 EngineName = Literal["native", "asyncio"]
@@ -57,9 +59,11 @@ def choose_loop(wanted: str) -> LoopName:
     return "asyncio"
 
 
-def new_event_loop(wanted: str) -> asyncio.AbstractEventLoop:
+def new_event_loop(wanted: str) -> AbstractEventLoop:
     """A new loop of the kind `choose_loop` names."""
     if choose_loop(wanted) == "asyncio":
+        import asyncio
+
         return asyncio.new_event_loop()
     import uvloop
 

@@ -1,0 +1,123 @@
+"""`glyph-fast serve`: load a program, configure it, run it until it is told to stop."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+from collections.abc import Iterable
+
+import click
+
+from .. import __version__
+from ..config import NOT_YET, OPTIONS, Config
+from ..logs import SERVER, configure_logging, log
+from ..options import Option, bracketed, by_group
+from ..sources import given_options
+from . import NOT_LISTENING, PROGRAM, Failure, silence_stdout
+from .open_files import is_too_low, raise_open_file_limit
+from .parts import choose_parts, load_core
+from .target import Servable, load_target
+
+HELP = """Serve a program.
+
+TARGET is a program in Glyph (FILE.glyph) or a Server made in Python (module:attribute). Without
+one, the bundled chat is served.
+
+The options of a Python program's own Config stand unless they are given here, in the environment
+or in the file.
+"""
+EPILOG = """Each option is also an environment variable, GLYPH_FAST_ and its name, and a key of
+glyph-fast.toml. Durations read 250ms, 30s, 5m; sizes read 512KiB, 1MiB.
+"""
+
+
+class GroupedCommand(click.Command):
+    """A command whose help lists its options under the headings of their groups."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options; those of features that do not exist yet are left out."""
+        records = {param.name: param.get_help_record(ctx) for param in self.get_params(ctx)}
+        for title, members in by_group(each for each in OPTIONS if each.name not in NOT_YET):
+            with formatter.section(title):
+                formatter.write_dl([record for each in members if (record := records[each.name])])
+        with formatter.section("Help"):
+            formatter.write_dl([("-h, --help", "show this text")])
+
+
+def _flag(option: Option) -> click.Option:
+    help = option.help + ("; may be repeated" if option.repeat else "")
+    if option.is_switch:
+        names = [f"{option.flag}/--no-{option.flag.removeprefix('--')}", option.name]
+        return click.Option(names, default=None, help=help)
+    if option.default_text:
+        help += f" [default: {option.default_text}]"
+    return click.Option(
+        [option.flag, option.name],
+        metavar=option.metavar,
+        multiple=option.repeat,
+        default=None,
+        help=help,
+    )
+
+
+def run(target: str | None, **flags: object) -> None:
+    """Serve `target` until it is drained. Raises ConfigError and Failure."""
+    given = given_options(flags, os.environ)
+    config = given.over(Config())  # what is wrong with it is said before anything is loaded
+    configure_logging(config.log_level, config.log_format)
+    load_core(config.core)
+    server = load_target(target, config)
+    config = given.over(server.config)
+    configure_logging(config.log_level, config.log_format)
+    parts = choose_parts(config)
+    _provide_open_files(config)
+    log(SERVER, logging.INFO, f"{PROGRAM} {__version__}", **parts._asdict())
+    _run(server, config)
+
+
+def _run(server: Servable, config: Config) -> None:
+    try:
+        server.run(config, announce=announce)
+    except OSError as exc:
+        raise Failure(f"could not listen on {_place(config)}: {_why(exc)}", NOT_LISTENING) from exc
+
+
+def announce(line: str) -> None:
+    """Write a line to stdout at once; a reader that is gone does not stop the server."""
+    try:
+        print(line, flush=True)
+    except OSError:
+        silence_stdout()
+
+
+def _provide_open_files(config: Config) -> None:
+    limit = raise_open_file_limit()
+    if is_too_low(limit, config.max_connections):
+        log(
+            SERVER,
+            logging.WARNING,
+            "the limit on open files is lower than --max-connections needs",
+            limit=limit,
+            max_connections=config.max_connections,
+        )
+
+
+def _place(config: Config) -> str:
+    if config.uds is not None:
+        return f"unix:{config.uds}"
+    return f"{bracketed(config.host)}:{config.port}"
+
+
+def _why(exc: OSError) -> str:
+    """The system's word for the error, without what the loop adds to it."""
+    if exc.errno is not None and exc.errno in errno.errorcode:
+        return os.strerror(exc.errno).lower()
+    return (exc.strerror or str(exc)).lower()
+
+
+def _parameters(options: Iterable[Option]) -> list[click.Parameter]:
+    return [click.Argument(["target"], required=False), *map(_flag, options)]
+
+
+serve = GroupedCommand("serve", params=_parameters(OPTIONS), callback=run, help=HELP, epilog=EPILOG)

@@ -1,0 +1,186 @@
+"""The command as a whole: its subcommands, its exit statuses, what it imports."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import glyph_fast
+from glyph_fast import cli
+from glyph_fast.cli import COMMANDS, main
+from glyph_fast.errors import ConfigError
+
+DEADLINE_S = 60
+
+
+def run(*arguments: str, cwd: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    """`python -m glyph_fast` in a process of its own, without options from outside."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GLYPH_")}
+    package = str(Path(glyph_fast.__file__).parent.parent)
+    return subprocess.run(
+        [sys.executable, "-m", "glyph_fast", *arguments],
+        cwd=cwd,
+        env={**kept, "PYTHONPATH": package, "PYTHONDONTWRITEBYTECODE": "1", **environ},
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+    )
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_loads_and_has_help(name, capsys):
+    assert main([name, "--help"]) == 0
+    assert capsys.readouterr().out.startswith(f"Usage: glyph-fast {name} ")
+
+
+def test_help_lists_the_commands_without_loading_them(tmp_path):
+    code = (
+        "import sys; from glyph_fast.cli import main; main(['--help'])\n"
+        "print(*(name for name in sys.modules if name.startswith('glyph_fast.cli.')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=DEADLINE_S
+    )
+    *text, loaded = done.stdout.splitlines()
+    assert loaded == "", done.stderr
+    for name, (_, line) in COMMANDS.items():
+        assert any(each.split() == [name, *line.split()] for each in text)
+
+
+def test_version_loads_neither_asyncio_nor_the_server(tmp_path):
+    code = (
+        "import sys; from glyph_fast.cli import main; main(['--version'])\n"
+        "print(*sys.modules, sep='\\n')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=DEADLINE_S
+    )
+    version, *loaded = done.stdout.splitlines()
+    assert version.startswith(f"glyph-fast {glyph_fast.__version__} (core: ")
+    assert not {"asyncio", "uvloop", "rich", "glyph_fast.server"} & set(loaded)
+
+
+def test_without_a_command_help_goes_to_stderr_and_the_status_is_2(capsys):
+    assert main([]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == "" and captured.err.startswith("Usage: glyph-fast ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["srve"], "No such command 'srve'."),
+        (["--prot"], "No such option '--prot'."),
+        (["routes", "a:b", "c"], "Got unexpected extra argument (c)"),
+    ],
+)
+def test_bad_usage_is_one_line(arguments, message, capsys):
+    assert main(arguments) == 2
+    assert capsys.readouterr().err.startswith(f"glyph-fast: {message}")
+
+
+@pytest.mark.parametrize(
+    ("raised", "status", "line"),
+    [
+        (cli.Failure("no luck"), 1, "glyph-fast: no luck\n"),
+        (cli.Failure("in\n  two lines", cli.NOT_LISTENING), 3, "glyph-fast: in two lines\n"),
+        (ConfigError("bad"), 2, "glyph-fast: bad\n"),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+)
+def test_what_goes_wrong_is_a_line_and_a_status(raised, status, line, monkeypatch, capsys):
+    def fail(*args: object, **options: object) -> None:
+        raise raised
+
+    monkeypatch.setattr(cli.command, "main", fail)
+    assert main(["serve"]) == status
+    assert capsys.readouterr().err == line
+
+
+# --- in a process of its own
+
+
+def test_module_runs_as_the_command(tmp_path):
+    done = run("--version", cwd=tmp_path, GLYPH_FAST_CORE="python")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"glyph-fast {glyph_fast.__version__} (core: python, ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "line"),
+    [
+        (["serve", "nope:server"], 1, "no module named 'nope' in "),
+        (["serve", "app:nothing"], 1, "app has no attribute 'nothing'"),
+        (["serve", "app:number"], 1, "app:number is of type int, not a Server"),
+        (["serve", "app"], 2, "app: expected FILE.glyph or module:attribute"),
+        (["serve", "--max-room-name", "x"], 2, "--max-room-name: expected a size"),
+        (["serve", "--jwt-secret", "hush"], 2, "--jwt-secret is not available"),
+        (["serve", "--uds", "s", "--tls-cert", "app.py"], 2, "--uds and --tls-cert do not go"),
+        (["routes", "nope:server"], 1, "no module named 'nope' in "),
+    ],
+)
+def test_error_of_a_user_is_one_line_without_traceback(arguments, status, line, tmp_path):
+    (tmp_path / "app.py").write_text("number = 5\n")
+    done = run(*arguments, cwd=tmp_path)
+    assert done.returncode == status
+    assert done.stdout == "" and "hush" not in done.stderr
+    (said,) = done.stderr.splitlines()
+    assert said.startswith(f"glyph-fast: {line}")
+
+
+PROGRAM = """
+from glyph_fast import core
+from glyph_fast.config import Config
+
+class server:
+    config = Config(port=1, host="::1")
+
+    @staticmethod
+    def run(config, *, announce):
+        announce(f"{core.NAME} {config.url(config.port)}")
+
+    @staticmethod
+    def routes():
+        return []
+"""
+
+
+@pytest.mark.parametrize("name", ["python", "compiled"])
+def test_core_asked_for_is_loaded_before_the_program(name, tmp_path):
+    (tmp_path / "app.py").write_text(PROGRAM)
+    done = run("serve", "app:server", "--core", name, "--port", "2", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, f"{name} http://[::1]:2\n"), done.stderr
+    assert f"core={name}" in done.stderr
+
+
+def test_core_asked_for_in_the_file_is_loaded_too(tmp_path):
+    (tmp_path / "app.py").write_text(PROGRAM)
+    (tmp_path / "glyph-fast.toml").write_text('core = "python"')
+    done = run("serve", "app:server", cwd=tmp_path)
+    assert done.stdout == "python http://[::1]:1\n", done.stderr
+
+
+def test_core_the_program_asks_for_too_late_is_refused(tmp_path):
+    (tmp_path / "app.py").write_text(PROGRAM.replace("port=1", "core='python'"))
+    done = run("serve", "app:server", "--core", "compiled", cwd=tmp_path)
+    assert done.returncode == 0  # the option given outside wins
+    done = run("serve", "app:server", cwd=tmp_path, GLYPH_FAST_CORE="")
+    assert done.returncode == 2
+    assert "core 'python' was asked for, but 'compiled' is in use" in done.stderr
+
+
+def test_output_to_a_reader_that_is_gone_ends_without_a_word():
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as stdout:
+        done = subprocess.run(
+            [sys.executable, "-m", "glyph_fast", "--help"],
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            timeout=DEADLINE_S,
+        )
+    assert (done.returncode, done.stderr) == (1, b"")
