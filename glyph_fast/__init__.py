@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         RoomNotFound,
     )
     from .glyph_server import GlyphServer
-    from .handlers import MessageContext
+    from .handlers.context import MessageContext
     from .http.request import Request
     from .http.response import Response
     from .hub import Hub
@@ -74,7 +74,7 @@ _MODULES = {
     "Hub": "hub",
     "InvalidMessage": "errors",
     "Message": "message",
-    "MessageContext": "handlers",
+    "MessageContext": "handlers.context",
     "MessageType": "message",
     "Reject": "errors",
     "Request": "http.request",
