@@ -86,11 +86,14 @@ def _glyph_program(file: str, config: Config) -> Servable:
     try:
         server.load(file)
     except GlyphSyntaxError as exc:
-        diagnostics = getattr(exc, "diagnostics", ())
+        diagnostics = getattr(exc, "diagnostics", ())  # all there are, not only the first
+        if not diagnostics:
+            raise Failure(f"{file}:{exc.line}:{exc.column}: {exc}") from exc
         for diagnostic in diagnostics:
             click.echo(diagnostic.render(), err=True)
-        place = file if diagnostics else f"{file}:{exc.line}:{exc.column}"
-        raise Failure(f"{place}: {exc}") from exc
+        n_errors = sum(each.severity != "warning" for each in diagnostics)
+        errors = "1 error" if n_errors == 1 else f"{n_errors} errors"
+        raise Failure(f"{file} does not load: {errors}") from exc
     except (GlyphFastError, UnicodeDecodeError) as exc:
         raise Failure(f"could not load {file}: {exc}") from exc
     except OSError as exc:

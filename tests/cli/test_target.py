@@ -214,10 +214,12 @@ def test_glyph_file_is_loaded_with_the_given_config(glyph_server):
 
 def syntax_error_with_diagnostics() -> GlyphSyntaxError:
     class Diagnostic:
+        severity = "error"
+
         def render(self) -> str:
             return "a.glyph:1:2: bad\n    1 | x\n      |  ^"
 
-    error = GlyphSyntaxError("1 error", 1, 2)
+    error = GlyphSyntaxError("bad", 1, 2)
     error.diagnostics = [Diagnostic()]  # type: ignore[attr-defined]
     return error
 
@@ -239,7 +241,7 @@ def test_glyph_file_that_does_not_load_is_one_line(error, message, glyph_server,
 
 def test_diagnostics_of_a_glyph_file_are_shown(glyph_server, capsys):
     glyph_server.error = syntax_error_with_diagnostics()
-    assert failure("a.glyph") == "a.glyph: 1 error"
+    assert failure("a.glyph") == "a.glyph does not load: 1 error"
     assert capsys.readouterr().err == "a.glyph:1:2: bad\n    1 | x\n      |  ^\n"
 
 
