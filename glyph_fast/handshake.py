@@ -5,10 +5,10 @@ A request goes in, an answer or a refusal comes out. Nothing here waits, routes,
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import os
 import re
+from binascii import b2a_base64
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from ipaddress import IPv6Address
@@ -22,6 +22,10 @@ from .wire import ACCEPT_GUID, VERSION
 
 _KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")  # 16 bytes in base64, RFC 6455 §4.1
 _VERSION = str(VERSION).encode()
+_SWITCHING = (
+    "HTTP/1.1 101 Switching Protocols\r\n"
+    "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
+)
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?: ([^\r\n]*))?\r\n")
 
 ExtensionParam = tuple[str, str | None]
@@ -56,8 +60,8 @@ def check_upgrade(request: Request) -> Upgrade:
         raise HandshakeError(405, "a WebSocket is opened by GET", {"Allow": "GET"})
     if request.http_version != "1.1":
         raise HandshakeError(400, "a WebSocket is opened by HTTP/1.1")
-    _require_token(headers, "upgrade", "websocket")
-    _require_token(headers, "connection", "upgrade")
+    _require_token(headers, b"upgrade", b"websocket")
+    _require_token(headers, b"connection", b"upgrade")
     if request.has_body:
         raise HandshakeError(400, "a request for a WebSocket has no body")
     if _only(headers, b"sec-websocket-version") != _VERSION:
@@ -67,11 +71,12 @@ def check_upgrade(request: Request) -> Upgrade:
     key = _only(headers, b"sec-websocket-key")
     if key is None or not _KEY.fullmatch(key):
         raise HandshakeError(400, "exactly one Sec-WebSocket-Key of 16 bytes is required")
-    if headers.raw(b"origin") is not None and _only(headers, b"origin") is None:
+    origin = _only(headers, b"origin")
+    if origin is None and headers.raw(b"origin") is not None:
         raise HandshakeError(400, "more than one Origin field")
     return Upgrade(
-        key.decode("ascii"),
-        headers.get("origin"),
+        key.decode(),
+        None if origin is None else origin.decode("latin-1"),
         request.host,
         headers.getlist("sec-websocket-protocol"),
         headers.getlist("sec-websocket-extensions"),
@@ -81,7 +86,7 @@ def check_upgrade(request: Request) -> Upgrade:
 def accept_key(key: str) -> str:
     """The value of Sec-WebSocket-Accept that answers `key` (RFC 6455 §4.2.2)."""
     digest = hashlib.sha1(key.encode("ascii") + ACCEPT_GUID, usedforsecurity=False).digest()
-    return base64.b64encode(digest).decode("ascii")
+    return b2a_base64(digest, newline=False).decode("ascii")
 
 
 def accept_response(
@@ -91,13 +96,13 @@ def accept_response(
     headers: Iterable[tuple[str, str]] = (),
 ) -> bytes:
     """The 101 that opens a WebSocket (RFC 6455 §4.2.2); ValueError for a field that cannot be."""
-    fields = [("Sec-WebSocket-Accept", accept_key(key)), *headers]
+    fields = list(headers)
     if subprotocol is not None:
         fields.append(("Sec-WebSocket-Protocol", subprotocol))
     if extensions:
         fields.append(("Sec-WebSocket-Extensions", extensions))
-    head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    return f"{head}{_field_lines(fields)}\r\n".encode("latin-1")
+    lines = _field_lines(fields) if fields else ""
+    return f"{_SWITCHING}{accept_key(key)}\r\n{lines}\r\n".encode("latin-1")
 
 
 def refusal(status: int, reason: str = "", headers: Iterable[tuple[str, str]] = ()) -> bytes:
@@ -249,7 +254,7 @@ def _origin_matches(origin: str, rule: str) -> bool:
 
 def new_key() -> str:
     """A fresh key for `client_request` (RFC 6455 §4.1)."""
-    return base64.b64encode(os.urandom(16)).decode("ascii")
+    return b2a_base64(os.urandom(16), newline=False).decode("ascii")
 
 
 def client_request(
@@ -310,8 +315,8 @@ def check_accept(head: bytes, key: str) -> Accepted:
     if status != 101:
         phrase = (match.group(2) or b"").decode("latin-1")
         raise HandshakeError(status, phrase, dict(headers))
-    _require_token(headers, "upgrade", "websocket")
-    _require_token(headers, "connection", "upgrade")
+    _require_token(headers, b"upgrade", b"websocket")
+    _require_token(headers, b"connection", b"upgrade")
     if _only(headers, b"sec-websocket-accept") != accept_key(key).encode():
         raise HandshakeError(400, "Sec-WebSocket-Accept does not answer the key")
     names = headers.getlist("sec-websocket-protocol")
@@ -333,10 +338,11 @@ def _only(headers: Headers, name: bytes) -> bytes | None:
     return headers.raw(name)
 
 
-def _require_token(headers: Headers, name: str, token: str) -> None:
-    value = headers.raw(name.encode())
-    if value is None or value.lower() != token.encode() and token not in headers.tokens(name):
-        raise HandshakeError(400, f"missing '{name.title()}: {token}'")
+def _require_token(headers: Headers, name: bytes, token: bytes) -> None:
+    value = headers.raw(name)
+    if value is None or value.lower() != token:  # a list, perhaps
+        if token.decode() not in headers.tokens(name.decode()):
+            raise HandshakeError(400, f"missing '{name.decode().title()}: {token.decode()}'")
 
 
 def _field_lines(fields: Iterable[tuple[str, str]]) -> str:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar, overload
 from urllib.parse import parse_qsl
 
 from .parsers import Field
+
+T = TypeVar("T")
 
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 §5.6.2
 
@@ -17,27 +20,23 @@ class Headers(Mapping[str, str]):
     Values are decoded as ISO 8859-1, which keeps every byte (RFC 9110 §5.5).
     """
 
-    __slots__ = ("fields", "raw", "_first")
+    __slots__ = ("fields", "is_repeated", "raw", "_first")
 
     def __init__(self, fields: Sequence[Field]) -> None:
         self.fields = fields  # as they came
         self._first = {name.lower(): value for name, value in fields}
-        if len(self._first) != len(fields):  # the comprehension kept the last of each name
+        self.is_repeated = len(self._first) != len(fields)  # whether some name stands there twice
+        if self.is_repeated:  # the comprehension kept the last of each name
             for name, value in reversed(fields):
                 self._first[name.lower()] = value
         # The first value as bytes, or None, of a name in lower case: quick, for the handshake.
         self.raw: Callable[[bytes], bytes | None] = self._first.get
 
-    @property
-    def is_repeated(self) -> bool:
-        """Whether some name stands there more than once."""
-        return len(self._first) != len(self.fields)
-
     def getlist(self, name: str) -> list[str]:
         """All values of `name`, in the order they came."""
         key = name.lower().encode("latin-1", "replace")
         if not self.is_repeated:
-            value = self._first.get(key)
+            value = self.raw(key)
             return [] if value is None else [value.decode("latin-1")]
         return [v.decode("latin-1") for n, v in self.fields if n.lower() == key]
 
@@ -55,10 +54,19 @@ class Headers(Mapping[str, str]):
         return [(n.decode("latin-1"), v.decode("latin-1")) for n, v in self.fields]
 
     def __getitem__(self, name: str) -> str:
-        try:
-            return self._first[name.lower().encode("latin-1")].decode("latin-1")
-        except (KeyError, UnicodeEncodeError):
-            raise KeyError(name) from None
+        value = self.raw(name.lower().encode("latin-1", "replace"))
+        if value is None:
+            raise KeyError(name)
+        return value.decode("latin-1")
+
+    @overload
+    def get(self, name: str, /) -> str | None: ...
+    @overload
+    def get(self, name: str, /, default: str | T) -> str | T: ...
+    def get(self, name: str, /, default: str | T | None = None) -> str | T | None:
+        """The first value of `name`."""
+        value = self.raw(name.lower().encode("latin-1", "replace"))
+        return default if value is None else value.decode("latin-1")
 
     def __iter__(self) -> Iterator[str]:
         return (name.decode("latin-1") for name in self._first)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from .. import json
@@ -17,27 +17,23 @@ from . import parsers
 from .headers import Headers, Query, parse_cookies
 
 _ABSOLUTE = re.compile(r"(?:https?|wss?)://([^/?#]+)(/[^?]*)?(?:\?(.*))?", re.IGNORECASE)
+_OF_THE_LINE = {"method", "target", "http_version", "authority", "raw_path", "query_string"}
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
-class Target(NamedTuple):
-    """A request target in its parts, nothing decoded (RFC 9112 §3.2)."""
+def split_target(target: str) -> tuple[str | None, str, str]:
+    """Authority (of the absolute form only), path and query of a target, nothing decoded.
 
-    authority: str | None  # only of the absolute form
-    path: str
-    query: str
-
-
-def split_target(target: str) -> Target:
-    """The parts of a target in origin, absolute or asterisk form; ValueError for anything else."""
+    ValueError unless it has origin, absolute or asterisk form (RFC 9112 §3.2).
+    """
     if target.startswith("/"):
         path, _, query = target.partition("?")
-        return Target(None, path, query)
+        return None, path, query
     if target == "*":
-        return Target(None, "*", "")
+        return None, "*", ""
     if match := _ABSOLUTE.fullmatch(target):
         authority, path, query = match.groups()
-        return Target(authority, path or "/", query or "")
+        return authority, path or "/", query or ""
     raise ValueError("malformed request target")
 
 
@@ -57,30 +53,31 @@ class Request:
     """What a client asked for.
 
     `remote` is the peer's address as text, or None where there is none (a Unix socket);
-    `path_params` are set by whoever routed the request, `body` by whoever collected it.
+    `path_params` are set by whoever routed the request, the body by whoever collected it.
     """
 
     __slots__ = (
         "head", "remote", "path_params",
-        "_line", "_target", "_path", "_headers", "_query", "_cookies", "_body",
+        "method", "target", "http_version", "authority", "raw_path", "query_string", "headers",
+        "_path", "_query", "_cookies", "_body",
     )  # fmt: skip
 
-    def __init__(
-        self,
-        head: bytes,
-        remote: str | None = None,
-        *,
-        line: tuple[str, str, str] | None = None,
-        target: Target | None = None,
-        headers: Headers | None = None,
-    ) -> None:
+    head: bytes
+    remote: str | None
+    path_params: Mapping[str, str]
+    method: str  # in capitals
+    target: str  # as it stands in the request line
+    http_version: str  # "1.1" or "1.0"
+    authority: str | None  # of an absolute target
+    raw_path: str  # as sent, its escapes not decoded, without the query
+    query_string: str  # what follows the "?", as sent
+    headers: Headers
+
+    def __init__(self, head: bytes, remote: str | None = None) -> None:
         self.head = head
         self.remote = remote
-        self.path_params: Mapping[str, str] = {}
-        self._line = line
-        self._target = target
+        self.path_params = {}
         self._path: str | None = None
-        self._headers = headers
         self._query: Query | None = None
         self._cookies: dict[str, str] | None = None
         self._body = b""
@@ -90,72 +87,45 @@ class Request:
         """A request of a head that `parse_head` has accepted before; parsed when looked at."""
         return cls(head, remote)
 
-    def _read_line(self) -> tuple[str, str, str]:
-        line = self._line
-        if line is None:
-            method, target, version = (
-                self.head[: self.head.index(b"\r\n")].decode("ascii").split(" ")
-            )
-            line = self._line = (method, target, version[5:])
-        return line
+    if not TYPE_CHECKING:  # a checker would take any name for an attribute
 
-    def _read_target(self) -> Target:
-        target = self._target
-        if target is None:
-            target = self._target = split_target(self._read_line()[1])
-        return target
+        def __getattr__(self, name: str) -> object:
+            # Called for a slot that is still empty: those that `set_line` and `headers` fill.
+            if name == "headers":
+                self.headers = Headers(parsers.read_fields(self.head))
+            elif name in _OF_THE_LINE:
+                line = self.head[: self.head.index(b"\r\n")].decode("ascii")
+                method, target, version = line.split(" ")
+                self.set_line(method, target, version.removeprefix("HTTP/"))
+            else:
+                raise AttributeError(f"'Request' object has no attribute {name!r}")
+            return getattr(self, name)
 
-    @property
-    def method(self) -> str:
-        """The method, in capitals."""
-        return self._read_line()[0]
-
-    @property
-    def target(self) -> str:
-        """The request target as it stands in the request line."""
-        return self._read_line()[1]
-
-    @property
-    def http_version(self) -> str:
-        """`1.1` or `1.0`."""
-        return self._read_line()[2]
-
-    @property
-    def raw_path(self) -> str:
-        """The path as sent, its escapes not decoded, without the query."""
-        return self._read_target().path
+    def set_line(self, method: str, target: str, http_version: str) -> None:
+        """Fill in what the request line says; ValueError for a target that is none."""
+        self.method = method
+        self.target = target
+        self.http_version = http_version
+        self.authority, self.raw_path, self.query_string = split_target(target)
 
     @property
     def path(self) -> str:
         """The path, percent-decoded once."""
         if self._path is None:
-            self._path = percent_decode(self._read_target().path)
+            self._path = percent_decode(self.raw_path)
         return self._path
-
-    @property
-    def query_string(self) -> str:
-        """What follows the `?`, as sent."""
-        return self._read_target().query
 
     @property
     def query(self) -> Query:
         """The parameters of the query string, decoded."""
         if self._query is None:
-            self._query = Query(self._read_target().query)
+            self._query = Query(self.query_string)
         return self._query
-
-    @property
-    def headers(self) -> Headers:
-        """The header fields."""
-        if self._headers is None:
-            self._headers = Headers(parsers.read_fields(self.head))
-        return self._headers
 
     @property
     def host(self) -> str:
         """Host and port asked for: an absolute target's, else the Host field's (RFC 9112 §3.3)."""
-        authority = self._read_target().authority
-        return self.headers.get("host", "") if authority is None else authority
+        return self.headers.get("host", "") if self.authority is None else self.authority
 
     @property
     def cookies(self) -> dict[str, str]:

@@ -142,12 +142,10 @@ class Router(Generic[T]):
         """All routes in the order they were declared."""
         return iter(self._routes)
 
-    def _candidates(self, segments: tuple[str, ...]) -> Iterator[_Pattern[T]]:
-        if (static := self._static.get(segments)) is not None:
-            yield static
-        for pattern in self._by_count.get(len(segments), ()):
-            if pattern.admits(segments):
-                yield pattern
+    def _candidates(self, segments: tuple[str, ...]) -> list[_Pattern[T]]:
+        found = [each for each in self._by_count.get(len(segments), ()) if each.admits(segments)]
+        static = self._static.get(segments)
+        return found if static is None else [static, *found]
 
 
 def _segments(path: str) -> tuple[str, ...]:
