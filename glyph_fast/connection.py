@@ -1,0 +1,248 @@
+"""A connection as an application sees it: one peer, after its WebSocket handshake.
+
+Bytes, frames and the send queue are the core's; here are rooms, the application's data, the request
+the connection began with, and waiting. A server holds thousands of these, most of them idle, so
+whatever is rarely used is None until someone asks for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any
+
+from . import core
+from .errors import ConnectionClosed
+from .http.request import Request
+from .message import JsonText, Message, MessageType
+from .room import Member
+from .wire import ABNORMAL, SERVER, SendResult
+
+NO_PARAMS: Mapping[str, str] = MappingProxyType({})
+
+_data_lock = threading.Lock()  # held while a connection's data dict is made
+
+
+class Connection(Member):
+    """One client.
+
+    Everything may be called from any thread: what sends or changes is handed to the loop in order
+    and returns None at once; what reads gives a snapshot. `drain` and `async for` are the loop's.
+    """
+
+    __slots__ = (
+        "_data",
+        "_head",
+        "_inbox",
+        "_opened_at",
+        "_plan",
+        "_stream",
+        "_waiters",
+        "identity",
+        "path_params",
+        "remote",
+        "route_pattern",
+        "subprotocol",
+    )
+
+    def __init__(self, turn: core.Turn, sink: Any = None, role: int = SERVER) -> None:
+        super().__init__(turn, sink, role)
+        # Set by whoever answers the opening handshake.
+        self.path_params: Mapping[str, str] = NO_PARAMS  # of the route, percent-decoded
+        self.route_pattern = ""
+        self.identity: Any = None  # what `authenticate` returned
+        self.subprotocol: str | None = None
+        self.remote: str | None = None  # the client's address as text
+        self._head = b""  # of the request
+        # Set by the dispatcher.
+        self._plan: Any = None  # which handlers run
+        self._inbox: deque[Any] | None = None  # what waits for a handler; None while none runs
+        self._stream: Stream | None = None  # of `async for`
+        self._opened_at = 0.0  # clock reading
+        self._rooms = ()
+        self._data: dict[str, Any] | None = None
+        self._waiters: list[asyncio.Future[None]] | None = None  # in `drain`
+
+    # Sending. `send` itself is the core's.
+
+    def send_json(self, value: object) -> SendResult | None:
+        """Send the bare JSON of `value`, encoded at once.
+
+        Raises TypeError or ValueError for a value that JSON cannot hold, and what `send` raises.
+        """
+        return self.send(JsonText(value))
+
+    def send_message(self, message: Message) -> SendResult | None:
+        """Send the JSON of a message, its envelope. Raises what `send` raises."""
+        return self.send(message)
+
+    def send_event(self, name: str, data: Any = None) -> SendResult | None:
+        """Send an envelope of type `json` with an event. Raises what `send` raises."""
+        return self.send_message(Message(MessageType.JSON, data, event=name))
+
+    async def drain(self) -> None:
+        """Wait until the send queue has room.
+
+        Returns at once while it has. Raises ConnectionClosed when the connection is or becomes
+        closed, and RuntimeError on another loop than the server's.
+        """
+        if not self.turn.is_owner():
+            raise RuntimeError("drain() waits on the server's event loop, and this is another one")
+        self._check_open()
+        if not self.is_full:
+            return
+        self.flush()  # a queue is full when the kernel takes no more, not before
+        if self.is_open and not self.is_full:
+            await asyncio.sleep(0)  # a publisher that only sends and drains must not hog the loop
+        elif self.is_open:
+            await self._room()
+        self._check_open()
+
+    async def _room(self) -> None:
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters = [*(self._waiters or ()), waiter]
+        self.want_drain()
+        await waiter
+
+    def wake_waiters(self) -> None:
+        """Let every `drain` go on: there is room, or the connection is closed."""
+        waiters, self._waiters = self._waiters, None
+        for waiter in waiters or ():
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _check_open(self) -> None:
+        if not self.is_open:
+            raise ConnectionClosed(self.close_code or ABNORMAL, self.close_reason)
+
+    # Receiving.
+
+    def __aiter__(self) -> AsyncIterator[str | bytes]:
+        """The messages as they come, text as str and binary as bytes, until the connection closes.
+
+        For the handler of `server.websocket(path)`; elsewhere a RuntimeError.
+        """
+        if self._stream is None:
+            raise RuntimeError("`async for` on a connection needs a handler of server.websocket()")
+        return self._stream
+
+    # Rooms.
+
+    def join_room(self, name: str) -> None:
+        """Become a member of a room, which is made if need be; joining twice changes nothing.
+
+        Raises RoomFull, ConnectionClosed, ValueError for a bad name, and GlyphFastError when the
+        connection is in too many rooms. A join that fails leaves no trace.
+        """
+        if not self._manager.is_posted(self.join_room, name):
+            self._manager.join(self, name)
+
+    def leave_room(self, name: str) -> None:
+        """End the membership of a room, if there is one."""
+        if not self._manager.is_posted(self.leave_room, name):
+            self._manager.leave(self, name)
+
+    def get_rooms(self) -> list[str]:
+        """The names of its rooms in the order of joining; after the end, the former ones."""
+        return [room.name for room in self._rooms]
+
+    def is_in_room(self, name: str) -> bool:
+        """Whether it is a member of the room of that name."""
+        room = self._manager.get_room(name)
+        return room is not None and self in room
+
+    # The application's data.
+
+    def set_data(self, key: str, value: Any) -> None:
+        """Keep a value with the connection."""
+        if self._data is None:
+            with _data_lock:
+                if self._data is None:
+                    self._data = {}
+        self._data[key] = value
+
+    def get_data(self, key: str, default: Any = None) -> Any:
+        """The value kept under `key`, or `default`."""
+        return default if self._data is None else self._data.get(key, default)
+
+    # How it began, and how it is.
+
+    @property
+    def request(self) -> Request:
+        """The request of the opening handshake: path, query, headers, cookies, remote."""
+        request = Request.from_head(self._head, self.remote)
+        request.path_params = self.path_params
+        return request
+
+    @property
+    def last_pong_time(self) -> datetime | None:
+        """When the latest ping was answered, in UTC; None before the first answer."""
+        if not self.last_pong:
+            return None
+        ago = self.turn.clock() - self.last_pong
+        return datetime.fromtimestamp(time.time() - ago, UTC)
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether it is open, and not one unanswered ping away from being closed.
+
+        The latest ping may still be under way, so one alone proves nothing.
+        """
+        return self.is_open and (
+            self.missed_pongs <= 1 or self.missed_pongs < self.turn.limits.max_missed_pongs
+        )
+
+    def __repr__(self) -> str:
+        state = "open" if self.is_open else "closed"
+        return f"<Connection {self.id or 'unnamed'} {state} {self.route_pattern}>"
+
+
+class Stream:
+    """The messages of one connection for `async for`: those that wait, and the one who waits."""
+
+    __slots__ = ("_conn", "_is_ended", "_taken", "_waiter", "messages", "task")
+
+    def __init__(self, conn: Connection, taken: Callable[[Connection], object]) -> None:
+        self.messages: deque[str | bytes] = deque()
+        self.task: asyncio.Task[Any] | None = None  # of the handler that reads
+        self._conn = conn
+        self._taken = taken  # told after each message taken
+        self._waiter: asyncio.Future[None] | None = None
+        self._is_ended = False
+
+    def put(self, message: str | bytes) -> None:
+        """Add a message that has come."""
+        self.messages.append(message)
+        self._wake()
+
+    def end(self) -> None:
+        """There are no more messages than those that wait."""
+        self._is_ended = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def __aiter__(self) -> Stream:
+        return self
+
+    async def __anext__(self) -> str | bytes:
+        while not self.messages:
+            if self._is_ended:
+                raise StopAsyncIteration
+            if self._waiter is not None:
+                raise RuntimeError("another task already waits for this connection's messages")
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        message = self.messages.popleft()
+        self._taken(self._conn)
+        return message

@@ -1,0 +1,134 @@
+"""The hub: who is connected, who is in which room, and sending to many at once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any, cast
+
+from . import core
+from .config import Config
+from .connection import Connection
+from .errors import ConnectionNotFound
+from .message import JsonText, Message, MessageType, Sendable
+from .metrics import Metrics
+from .room import Exclude, RoomManager, excluded_ids
+from .wire import CLOSE_REASONS, GOING_AWAY, NOBODY, SendResult
+
+CLOSE_BATCH = 500  # connections closed before the loop gets a breath
+
+
+class Hub:
+    """All open connections of a server, and its rooms.
+
+    Everything may be called from any thread: what sends or closes is handed to the loop in order
+    and returns None at once; what reads gives a snapshot. A broadcast skips closed connections.
+    `exclude` is a connection, an id, or an iterable of them.
+    """
+
+    def __init__(self, config: Config | None = None) -> None:
+        self.config = config if config is not None else Config()
+        self.metrics = Metrics()
+        self.turn: core.Turn | None = None
+        self._everyone = core.Room()
+        self._rooms = RoomManager(
+            max_members=self.config.max_room_members,
+            max_rooms=self.config.max_rooms_per_connection,
+            max_name=self.config.max_room_name,
+        )
+
+    def attach(self, turn: core.Turn) -> None:
+        """Serve the connections of `turn`. Called once the server's loop runs."""
+        self.turn = self._rooms.turn = turn
+        self.metrics.core = turn.counters
+
+    # Sending.
+
+    def broadcast(self, message: Sendable, exclude: Exclude = None) -> SendResult | None:
+        """Send a message (str, bytes or Message) to every connection."""
+        frame, ids = core.Frame(message), excluded_ids(exclude)
+        if self._rooms.is_posted(self._everyone.publish, frame, ids):
+            return None
+        return self._everyone.publish(frame, ids) if self._everyone.members else NOBODY
+
+    def broadcast_json(self, value: object, exclude: Exclude = None) -> SendResult | None:
+        """Send the bare JSON of a value to every connection."""
+        return self.broadcast(JsonText(value), exclude)
+
+    def broadcast_to_room(
+        self, room: str, message: Sendable, exclude: Exclude = None
+    ) -> SendResult | None:
+        """Send a message to the members of a room; to nobody when there is no such room."""
+        return self._rooms.broadcast(room, message, exclude)
+
+    def broadcast_json_to_room(
+        self, room: str, value: object, exclude: Exclude = None
+    ) -> SendResult | None:
+        """Send the bare JSON of a value to the members of a room."""
+        return self._rooms.broadcast(room, JsonText(value), exclude)
+
+    def broadcast_event(
+        self, name: str, data: Any = None, room: str | None = None, exclude: Exclude = None
+    ) -> SendResult | None:
+        """Send an envelope with an event to every connection, or to the members of a room."""
+        message = Message(MessageType.JSON, data, event=name, room=room or "")
+        if room is None:
+            return self.broadcast(message, exclude)
+        return self._rooms.broadcast(room, message, exclude)
+
+    def send_to(self, id: str, message: Sendable) -> SendResult | None:
+        """Send a message to the connection of that id. Raises ConnectionNotFound."""
+        conn = self._everyone.members.get(id)
+        if conn is None or not conn.is_open:
+            raise ConnectionNotFound(id)
+        return conn.send(message)
+
+    # Looking.
+
+    def get_connections(self) -> list[Connection]:
+        """Every connection, the oldest first."""
+        return cast(list[Connection], list(self._everyone.members.values()))
+
+    def get_connection_count(self) -> int:
+        """How many connections there are."""
+        return len(self._everyone.members)
+
+    def __len__(self) -> int:
+        return len(self._everyone.members)
+
+    def get_connection(self, id: str) -> Connection | None:
+        """The connection of that id, or None."""
+        return cast("Connection | None", self._everyone.members.get(id))
+
+    def get_room_manager(self) -> RoomManager:
+        """The rooms."""
+        return self._rooms
+
+    # The life of a connection, for the dispatcher and the server.
+
+    def open(self, conn: Connection) -> None:
+        """Take in a connection that was just upgraded, and give it its id."""
+        conn.id = os.urandom(16).hex()
+        conn._manager = self._rooms
+        self._everyone.add(conn)
+        self.metrics.connections_total += 1
+
+    def forget(self, conn: Connection, code: int) -> bool:
+        """Remove one that is gone, from its rooms too; False when it was never taken in."""
+        if conn not in self._everyone:
+            return False
+        self._everyone.discard(conn)
+        self._rooms.forget(conn)
+        self.metrics.disconnects[code] += 1
+        return True
+
+    async def close_all(
+        self, code: int = GOING_AWAY, reason: str | None = None, batch: int = CLOSE_BATCH
+    ) -> None:
+        """Begin the closing handshake with everyone, `batch` at a time."""
+        text = CLOSE_REASONS.get(code, "") if reason is None else reason
+        connections = self.get_connections()
+        for start in range(0, len(connections), batch):
+            for conn in connections[start : start + batch]:
+                conn.close(code, text)
+            await asyncio.sleep(0)
