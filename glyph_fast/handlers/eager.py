@@ -1,0 +1,189 @@
+"""Handlers that may wait, started at once: only one that really waits costs a task.
+
+`start` runs a coroutine up to its first wait, in the caller's turn. If it ends there, which most
+handlers do, the loop never hears of it. Else the rest goes on as an `asyncio.Task`.
+
+Code inside the first step may ask for the current task (`asyncio.timeout`, `TaskGroup` and others
+do, and hold on to the answer). So the task object is there from the beginning, and becomes a real
+task, with the same identity, when something needs it to be one: the coroutine waits, or a method is
+called that only a real task can answer. Until then it is an allocation and nothing else.
+
+`asyncio.tasks._enter_task` and `_leave_task` are the documented way of a task implementation to say
+which task runs (docs.python.org, "Extending asyncio").
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import events, tasks
+from collections.abc import Callable, Coroutine, Generator
+from contextvars import copy_context
+from types import CoroutineType
+from typing import Any, Final, TypeAlias
+
+from .. import core
+
+Awaited: TypeAlias = Coroutine[Any, Any, Any]
+
+_STARTING: Final = object()  # the first step has not reached a wait
+_NOTHING: Final = object()  # the first wait has been passed on to the task
+
+
+class HandlerTask(asyncio.Task[Any]):
+    """The task of one handler; a real one from `become_task` on.
+
+    `subject`, `calls` and `index` are the dispatcher's: what to go on with afterwards.
+    """
+
+    __slots__ = ("_context", "_first", "_rest", "calls", "conn", "index", "subject")
+
+    subject: Any
+    calls: tuple[Callable[..., Any], ...]
+    index: int
+
+    _log_destroy_pending = False  # of one that never became a task there is nothing to say
+
+    def __init__(self, coro: Awaited, conn: Any) -> None:
+        # Not Task.__init__: that would schedule a step.
+        self._first = coro
+        self._context = copy_context()
+        self._rest: _Rest | None = None
+        self.conn = conn
+
+    def become_task(self) -> _Rest:
+        """Register with the loop; the first thing it does there is to pass on the first wait."""
+        rest = self._rest
+        if rest is None:
+            rest = self._rest = _Rest(self._first, self.conn)
+            loop = events.get_running_loop()
+            super().__init__(rest, loop=loop, context=self._context)
+        return rest
+
+    def cancelling(self) -> int:
+        """How often it was cancelled; asked by every `asyncio.timeout`, so kept cheap."""
+        return 0 if self._rest is None else super().cancelling()
+
+    def uncancel(self) -> int:
+        """Take back one cancellation."""
+        return 0 if self._rest is None else super().uncancel()
+
+
+def _as_real_task(name: str) -> Callable[..., Any]:
+    method = getattr(asyncio.Task, name)
+
+    def call(self: HandlerTask, *args: Any, **kwargs: Any) -> Any:
+        self.become_task()
+        return method(self, *args, **kwargs)
+
+    call.__name__, call.__doc__ = name, method.__doc__
+    return call
+
+
+for _name in (
+    "add_done_callback", "cancel", "get_context", "get_coro", "get_loop", "get_name", "get_stack",
+    "print_stack", "remove_done_callback", "set_name", "__await__", "__iter__", "__repr__",
+):  # fmt: skip
+    if hasattr(asyncio.Task, _name):
+        setattr(HandlerTask, _name, _as_real_task(_name))
+
+
+class _Rest(Coroutine[Any, Any, Any]):
+    """What a started coroutine still has to do, as the coroutine of a task.
+
+    While a step runs, `turn.current` is the connection whose handler this is.
+    """
+
+    __slots__ = ("_conn", "_coro", "_turn", "held")
+
+    def __init__(self, coro: Awaited, conn: Any) -> None:
+        self._coro = coro
+        self._conn = conn
+        self._turn: core.Turn = conn.turn
+        self.held: Any = _STARTING  # what the first step yielded, or how it ended
+
+    def send(self, value: Any) -> Any:
+        held = self.held
+        if held is not _NOTHING:
+            self.held = _NOTHING
+            if held is _STARTING:
+                raise StopIteration  # it became a task, and ended in its first step all the same
+            if held is not None:
+                return held
+            # A bare yield waits for one iteration of the loop, which has just passed.
+        turn = self._turn
+        before, turn.current = turn.current, self._conn
+        try:
+            return self._coro.send(value)
+        finally:
+            turn.current = before
+
+    def throw(self, *exc_info: Any) -> Any:
+        held = self.held
+        if held is not _NOTHING:
+            self.held = _NOTHING
+            if held is _STARTING:
+                raise StopIteration
+            # Cancelled before the task had seen what it waits for: that is cancelled instead,
+            # as `Task.cancel` does, and the coroutine hears of it from there.
+            if held is not None and held.cancel():
+                return held
+        turn = self._turn
+        before, turn.current = turn.current, self._conn
+        try:
+            return self._coro.throw(*exc_info)
+        finally:
+            turn.current = before
+
+    def close(self) -> None:
+        self._coro.close()
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self._coro.__await__()
+
+    def __getattr__(self, name: str) -> Any:  # cr_frame and others, for tracebacks
+        return getattr(self._coro, name)
+
+
+def start(coro: Awaited, conn: Any) -> HandlerTask | None:
+    """Run `coro` up to its first wait; return its task, or None when it has ended.
+
+    What the first step raises is raised here. Without a running loop a coroutine that waits is an
+    error. The caller keeps a reference to the task: the loop does not.
+    """
+    loop = events._get_running_loop()
+    if loop is None:
+        _finish_without_loop(coro)
+        return None
+    task = HandlerTask(coro, conn)
+    outer = tasks.current_task(loop)
+    if outer is not None:
+        tasks._leave_task(loop, outer)
+    tasks._enter_task(loop, task)
+    try:
+        held = task._context.run(coro.send, None)
+    except StopIteration:
+        return None
+    finally:
+        tasks._leave_task(loop, task)
+        if outer is not None:
+            tasks._enter_task(loop, outer)
+    task.become_task().held = held
+    return task
+
+
+def _finish_without_loop(coro: Awaited) -> None:
+    try:
+        coro.send(None)
+    except StopIteration:
+        return
+    coro.close()
+    raise RuntimeError("a handler waits, but no event loop runs")
+
+
+def as_coroutine(awaitable: Any) -> Awaited:
+    """A coroutine for any awaitable a handler may have returned."""
+    return awaitable if isinstance(awaitable, CoroutineType) else _await(awaitable)
+
+
+async def _await(awaitable: Any) -> Any:
+    return await awaitable
