@@ -40,7 +40,7 @@ cdef struct Incoming:        # what came and is not complete; exists only while 
 cdef struct Outgoing:        # what leaves outside the ring; exists only while there is some
     PyObject* begun          # bytes partly written (or HTTP): nothing may come before the rest
     Py_ssize_t begun_offset  # bytes of it that have left
-    bint begun_is_frame      # whether it is a data frame
+    Py_ssize_t begun_frames  # data frames in it; 0 for HTTP or a control frame
     PyObject* pong           # one frame each, or NULL
     PyObject* ping
     PyObject* close
@@ -131,7 +131,8 @@ cdef class Connection:
     cdef readonly Turn turn
     cdef readonly int phase
     cdef readonly int role
-    cdef public object codec        # message compression, or None
+    cdef readonly object codec      # message compression, or None
+    cdef object packer              # the codec's `pack`, or None
     cdef PyObject** ring            # frames (bytes) that wait, owned references; NULL when empty
     cdef uint32_t ring_head         # slot of the oldest
     cdef uint32_t ring_count
@@ -207,6 +208,7 @@ cdef class Connection:
     cdef int ring_append(self, bytes data) except -1
     cdef PyObject* ring_pop(self)
     cdef int ring_clear(self) except -1
+    cdef int pack_ring(self) except -1
     cdef int evict(self) except -1
     # Bytes out.
     cdef int flush_now(self) except -1
@@ -215,7 +217,7 @@ cdef class Connection:
     cdef Py_ssize_t write_large(self, Py_ssize_t* offered) except -2
     cdef Py_ssize_t write_sink(self, Py_ssize_t* offered) except -2
     cdef int taken(self, Py_ssize_t size) except -1
-    cdef PyObject* pop_output(self, bint* is_frame)
+    cdef PyObject* pop_output(self, Py_ssize_t* frames)
     cdef int need_outgoing(self) except -1
     cdef int trim_outgoing(self) except -1
     cdef bint has_room(self)

@@ -432,7 +432,7 @@ class Connection:
 
     __slots__ = (
         "_begun",
-        "_begun_frame",
+        "_begun_frames",
         "_begun_offset",
         "_blocked",
         "_close_frame",
@@ -444,6 +444,7 @@ class Connection:
         "_message",
         "_message_opcode",
         "_message_rsv1",
+        "_pack",
         "_parts",
         "_paused",
         "_pending",
@@ -488,9 +489,8 @@ class Connection:
         self.sink: Any = sink
         self.role = role
         self.id = ""  # set by the owner before the connection joins a room
-        self.codec: Any = (
-            None  # message compression: `encode(frame) -> bytes`, `decode(bytes, limit)`
-        )
+        self.codec: Any = None  # message compression, set by `use_codec`
+        self._pack: Any = None  # the codec's, when frames are compressed as they leave
         self.peername: Any = None  # as socket.getpeername gives it
         self.phase = OPENING
         self.opened = False  # whether it ever was a WebSocket
@@ -523,7 +523,7 @@ class Connection:
         # Output, in the order in which it leaves: begun, pong, ping, ring, close.
         self._begun: bytes = b""
         self._begun_offset = 0
-        self._begun_frame = False  # whether `_begun` is a data frame, not HTTP or control
+        self._begun_frames = 0  # data frames in `_begun`; 0 for HTTP or a control frame
         self._pong: bytes | None = None
         self._ping: bytes | None = None
         self._ring: deque[bytes] = deque()
@@ -551,12 +551,12 @@ class Connection:
     @property
     def queued_messages(self) -> int:
         """Messages that have not left, the one partly written included."""
-        return len(self._ring) + self._begun_frame
+        return len(self._ring) + self._begun_frames
 
     @property
     def queued_bytes(self) -> int:
         """Bytes of those messages that have not left."""
-        begun = len(self._begun) - self._begun_offset if self._begun_frame else 0
+        begun = len(self._begun) - self._begun_offset if self._begun_frames else 0
         return self._ring_bytes + begun
 
     @property
@@ -581,6 +581,15 @@ class Connection:
         self.opened = True
         self._since = -1.0
         self._resume(PAUSE_HELD)
+
+    def use_codec(self, codec: Any) -> None:
+        """Compress messages (RFC 7692). To be called before `upgrade`.
+
+        `codec` has `encode(frame) -> bytes`, the frame to queue; `decode(payload, limit) -> bytes`;
+        and, if it compresses frames as they leave, `pack(frame_bytes) -> bytes`.
+        """
+        self.codec = codec
+        self._pack = getattr(codec, "pack", None)
 
     def expect_head(self) -> None:
         """The request is answered; read the next one. A peer that ended its side is closed."""
@@ -736,12 +745,17 @@ class Connection:
                 raise ProtocolError(PROTOCOL_ERROR, "payload length is not in its shortest form")
             if size >> 63:
                 raise ProtocolError(PROTOCOL_ERROR, "payload length has its highest bit set")
-        if not opcode & 8 and size + len(self._message) > self.turn.limits.max_message_size:
+        if not opcode & 8 and size + len(self._message) > self._size_limit(rsv1):
             raise ProtocolError(TOO_BIG, self._too_big())
         if available < head:
             return None
         key = data[start + head - 4 : start + head] if masked else b""
         return opcode, fin, rsv1, key, size, head
+
+    def _size_limit(self, rsv1: bool) -> int:
+        """Of the payload as received: data that cannot be compressed grows by a little."""
+        limit = self.turn.limits.max_message_size
+        return limit + (limit >> 8) + 64 if rsv1 or self._message_rsv1 else limit
 
     def _too_big(self) -> str:
         return f"message is larger than {self.turn.limits.max_message_size} bytes"
@@ -1038,6 +1052,8 @@ class Connection:
         was_blocked, self._blocked = self._blocked, False
         try:
             while self._has_output() and not self._blocked:
+                if self._pack is not None and self._ring and not self._begun:
+                    self._pack_ring()
                 buffers = self._gather()
                 taken = self.sink.writev(buffers)
                 self._blocked = taken < sum(map(len, buffers))
@@ -1077,6 +1093,8 @@ class Connection:
         for control in (self._pong, self._ping):
             if control:
                 buffers.append(control)
+        if self._pack is not None and self._ring:
+            return buffers
         for data in self._ring:
             if size >= GATHER_SIZE:
                 return buffers
@@ -1099,29 +1117,44 @@ class Connection:
                 self._begun_offset += taken
                 return
             taken -= left
-            self._begun, self._begun_offset, self._begun_frame = b"", 0, False
+            self._begun, self._begun_offset, self._begun_frames = b"", 0, 0
         while taken:
-            data, is_frame = self._pop()
+            data, frames = self._pop()
             if taken < len(data):
-                self._begun, self._begun_offset, self._begun_frame = data, taken, is_frame
+                self._begun, self._begun_offset, self._begun_frames = data, taken, frames
                 return
             taken -= len(data)
 
-    def _pop(self) -> tuple[bytes, bool]:
+    def _pop(self) -> tuple[bytes, int]:
         if self._pong:
             data, self._pong = self._pong, None
         elif self._ping:
             data, self._ping = self._ping, None
         elif self._ring:
-            data = self._ring.popleft()
-            self._ring_bytes -= len(data)
-            self.messages_sent += 1
-            self.turn.counters.messages_sent += 1
-            return data, True
+            return self._pop_ring(), 1
         else:
             assert self._close_frame is not None
             data, self._close_frame = self._close_frame, None
-        return data, False
+        return data, 0
+
+    def _pop_ring(self) -> bytes:
+        data = self._ring.popleft()
+        self._ring_bytes -= len(data)
+        self.messages_sent += 1
+        self.turn.counters.messages_sent += 1
+        return data
+
+    def _pack_ring(self) -> None:
+        """Compress frames that leave now, for a codec whose output depends on what left before.
+
+        Not earlier: a frame the queue policy displaces must not have touched the codec's context.
+        """
+        packed: list[bytes] = []
+        size = 0
+        while self._ring and size < GATHER_SIZE:
+            packed.append(self._pack(self._pop_ring()))
+            size += len(packed[-1])
+        self._begun, self._begun_offset, self._begun_frames = b"".join(packed), 0, len(packed)
 
     def _drained(self) -> None:
         self._wants_drain = False
@@ -1180,7 +1213,7 @@ class Connection:
         self.phase = CLOSED
         self._ring.clear()
         self._ring_bytes = 0
-        self._begun, self._begun_offset, self._begun_frame = b"", 0, False
+        self._begun, self._begun_offset, self._begun_frames = b"", 0, 0
         self._pong = self._ping = self._close_frame = None
         self._pending = bytearray()
         self._forget_message()

@@ -37,14 +37,14 @@ cdef class Connection:
     def queued_messages(self):
         """Messages that have not left, the one partly written included."""
         cdef Outgoing* out = self.outgoing
-        return self.ring_count + (1 if out != NULL and out.begun_is_frame else 0)
+        return self.ring_count + (out.begun_frames if out != NULL else 0)
 
     @property
     def queued_bytes(self):
         """Bytes of those messages that have not left."""
         cdef Outgoing* out = self.outgoing
         cdef Py_ssize_t begun = 0
-        if out != NULL and out.begun_is_frame:
+        if out != NULL and out.begun_frames:
             begun = PyBytes_GET_SIZE(<object>out.begun) - out.begun_offset
         return self.ring_bytes + begun
 
@@ -88,6 +88,15 @@ cdef class Connection:
         self.opened = True
         self.since = -1.0
         self.resume(PAUSE_HELD)
+
+    def use_codec(self, codec):
+        """Compress messages (RFC 7692). To be called before `upgrade`.
+
+        `codec` has `encode(frame) -> bytes`, the frame to queue; `decode(payload, limit) -> bytes`;
+        and, if it compresses frames as they leave, `pack(frame_bytes) -> bytes`.
+        """
+        self.codec = codec
+        self.packer = getattr(codec, "pack", None)
 
     def expect_head(self):
         """The request is answered; read the next one. A peer that ended its side is closed."""
@@ -235,7 +244,7 @@ cdef class Connection:
         cdef int opcode, current
         cdef bint fin, rsv1, masked
         cdef uint64_t length
-        cdef Py_ssize_t head, extended, i, before = 0
+        cdef Py_ssize_t head, extended, i, limit, before = 0
         cdef const byte* key
         if incoming != NULL and incoming.remaining >= 0:
             return self.read_payload(data, size)
@@ -278,7 +287,10 @@ cdef class Connection:
                 raise ProtocolError(PROTOCOL_ERROR, "payload length has its highest bit set")
         if not opcode & 8:
             before = incoming.message.size if incoming != NULL else 0
-            if length + before > <uint64_t>self.turn.limits.max_message_size:
+            limit = self.turn.limits.max_message_size
+            if rsv1 or (incoming != NULL and incoming.rsv1):
+                limit += (limit >> 8) + 64  # data that cannot be compressed grows by a little
+            if length + before > <uint64_t>limit:
                 raise ProtocolError(
                     TOO_BIG, f"message is larger than {self.turn.limits.max_message_size} bytes"
                 )
@@ -609,8 +621,8 @@ cdef class Connection:
         cdef Outgoing* out = self.outgoing
         cdef Py_ssize_t messages = self.ring_count
         cdef Py_ssize_t waiting = self.ring_bytes
-        if out != NULL and out.begun_is_frame:
-            messages += 1
+        if out != NULL and out.begun_frames:
+            messages += out.begun_frames
             waiting += PyBytes_GET_SIZE(<object>out.begun) - out.begun_offset
         return messages >= limits.queue_messages * times or (
             messages > 0 and waiting + size > limits.queue_bytes * times
@@ -691,6 +703,33 @@ cdef class Connection:
         self.ring_bytes = 0
         return 0
 
+    cdef int pack_ring(self) except -1:
+        """Compress frames that leave now, for a codec whose output depends on what left before.
+
+        Not earlier: a frame the queue policy displaces must not have touched the codec's context.
+        """
+        cdef Py_ssize_t size = 0
+        cdef Py_ssize_t frames = 0
+        if self.outgoing != NULL and self.outgoing.begun != NULL:
+            return 0
+        packed = []
+        while self.ring_count and size < GATHER_SIZE:
+            frame = <bytes>self.ring[self.ring_head]
+            Py_XDECREF(self.ring_pop())
+            frame = self.packer(frame)
+            packed.append(frame)
+            size += len(frame)
+            frames += 1
+        self.messages_sent += frames
+        self.turn.counters.messages_sent += frames
+        self.need_outgoing()
+        joined = b"".join(packed)
+        Py_INCREF(joined)
+        self.outgoing.begun = <PyObject*>joined
+        self.outgoing.begun_offset = 0
+        self.outgoing.begun_frames = frames
+        return 0
+
     cdef int evict(self) except -1:
         """Close a slow consumer: all but the frame begun is dropped."""
         self.messages_dropped += self.ring_count
@@ -713,6 +752,8 @@ cdef class Connection:
         cdef Py_ssize_t taken, offered = 0
         self.blocked = False
         while (self.ring_count or self.outgoing != NULL) and not self.blocked:
+            if self.packer is not None and self.ring_count:
+                self.pack_ring()
             taken = self.write_some(&offered)
             if taken < 0:
                 self.close_now()
@@ -768,7 +809,7 @@ cdef class Connection:
         if out != NULL and out.ping != NULL:
             size += add_buffer(buffers, &count, out.ping, 0)
         for i in range(self.ring_count):
-            if count == MAX_BUFFERS or size >= 4 * GATHER_SIZE:
+            if self.packer is not None or count == MAX_BUFFERS or size >= 4 * GATHER_SIZE:
                 break
             size += add_buffer(
                 buffers, &count, self.ring[(self.ring_head + i) & (self.ring_capacity - 1)], 0
@@ -796,7 +837,7 @@ cdef class Connection:
         if out != NULL and out.ping != NULL:
             buffers.append(<object>out.ping)
         for i in range(self.ring_count):
-            if size >= GATHER_SIZE:
+            if self.packer is not None or size >= GATHER_SIZE:
                 break
             frame = <object>self.ring[(self.ring_head + i) & (self.ring_capacity - 1)]
             size += PyBytes_GET_SIZE(frame)
@@ -818,7 +859,7 @@ cdef class Connection:
         cdef Outgoing* out
         cdef PyObject* data
         cdef Py_ssize_t left
-        cdef bint is_frame
+        cdef Py_ssize_t frames
         if not size:
             return 0
         self.since = -1.0
@@ -838,15 +879,15 @@ cdef class Connection:
             Py_DECREF(<object>out.begun)
             out.begun = NULL
             out.begun_offset = 0
-            out.begun_is_frame = False
+            out.begun_frames = 0
         while size:
-            data = self.pop_output(&is_frame)
+            data = self.pop_output(&frames)
             left = PyBytes_GET_SIZE(<object>data)
             if size < left:
                 self.need_outgoing()
                 self.outgoing.begun = data
                 self.outgoing.begun_offset = size
-                self.outgoing.begun_is_frame = is_frame
+                self.outgoing.begun_frames = frames
                 break
             size -= left
             Py_DECREF(<object>data)
@@ -855,17 +896,17 @@ cdef class Connection:
             self.ring_clear()
         return 0
 
-    cdef PyObject* pop_output(self, bint* is_frame):
+    cdef PyObject* pop_output(self, Py_ssize_t* frames):
         cdef Outgoing* out = self.outgoing
         cdef PyObject* data
-        is_frame[0] = False
+        frames[0] = 0
         if out != NULL and out.pong != NULL:
             data, out.pong = out.pong, NULL
         elif out != NULL and out.ping != NULL:
             data, out.ping = out.ping, NULL
         elif self.ring_count:
             data = self.ring_pop()
-            is_frame[0] = True
+            frames[0] = 1
             self.messages_sent += 1
             self.turn.counters.messages_sent += 1
         else:

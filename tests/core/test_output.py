@@ -309,10 +309,36 @@ def test_codec_encodes_what_leaves_and_decodes_what_comes(core):
             return payload[::-1]
 
     peer = Peer(core)
-    peer.conn.codec = Codec()
+    peer.conn.use_codec(Codec())
     peer.conn.send("abc")
     room = core.Room()
     room.add(peer.conn)
     room.publish(core.Frame("def"))
     assert peer.feed(client(0xC1, b"olleh")) == b"<abc><def>"
     assert peer.handler.messages == ["hello"]
+
+
+def test_codec_with_a_context_sees_only_what_leaves(core):
+    class Codec:
+        packed: list[bytes] = []
+
+        def encode(self, frame):
+            return frame.data
+
+        def decode(self, payload, limit):
+            return payload
+
+        def pack(self, data):
+            self.packed.append(data)
+            return b"<" + data[2:] + b">"
+
+    peer = Peer(core, queue_messages=4, takes=[3, *STALLED])
+    codec = Codec()
+    peer.conn.use_codec(codec)
+    for number in range(9):
+        peer.conn.send(f"m{number}")
+    assert codec.packed == [frame(f"m{number}") for number in range(4)]
+    assert peer.conn.queued_messages == 4 + 1  # four begun, and the latest
+    peer.conn.close()
+    out = drain(peer)
+    assert out == b"<m0><m1><m2><m3><m8>\x88\x02\x03\xe8"

@@ -1,0 +1,254 @@
+"""permessage-deflate (RFC 7692): what to agree on, and the codecs that keep to it.
+
+Two ways to compress, for two kinds of traffic:
+
+`shared`: every message stands for itself (no context takeover in either direction), so a connection
+holds no compression state at all, and a broadcast is compressed once for all members that agreed on
+the same parameters. `dedicated`: each connection keeps its own contexts, which pays when one
+connection carries many small messages that resemble each other, and costs memory: at most
+`DEDICATED_BYTES` for the two contexts of a connection.
+
+Compression is by ISA-L where it is installed (isal), else by zlib: with 2 KB of JSON and an empty
+window ISA-L took 13 µs against zlib's 34, for an output a tenth longer, in the same memory.
+Inflation is by zlib, the quicker of the two at it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+from .core import Frame, encode_frame
+from .errors import ProtocolError
+from .handshake import parse_extensions
+from .wire import INVALID_DATA, TOO_BIG
+
+NAME = "permessage-deflate"
+MIN_BITS = 9  # what zlib can do of the 8 to 15 of RFC 7692 §7.1.2
+MAX_BITS = 15
+DEDICATED_BITS = 12  # windows of 4 KiB: messages are small, and two contexts are kept for each peer
+MEMORY_LEVEL = 5
+# zlib's own account (zconf.h): deflate (1 << bits+2) + (1 << level+9), inflate (1 << bits) + 7 KiB,
+# the latter with the largest window, which a peer may insist on.
+DEDICATED_BYTES = (1 << DEDICATED_BITS + 2) + (1 << MEMORY_LEVEL + 9) + (1 << MAX_BITS) + 7168
+TAIL = b"\x00\x00\xff\xff"  # what a sender leaves out of each message (RFC 7692 §7.2.1)
+
+
+class Parameters(NamedTuple):
+    """What both sides agreed on. Window sizes are powers of two; the booleans forbid takeover."""
+
+    server_no_context_takeover: bool
+    client_no_context_takeover: bool
+    server_max_window_bits: int
+    client_max_window_bits: int
+
+    def header(self) -> str:
+        """The value of Sec-WebSocket-Extensions that says so."""
+        text = NAME
+        for name, value in zip(self._fields, self, strict=True):
+            if value is True:
+                text += f"; {name}"
+            elif value is not False and value < MAX_BITS:
+                text += f"; {name}={value}"
+        return text
+
+
+class _Offer(NamedTuple):
+    """One offer of a client (RFC 7692 §7.1); `client_bits` is None when it gave no hint."""
+
+    server_no_context_takeover: bool
+    client_no_context_takeover: bool
+    server_bits: int
+    client_bits: int | None
+
+
+def negotiate(values: Sequence[str], mode: str) -> Parameters | None:
+    """Choose among the offers of Sec-WebSocket-Extensions fields; None declines them all.
+
+    `mode` is `shared` or `dedicated`. The first offer that can be met is taken; one with unknown,
+    repeated or impossible parameters, or with a server window of 8 bits (which zlib has not), is
+    passed over (RFC 7692 §5). Raises HandshakeError 400 for fields that break the grammar.
+    """
+    for name, parameters in parse_extensions(values):
+        if name != NAME:
+            continue
+        offer = _read_offer(parameters)
+        if offer is not None and offer.server_bits >= MIN_BITS:
+            return _answer(offer, mode)
+    return None
+
+
+def _read_offer(parameters: Sequence[tuple[str, str | None]]) -> _Offer | None:
+    found = dict(parameters)
+    if len(found) != len(parameters) or not found.keys() <= set(Parameters._fields):
+        return None
+    if any(found.get(name) is not None for name in Parameters._fields[:2]):
+        return None
+    server_bits, client_bits = MAX_BITS, None
+    if "server_max_window_bits" in found:
+        bits = _read_bits(found["server_max_window_bits"])
+        if bits is None:
+            return None
+        server_bits = bits
+    if "client_max_window_bits" in found:
+        hint = found["client_max_window_bits"]
+        client_bits = MAX_BITS if hint is None else _read_bits(hint)
+        if client_bits is None:
+            return None
+    return _Offer(
+        "server_no_context_takeover" in found,
+        "client_no_context_takeover" in found,
+        server_bits,
+        client_bits,
+    )
+
+
+def _read_bits(text: str | None) -> int | None:
+    """8 to 15, in decimal without leading zeros (RFC 7692 §7.1.2.1)."""
+    return int(text) if text in ("8", "9", "10", "11", "12", "13", "14", "15") else None
+
+
+def _answer(offer: _Offer, mode: str) -> Parameters:
+    if mode == "shared":
+        # A window larger than a message buys nothing, and none outlives it: take what is offered.
+        client_bits = MAX_BITS if offer.client_bits is None else offer.client_bits
+        return Parameters(True, True, offer.server_bits, max(client_bits, MIN_BITS))
+    # RFC 7692 §7.1.2.2: a window may be asked of a client only if it hinted that it can obey.
+    client_bits = MAX_BITS
+    if offer.client_bits is not None:
+        client_bits = max(MIN_BITS, min(offer.client_bits, DEDICATED_BITS))
+    return Parameters(
+        offer.server_no_context_takeover,
+        offer.client_no_context_takeover,
+        min(offer.server_bits, DEDICATED_BITS),
+        client_bits,
+    )
+
+
+class _Compressor(Protocol):
+    def compress(self, data: bytes, /) -> bytes: ...
+    def flush(self, mode: int, /) -> bytes: ...
+
+
+def _load_compressor() -> tuple[Any, int]:
+    try:
+        from isal import isal_zlib
+    except ModuleNotFoundError:
+        return zlib.compressobj, 6
+    return isal_zlib.compressobj, 1
+
+
+_compressobj, _LEVEL = _load_compressor()
+
+
+def _new_compressor(bits: int) -> _Compressor:
+    compressor: _Compressor = _compressobj(_LEVEL, zlib.DEFLATED, -bits, MEMORY_LEVEL)
+    return compressor
+
+
+def _deflate(compressor: _Compressor, payload: bytes) -> bytes:
+    data = compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH)
+    return data[: -len(TAIL)]
+
+
+def _inflate(inflater: Any, payload: bytes, limit: int) -> bytes:
+    """One message, of at most `limit` bytes: no more than that is ever inflated."""
+    try:
+        data: bytes = inflater.decompress(payload + TAIL, limit + 1)
+    except zlib.error as exc:
+        raise ProtocolError(INVALID_DATA, "compressed data is broken") from exc
+    if len(data) > limit:
+        raise ProtocolError(TOO_BIG, f"message is larger than {limit} bytes")
+    return data
+
+
+class SharedCodec:
+    """Compresses every message for itself; one serves all connections with its parameters.
+
+    Messages of fewer than `min_size` bytes, and those that would grow, go uncompressed.
+    """
+
+    def __init__(self, parameters: Parameters, min_size: int) -> None:
+        self.parameters = parameters
+        self._min_size = min_size
+        self._key = parameters.server_max_window_bits
+
+    def encode(self, frame: Frame) -> bytes:
+        """The frame for these connections, made once and kept with `frame`."""
+        if len(frame.data) < self._min_size:
+            return frame.data
+        if frame.variants is None:
+            frame.variants = {}
+        data = frame.variants.get(self._key)
+        if data is None:
+            payload = frame.payload
+            packed = _deflate(_new_compressor(self._key), payload)
+            smaller = len(packed) < len(payload)
+            data = encode_frame(frame.opcode, packed, rsv1=True) if smaller else frame.data
+            frame.variants[self._key] = data
+        return data
+
+    def decode(self, payload: bytes, limit: int) -> bytes:
+        """The payload of a compressed message. Raises ProtocolError 1007 or 1009."""
+        inflater = zlib.decompressobj(-self.parameters.client_max_window_bits)
+        return _inflate(inflater, payload, limit)
+
+
+class DedicatedCodec:
+    """The two contexts of one connection, made when first needed."""
+
+    def __init__(self, parameters: Parameters, min_size: int) -> None:
+        self.parameters = parameters
+        self._min_size = min_size
+        self._compressor: _Compressor | None = None
+        self._inflater: Any = None
+
+    def encode(self, frame: Frame) -> bytes:
+        """The frame as it waits: uncompressed, see `pack`."""
+        return frame.data
+
+    def pack(self, data: bytes) -> bytes:
+        """Compress a frame that leaves now: each one changes what the next may refer to."""
+        if len(data) < self._min_size:
+            return data
+        compressor = self._compressor or _new_compressor(self.parameters.server_max_window_bits)
+        header = {126: 4, 127: 10}.get(data[1], 2)
+        packed = encode_frame(data[0] & 0x0F, _deflate(compressor, data[header:]), rsv1=True)
+        self._compressor = None if self.parameters.server_no_context_takeover else compressor
+        return packed
+
+    def decode(self, payload: bytes, limit: int) -> bytes:
+        """The payload of a compressed message. Raises ProtocolError 1007 or 1009."""
+        inflater = self._inflater
+        if inflater is None or inflater.eof:  # a final block ends a context (RFC 7692 §7.2.3.4)
+            inflater = zlib.decompressobj(-self.parameters.client_max_window_bits)
+        data = _inflate(inflater, payload, limit)
+        self._inflater = None if self.parameters.client_no_context_takeover else inflater
+        return data
+
+
+class Deflate:
+    """Compression of one server: negotiates and hands out codecs."""
+
+    def __init__(self, mode: str, min_size: int = 512) -> None:
+        if mode not in ("shared", "dedicated"):
+            raise ValueError(f"compression is shared or dedicated, not {mode!r}")
+        self.mode = mode
+        self.min_size = min_size
+        self._shared: dict[Parameters, SharedCodec] = {}
+
+    def agree(self, values: Sequence[str]) -> tuple[str, SharedCodec | DedicatedCodec] | None:
+        """The answer to a client's Sec-WebSocket-Extensions fields and the codec that keeps to it.
+
+        None when nothing offered can be met. Raises HandshakeError 400 for broken grammar.
+        """
+        parameters = negotiate(values, self.mode)
+        if parameters is None:
+            return None
+        if self.mode == "dedicated":
+            return parameters.header(), DedicatedCodec(parameters, self.min_size)
+        codec = self._shared.get(parameters)
+        if codec is None:
+            codec = self._shared[parameters] = SharedCodec(parameters, self.min_size)
+        return parameters.header(), codec
