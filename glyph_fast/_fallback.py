@@ -31,7 +31,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from .errors import ConnectionClosed, ProtocolError, RoomFull
@@ -1331,6 +1331,7 @@ class _DescriptorSink:
     def __init__(self, poller: Poller, sock: socket.socket) -> None:
         self.poller = poller
         self.sock = sock
+        self.conn: Connection  # set once it exists: each is made with the other
         self.is_full = False
         self.is_paused = False
         self.is_registered = False
@@ -1350,7 +1351,7 @@ class _DescriptorSink:
             epoll.unregister(self.sock)
         self.is_registered = bool(events)
 
-    def writev(self, buffers: list[bytes | memoryview]) -> int:
+    def writev(self, buffers: Sequence[bytes | memoryview]) -> int:
         data = buffers[0] if len(buffers) == 1 else b"".join(buffers)
         try:
             taken = self.sock.send(data)
