@@ -30,6 +30,9 @@ class Churn(Steady):
         self.swarm: Swarm | None = None
         self.text = "x" * options.size
         self.under_way = 0  # connections opening, open or closing
+        self.cycles = 0
+        self.is_going_on = True
+        self.message = self.heard_others  # type: ignore[method-assign]
         self.heard = 0  # messages compared
         self.sitting: set[Peer] = set()  # those that never read
         self.is_preparing = True
@@ -66,7 +69,7 @@ class Churn(Steady):
             peer.send(self.text)
             peer.close(_NORMAL)
 
-    def message(self, peer: Peer, opcode: int, payload: str | bytes) -> None:
+    def heard_others(self, peer: Peer, opcode: int, payload: str | bytes) -> None:
         """Another seat's message; all say the same."""
         if payload != self.text:
             self.mismatch(peer, payload, self.text)
@@ -86,10 +89,10 @@ class Churn(Steady):
         if code != _NORMAL:
             self.fail(LoadError(f"a closing handshake ended with {code} {reason}".rstrip()))
             return
-        self.latencies.append(time.perf_counter_ns() - peer.opened_at)
-        self.done += 1
+        self.tally.latency.record(time.perf_counter_ns() - peer.opened_at)
+        self.cycles += 1
         self._sample()
-        if self.is_sending:
+        if self.is_going_on:
             self._sit_down(peer.index)
 
     def _sample(self) -> None:
@@ -108,6 +111,16 @@ class Churn(Steady):
         """Churn has no open loop."""
         raise AssertionError("options refuse a rate for churn")
 
+    def stop(self) -> None:
+        """Let the seats become empty."""
+        self.is_going_on = False
+
+    @property
+    def done(self) -> int:
+        """Connections that came and left."""
+        return self.cycles
+
+    @property
     def outstanding(self) -> int:
         """Seats not yet empty."""
         return self.under_way

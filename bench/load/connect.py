@@ -8,7 +8,6 @@ round, since an allocator does not give back what later rounds would then find f
 from __future__ import annotations
 
 import time
-from array import array
 
 from .histogram import Histogram
 from .meter import Meter, Usage
@@ -29,12 +28,12 @@ class Connect(Workload):
         super().__init__()
         self.options = options
         self.opened_now = 0
-        self.latencies = array("q")  # ns, from the call of connect to the 101
+        self.latency = Histogram()  # from the call of connect to the 101
 
     def opened(self, peer: Peer) -> None:
         """Take the time."""
         self.opened_now += 1
-        self.latencies.append(time.perf_counter_ns() - peer.opened_at)
+        self.latency.record(time.perf_counter_ns() - peer.opened_at)
 
     def message(self, peer: Peer, opcode: int, payload: str | bytes) -> None:
         """A server may greet; that is no business of this mode."""
@@ -59,18 +58,17 @@ def run_connect(
     """Open, watch, reset, open again; return the report."""
     workload = Connect(options)
     swarm = Swarm(options, workload)
-    latency, series = Histogram(), list[tuple[float, int]]()
+    series: list[tuple[float, int]] = []
     report: Report | None = None
     try:
         swarm.reset(workload.open_round(swarm, min(_PRIMER, options.connections)))
         _settle(swarm)
         before = server.rss_bytes() if server else 0
+        workload.latency = latency = Histogram()
         while True:
-            workload.latencies = array("q")
             meter = Meter(server)
             peers = workload.open_round(swarm, options.connections)
             usage = meter.elapsed()
-            latency.extend(workload.latencies)
             if report is None:
                 report = Report(options, "handshake", 0, _nothing(server), latency, series=series)
                 if server:

@@ -3,11 +3,14 @@
 Each power of two is cut into 64 buckets, so a percentile is at most 1.6 % above the value it stands
 for, from a nanosecond to an hour, in a list of some thousand integers. Histograms of several runs
 add up, which percentiles do not.
+
+Plain Python, which `build.py` compiles with the types of `histogram.pxd`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from array import array
+from collections.abc import Iterator
 
 _BITS = 7  # values below 2**7 have a bucket each
 _HALF = _BITS - 1
@@ -20,10 +23,8 @@ PERCENTILES = (50.0, 75.0, 90.0, 99.0, 99.9, 99.99)
 class Histogram:
     """How often each duration, in nanoseconds, was seen."""
 
-    __slots__ = ("_counts", "count", "maximum", "minimum", "total")
-
     def __init__(self) -> None:
-        self._counts = [0] * _SIZE
+        self._counts = array("q", bytes(8 * _SIZE))
         self.count = 0
         self.total = 0  # ns; the exact sum, so the mean is exact
         self.minimum = 0  # ns
@@ -31,23 +32,17 @@ class Histogram:
 
     def record(self, value: int) -> None:
         """Count one duration. A negative one (a clock that stepped) counts as 0."""
-        self.extend((value,))
-
-    def extend(self, values: Iterable[int]) -> None:
-        """Count many durations."""
-        counts, top = self._counts, _SIZE - 1
-        for value in values:
-            if value < 0:
-                value = 0
-            if not self.count or value < self.minimum:
-                self.minimum = value
-            if value > self.maximum:
-                self.maximum = value
-            self.count += 1
-            self.total += value
-            shift = value.bit_length() - _BITS
-            index = value if shift <= 0 else (shift << _HALF) + (value >> shift)
-            counts[index if index < top else top] += 1
+        if value < 0:
+            value = 0
+        if not self.count or value < self.minimum:
+            self.minimum = value
+        if value > self.maximum:
+            self.maximum = value
+        self.count += 1
+        self.total += value
+        shift = value.bit_length() - _BITS
+        index = value if shift <= 0 else (shift << _HALF) + (value >> shift)
+        self._counts[min(index, _SIZE - 1)] += 1
 
     def add(self, other: Histogram) -> None:
         """Count everything that `other` has counted."""
@@ -57,7 +52,8 @@ class Histogram:
         self.maximum = max(self.maximum, other.maximum)
         self.count += other.count
         self.total += other.total
-        self._counts = [a + b for a, b in zip(self._counts, other._counts, strict=True)]
+        for index in range(_SIZE):
+            self._counts[index] += other._counts[index]
 
     @property
     def mean(self) -> float:
@@ -78,9 +74,9 @@ class Histogram:
 
     def buckets(self) -> Iterator[tuple[int, int]]:
         """Every bucket in use, in order: its greatest value in ns, and its count."""
-        for index, count in enumerate(self._counts):
-            if count:
-                yield _upper_bound(index), count
+        for index in range(_SIZE):
+            if self._counts[index]:
+                yield _upper_bound(index), self._counts[index]
 
     def to_dict(self) -> dict[str, object]:
         """What a report holds: microseconds, and the buckets for whoever wants to plot them."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from glyph_fast.core import NAME as CORE
 
+from . import flow
 from .histogram import PERCENTILES, Histogram
 from .meter import Usage
 from .options import Options
@@ -68,7 +69,11 @@ class Report:
         usage = self.usage
         return {
             "options": asdict(self.options),
-            "client": {"core": CORE, "python": platform.python_version()},
+            "client": {
+                "core": CORE,
+                "compiled": flow.is_compiled,
+                "python": platform.python_version(),
+            },
             "unit": self.unit,
             "count": self.count,
             "verified": self.verified,

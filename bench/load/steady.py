@@ -7,9 +7,9 @@ message is only as good as the CPU time it was divided from.
 from __future__ import annotations
 
 import time
-from array import array
 from collections.abc import Callable
 
+from .flow import Tally, WindowFull
 from .histogram import Histogram
 from .meter import Meter, Usage
 from .options import Options
@@ -20,23 +20,25 @@ from .swarm import LoadError, Peer, Swarm, Workload
 
 OPENING_AT_ONCE = 64  # connections in their handshake
 _TICK = 0.1  # seconds between looks at the clocks
-_FOLD = 1 << 20  # latencies kept raw; then they go into the histogram
-_MAX_UNANSWERED = 1_000_000  # of an open loop; beyond it the server cannot keep the rate
+OPEN_WINDOW = 1024  # messages a publisher may have outstanding in an open loop
 
 Progress = Callable[[float, int, Usage], None]  # share done, units so far, usage so far
 
 
 class Steady(Workload):
-    """A workload that keeps messages in flight and counts what comes back."""
+    """A workload that keeps messages in flight and counts what comes back.
+
+    The core calls the tally's `message` straight, without a step in Python between them.
+    """
 
     unit = "message"
 
     def __init__(self, options: Options) -> None:
         super().__init__()
         self.options = options
-        self.done = 0  # units, the whole run
-        self.is_sending = True  # False while the last answers are awaited
-        self.latencies = array("q")  # ns
+        self.tally = Tally(self.mismatch)
+        self.tally.is_closed_loop = not options.rate
+        self.message = self.tally.message  # type: ignore[method-assign]
 
     def prepare(self, swarm: Swarm) -> None:
         """Open every connection."""
@@ -50,14 +52,24 @@ class Steady(Workload):
         """Send message `number` of an open loop, due at `due` ns."""
         raise NotImplementedError
 
+    def stop(self) -> None:
+        """Send nothing new."""
+        self.tally.is_closed_loop = False
+
+    @property
+    def done(self) -> int:
+        """Units so far."""
+        return self.tally.delivered
+
+    @property
     def outstanding(self) -> int:
-        """Messages sent and not answered in full."""
-        raise NotImplementedError
+        """Messages sent and not done."""
+        return self.tally.outstanding
 
     @property
     def verified(self) -> int:
         """Messages compared with what was sent; the run fails at the first that differs."""
-        return self.done
+        return self.tally.delivered
 
     def check(self) -> None:
         """Look at the whole once the last answers are in. Raises LoadError."""
@@ -68,12 +80,8 @@ class Steady(Workload):
 
     def mismatch(self, peer: Peer, got: Payload, expected: Payload) -> None:
         """Fail: a message is not the one that had to come."""
-        self.fail(
-            LoadError(
-                f"connection {peer.index}, message {peer.received}: "
-                f"received {_brief(got)}, expected {_brief(expected)}"
-            )
-        )
+        text = f"connection {peer.index} received {_brief(got)}, expected {_brief(expected)}"
+        self.fail(LoadError(text))
 
 
 def open_all(swarm: Swarm, workload: Workload, connect: Callable[[int], Peer], count: int) -> None:
@@ -110,11 +118,11 @@ def run_steady(
         if loop is None:
             workload.start()
         _run_for(swarm, loop, options.warm_up)
-        workload.latencies = array("q")
+        workload.tally.latency = Histogram()
         course = _Course(workload, server, progress)
         course.measure(swarm, loop)
-        workload.is_sending = False
-        swarm.run_until(lambda: not workload.outstanding(), "the last answers", options.timeout)
+        workload.stop()
+        swarm.run_until(lambda: not workload.outstanding, "the last answers", options.timeout)
         workload.check()
         return course.report()
     finally:
@@ -150,10 +158,12 @@ class _OpenLoop:
         due = int((now - self.started) / self.interval) + 1
         while self.published < due:
             at = self.started + int(self.published * self.interval)
-            self.workload.publish(self.published, at)
+            try:
+                self.workload.publish(self.published, at)
+            except WindowFull:
+                text = f"the server does not keep up: {self.workload.outstanding:,} unanswered"
+                raise LoadError(text) from None
             self.published += 1
-        if self.workload.outstanding() > _MAX_UNANSWERED:
-            raise LoadError("the server does not keep up with the rate: a million unanswered")
         wait = (self.started + self.published * self.interval - time.perf_counter_ns()) / 1e9
         return wait if wait > 0.002 else 0.0  # epoll sleeps whole milliseconds
 
@@ -167,9 +177,7 @@ class _Course:
         self.workload = workload
         self.server = server
         self.progress = progress
-        self.latency = Histogram()
         self.series: list[tuple[float, int]] = []
-        self.samples: list[dict[str, float]] = []
         self.meter = Meter(server)
         self.first = workload.done
         self.count = 0
@@ -188,28 +196,21 @@ class _Course:
             self.count = workload.done - self.first
             self.series.append((usage.seconds, workload.done - last))
             last = workload.done
-            if len(workload.latencies) > _FOLD:
-                self._fold()
             share = _share_done(options, usage)
             if self.progress:
                 self.progress(share, self.count, usage)
             if share >= 1:
                 return
 
-    def _fold(self) -> None:
-        self.latency.extend(self.workload.latencies)
-        self.workload.latencies = array("q")
-
     def report(self) -> Report:
         """The report of the stretch. For after the last answers have come."""
-        self._fold()
         workload = self.workload
         return Report(
             options=workload.options,
             unit=workload.unit,
             count=self.count,
             usage=self.usage,
-            latency=self.latency,
+            latency=workload.tally.latency,
             is_open_loop=bool(workload.options.rate),
             verified=workload.verified,
             series=self.series,

@@ -35,15 +35,13 @@ class LoadError(Exception):
 class Peer(Connection):
     """One connection of the client, with what the modes keep about it."""
 
-    __slots__ = ("index", "key", "opened_at", "pending", "received", "room", "sent")
+    __slots__ = ("index", "key", "opened_at", "room", "seat")
 
     index: int
     room: int
     key: bytes
     opened_at: int  # ns; when the connection was asked for
-    received: int  # messages
-    sent: int  # messages
-    pending: Any  # what a mode keeps
+    seat: Any  # whose `hear` takes what comes, in modes that follow a flow
 
 
 class SocketSink:
@@ -188,8 +186,6 @@ class Swarm:
         peer = Peer(self._turn, sink, CLIENT)
         sink.peer = peer
         peer.index, peer.room = index, room
-        peer.received = peer.sent = 0
-        peer.pending = None
         peer.opened_at = time.perf_counter_ns()
         peer.key = new_key()
         target = self.options.target(room)
