@@ -31,7 +31,7 @@ _AUTHORITY = re.compile(  # RFC 3986 §3.2.2, without the userinfo
     rb"(?:[A-Za-z0-9\-._~!$&'()*+,;=%]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?"
 )
 _FRAMING = re.compile(
-    rb"\r\n(content-length|transfer-encoding|host)[ \t]*:[ \t]*([^\r]*?)[ \t]*(?=\r\n)",
+    rb"\r\n(content-length|transfer-encoding|host)[ \t]*:[ \t]*([^\r]*)",
     re.IGNORECASE,
 )
 _MAX_LENGTH_DIGITS = 18  # of a Content-Length; more is not a size but an attack
@@ -101,6 +101,8 @@ def _read_headers(head: bytes, version: str) -> Headers:
     nlines = len(controls) // 2
     if controls != b"\r\n" * nlines:
         raise HandshakeError(400, "control character or bare line end in request head")
+    if head.find(b"\r\n\r\n") != len(head) - 4:
+        raise HandshakeError(400, "request head does not end with its first blank line")
     nfields = nlines - 2  # all lines but the first and the blank one
     if nfields > MAX_FIELDS:
         raise HandshakeError(431, f"more than {MAX_FIELDS} header fields")
@@ -119,7 +121,7 @@ def _read_headers(head: bytes, version: str) -> Headers:
         or not _AUTHORITY.fullmatch(host)
     ):
         _check_framing(head, version)
-    # Folded lines (RFC 9112 §5.2) and blank lines inside make fewer fields than there are lines.
+    # A line that continues the one before (RFC 9112 §5.2) leaves fewer fields than lines.
     if len(headers.fields) != nfields:
         raise HandshakeError(400, "malformed header field")
     return headers
@@ -132,8 +134,8 @@ def _check_framing(head: bytes, version: str) -> None:
     """
     values: dict[bytes, list[bytes]] = {}
     for name, value in _FRAMING.findall(head):
-        values.setdefault(name.lower(), []).append(value)
-    hosts = values.get(b"host", [])
+        values.setdefault(name.lower(), []).append(value.rstrip(b" "))
+    hosts = [host.rstrip(b" \t") for host in values.get(b"host", [])]
     if len(hosts) > 1 or not hosts and version == "1.1":  # RFC 9112 §3.2
         raise HandshakeError(400, "exactly one Host field is required")
     if hosts and not _AUTHORITY.fullmatch(hosts[0]):
@@ -153,7 +155,7 @@ def _check_framing(head: bytes, version: str) -> None:
 def _check_codings(values: list[bytes], version: str) -> None:
     if version == "1.0":  # RFC 9112 §6.1: framing is faulty
         raise HandshakeError(400, "Transfer-Encoding in HTTP/1.0")
-    codings = [coding.strip(b" \t").lower() for coding in b",".join(values).split(b",")]
+    codings = [coding.strip(b" ").lower() for coding in b",".join(values).split(b",")]
     if any(coding and coding != b"chunked" for coding in codings):
         raise HandshakeError(501, "transfer codings other than chunked are not implemented")
     if codings != [b"chunked"]:
