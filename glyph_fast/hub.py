@@ -27,15 +27,18 @@ class Hub:
     """
 
     def __init__(self, config: Config | None = None) -> None:
-        self.config = config if config is not None else Config()
         self.metrics = Metrics()
         self.turn: core.Turn | None = None
         self._everyone = core.Room()
-        self._rooms = RoomManager(
-            max_members=self.config.max_room_members,
-            max_rooms=self.config.max_rooms_per_connection,
-            max_name=self.config.max_room_name,
-        )
+        self._rooms = RoomManager()
+        self.configure(config if config is not None else Config())
+
+    def configure(self, config: Config) -> None:
+        """Go by other options than those it was made with. Before the server runs."""
+        self.config = config
+        self._rooms.max_members = config.max_room_members
+        self._rooms.max_rooms = config.max_rooms_per_connection
+        self._rooms.max_name = config.max_room_name
 
     def attach(self, turn: core.Turn) -> None:
         """Serve the connections of `turn`. Called once the server's loop runs."""

@@ -56,15 +56,8 @@ class Dispatcher(Registry):
 
     def __init__(self, hub: Hub) -> None:
         super().__init__()
-        config = hub.config
         self.hub = hub
         self.errors = ErrorLog()
-        self._inbox_limit = config.inbox_messages
-        self._words = envelope_words(config.client_commands)
-        commands = ClientCommands(
-            self, broadcast_all=config.client_broadcast_all, failed=self._report
-        )
-        self.commands = commands.effects(config.client_commands)
         self.deliver = self._deliver
         hub.get_room_manager().left = self._left
         self._is_stopping = False
@@ -72,6 +65,18 @@ class Dispatcher(Registry):
         # Policy `block`: who is paused because of whom, both ways.
         self._fed: dict[Connection, set[Connection]] = {}  # a full one → those who feed it
         self._feeding: dict[Connection, set[Connection]] = {}  # who is paused → the full ones
+        self.configure()
+
+    def configure(self) -> None:
+        """Go by the hub's options as they are now. Before the server runs."""
+        config = self.hub.config
+        self._inbox_limit = config.inbox_messages
+        self._words = envelope_words(config.client_commands)
+        commands = ClientCommands(
+            self, broadcast_all=config.client_broadcast_all, failed=self._report
+        )
+        self.commands = commands.effects(config.client_commands)
+        self.renew()
 
     # What the core reports.
 
@@ -274,6 +279,7 @@ class Dispatcher(Registry):
                     await result
             except Reject as exc:
                 conn.close(POLICY_VIOLATION, reject_text(exc))
+                self.hub.metrics.connections_rejected["on_connect"] += 1
                 self._forget_messages(conn)
                 return
             except (Exception, asyncio.CancelledError) as exc:
