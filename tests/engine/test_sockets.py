@@ -164,6 +164,7 @@ def test_input_nobody_wants_does_not_destroy_the_answer(backend, run):
             peer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" + b"unread" * 100_000)
             status, _, body = await peer.answer()
             assert (status, len(body)) == (200, 100_000)
+            await peer.close()
             await server.handler.until(lambda heard: heard.closes)
 
     run(main())

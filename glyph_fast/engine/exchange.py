@@ -1,0 +1,308 @@
+"""HTTP on the port of the WebSockets: from a request that was read to the answer that leaves.
+
+A handler that does not wait costs no task: its answer is written within the turn, and the requests
+a pipelining client has sent behind follow at once. While one waits, its connection is held, so
+answers keep the order of the requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from ..errors import HandshakeError, Reject
+from ..http.body import CONTINUE, BodyReader
+from ..http.request import Request
+from ..http.response import (
+    Response,
+    encode_response,
+    error_response,
+    refusal_response,
+    to_response,
+)
+from ..http.router import Match, Router
+from ..http.static import StaticFiles
+from ..logs import ACCESS, SERVER, ErrorLog, log
+from ..metrics import Metrics
+from ..wire import ENDING
+
+if TYPE_CHECKING:
+    from ..core import Connection
+
+HEALTH_PATH = "/healthz"
+_HEALTHY = Response({"status": "ok"})
+CANCEL_GRACE_S = 1.0  # for a handler to end once it is cancelled
+
+Start: TypeAlias = Callable[[Coroutine[Any, Any, None], Any], "asyncio.Task[Any] | None"]
+
+
+class HttpRoute(NamedTuple):
+    """What answers requests of one method and path."""
+
+    call: Callable[[Request], Any]
+    handler: object  # as it was registered, to be named in logs and tables
+    hides_methods: bool = False  # 404 instead of 405 for other methods, as Glyph's routes have it
+
+
+class HandleWebSocket(NamedTuple):
+    """Returned by an HTTP handler: open a WebSocket for the request."""
+
+    request: Request
+
+
+class Exchange:
+    """One request until it is answered."""
+
+    __slots__ = ("is_read", "match", "reader", "request", "started")
+
+    def __init__(self, request: Request, started: float) -> None:
+        self.request = request
+        self.started = started  # clock reading
+        self.match: Match[HttpRoute] | None = None  # None: static files
+        self.reader: BodyReader | None = None
+        self.is_read = not request.has_body  # whether what comes next is another request
+
+
+class Exchanges:
+    """Answers HTTP requests by routes, static files and what the server says by itself.
+
+    The target of a WebSocket route says whether it hides methods, as `HttpRoute` has it.
+    `start` runs a coroutine up to its first wait and returns its task when there is more to do.
+    `upgrade(conn, request, match)` opens a WebSocket for a handler that asks for it.
+    """
+
+    def __init__(
+        self,
+        routes: Router[HttpRoute],
+        websockets: Router[bool],
+        statics: Sequence[StaticFiles],
+        *,
+        start: Start,
+        upgrade: Callable[[Any, Request, Match[Any]], None],
+        metrics: Metrics,
+        errors: ErrorLog,
+    ) -> None:
+        self._routes = routes
+        self._websockets = websockets
+        self._statics = statics
+        self._start = start
+        self._upgrade = upgrade
+        self._metrics = metrics
+        self._errors = errors
+        self._reading: dict[Connection, Exchange] = {}  # whose body is being read
+        self._tasks: set[asyncio.Task[Any]] = set()  # the loop holds no reference to them
+        self.is_draining = False
+
+    # Steps of a request.
+
+    def begin(self, conn: Connection, request: Request) -> None:
+        """Answer a request whose head has come, or read its body first."""
+        exchange = Exchange(request, conn.turn.clock())
+        match = exchange.match = self._routes.match(request.method, request.raw_path)
+        if match is None and not self._may_be_static(request):
+            self._answer(conn, exchange, self._unrouted(request))
+        elif not request.has_body:
+            self._handle(conn, exchange)
+        else:
+            self._read_body(conn, exchange)
+
+    def feed(self, conn: Connection, chunk: bytes) -> int:
+        """Take bytes of a body; the number of those that belonged to it."""
+        exchange = self._reading[conn]
+        reader = exchange.reader
+        assert reader is not None
+        try:
+            taken = reader.feed(chunk)
+        except HandshakeError as exc:
+            del self._reading[conn]
+            self._answer(conn, exchange, refusal_response(exc))
+            return len(chunk)
+        if reader.is_complete:
+            del self._reading[conn]
+            exchange.request.attach_body(reader.body)
+            exchange.reader, exchange.is_read = None, True
+            self._handle(conn, exchange)
+        return taken
+
+    def forget(self, conn: Connection) -> None:
+        """The connection is gone; a handler that runs for it may finish."""
+        self._reading.pop(conn, None)
+
+    async def finish(self, timeout: float) -> None:
+        """Wait until no handler runs; after `timeout` seconds, cancel those that still do."""
+        if self._tasks:
+            _, running = await asyncio.wait(self._tasks, timeout=timeout)
+            for task in running:
+                task.cancel()
+            if running:
+                await asyncio.wait(running, timeout=CANCEL_GRACE_S)
+
+    def refuse(self, conn: Connection, error: HandshakeError) -> None:
+        """Answer what is no request, and close."""
+        exchange = self._reading.pop(conn, None)
+        response = refusal_response(error)
+        head_only = exchange is not None and exchange.request.method == "HEAD"
+        conn.write(encode_response(response, keep_alive=False, head_only=head_only))
+        conn.finish()
+        if ACCESS.isEnabledFor(logging.INFO):
+            remote = getattr(conn, "remote", None)
+            log(ACCESS, logging.INFO, "bad request", remote=remote, status=error.status,
+                reason=error.reason)  # fmt: skip
+
+    # What answers.
+
+    def _may_be_static(self, request: Request) -> bool:
+        return bool(self._statics) and request.method in ("GET", "HEAD")
+
+    def _read_body(self, conn: Connection, exchange: Exchange) -> None:
+        try:
+            exchange.reader = reader = BodyReader(exchange.request)
+        except HandshakeError as exc:
+            self._answer(conn, exchange, refusal_response(exc))
+            return
+        if reader.needs_continue:
+            conn.write(CONTINUE)
+            reader.continue_sent()
+        self._reading[conn] = exchange
+        conn.expect_body()
+
+    def _handle(self, conn: Connection, exchange: Exchange) -> None:
+        """Call what answers the request, whose body is there."""
+        match = exchange.match
+        if match is None:
+            self.go_on(conn, self._answer_static(conn, exchange))
+            return
+        exchange.request.path_params = match.params
+        try:
+            value = match.target.call(exchange.request)
+        except Exception as exc:
+            self._answer(conn, exchange, self._failed(match, exc))
+            return
+        if isawaitable(value):
+            self.go_on(conn, self._await(conn, exchange, match, value))
+        else:
+            self._return(conn, exchange, match, value)
+
+    def go_on(self, conn: Connection, coro: Coroutine[Any, Any, None]) -> None:
+        """Run what may wait; if it does, nothing else of the connection is handled meanwhile."""
+        task = self._start(self._guard(conn, coro), conn)
+        if task is not None:
+            conn.hold()
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _guard(self, conn: Connection, coro: Coroutine[Any, Any, None]) -> None:
+        """Leave no connection held for ever by a defect of ours."""
+        try:
+            await coro
+        except Exception as exc:
+            log(SERVER, logging.ERROR, "internal error", exc_info=exc)
+            conn.abort()
+
+    async def _await(
+        self, conn: Connection, exchange: Exchange, match: Match[HttpRoute], value: Any
+    ) -> None:
+        try:
+            value = await value
+        except asyncio.CancelledError:
+            self._answer(conn, exchange, error_response(503, "server is shutting down"))
+        except Exception as exc:
+            self._answer(conn, exchange, self._failed(match, exc))
+        else:
+            self._return(conn, exchange, match, value)
+
+    def _return(
+        self, conn: Connection, exchange: Exchange, match: Match[HttpRoute], value: Any
+    ) -> None:
+        """A handler returned `value`."""
+        if isinstance(value, HandleWebSocket):
+            if conn.phase < ENDING:
+                self._upgrade(conn, exchange.request, match)
+            return
+        try:
+            response = to_response(value)
+        except (TypeError, ValueError) as exc:
+            response = self._failed(match, exc)
+        self._answer(conn, exchange, response)
+
+    async def _answer_static(self, conn: Connection, exchange: Exchange) -> None:
+        # In a thread: a disk may be slow, and the loop waits for nobody.
+        response = await asyncio.to_thread(self._static, exchange.request)
+        if response is None:
+            response = self._unrouted(exchange.request)
+        self._answer(conn, exchange, response)
+
+    def _static(self, request: Request) -> Response | None:
+        for each in self._statics:
+            if (response := each.respond(request)) is not None:
+                return response
+        return None
+
+    def _failed(self, match: Match[HttpRoute], exc: Exception) -> Response:
+        if isinstance(exc, Reject):
+            try:
+                return refusal_response(exc)
+            except (TypeError, ValueError) as bad:
+                exc = bad
+        self._metrics.handler_errors += 1
+        self._errors.record(match.target.handler, exc, route=match.pattern)
+        return error_response(500, "internal server error")
+
+    def _unrouted(self, request: Request) -> Response:
+        """The answer where no route of the program and no file is."""
+        path = request.raw_path
+        if path == HEALTH_PATH and request.method in ("GET", "HEAD"):
+            return Response({"status": "draining"}, 503) if self.is_draining else _HEALTHY
+        websocket = self._websockets.match(None, path)
+        if websocket is not None and request.method in ("GET", "HEAD"):
+            upgrade = {"Upgrade": "websocket"}
+            return error_response(426, "this is a WebSocket: ask for an upgrade", upgrade)
+        methods = self._visible_methods(path)
+        if websocket is not None and not websocket.target:
+            methods.append("GET")
+        if methods:
+            allow = {"Allow": ", ".join(sorted({*methods}))}
+            return error_response(405, "Method not allowed", allow)
+        return Response({"error": "Route not found", "path": request.path}, 404)
+
+    def _visible_methods(self, path: str) -> list[str]:
+        if any(not route.target.hides_methods for route in self._routes.routes_for(path)):
+            return self._routes.methods_for(path)
+        return ["GET", "HEAD"] if path == HEALTH_PATH else []
+
+    # The answer.
+
+    def _answer(self, conn: Connection, exchange: Exchange, response: Response) -> None:
+        request = exchange.request
+        if conn.phase < ENDING:  # else the client is gone
+            keep_alive = (
+                not self.is_draining
+                and not response.wants_close
+                and request.keep_alive
+                and exchange.is_read
+            )
+            head_only = request.method == "HEAD"
+            conn.write(encode_response(response, keep_alive=keep_alive, head_only=head_only))
+            if keep_alive:
+                conn.expect_head()
+            else:
+                conn.finish()
+        if ACCESS.isEnabledFor(logging.INFO):
+            self._log_access(conn, exchange, response)
+
+    def _log_access(self, conn: Connection, exchange: Exchange, response: Response) -> None:
+        request = exchange.request
+        log(
+            ACCESS,
+            logging.INFO,
+            "request",
+            method=request.method,
+            target=request.target,
+            status=response.status,
+            bytes=len(response.content),
+            remote=request.remote,
+            seconds=round(conn.turn.clock() - exchange.started, 3),
+        )

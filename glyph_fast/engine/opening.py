@@ -1,0 +1,252 @@
+"""The opening of a connection: what a request head leads to.
+
+A head becomes an HTTP exchange, or a WebSocket after these questions, in this order: is there such
+a route; is there room (503); is the handshake sound (400, 405, 426); may pages of that origin
+connect (403); who is it (`authenticate`). Only an authenticator that waits costs a task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from inspect import isawaitable
+from typing import Any
+
+from ..config import Config
+from ..errors import HandshakeError, Reject
+from ..handshake import (
+    Upgrade,
+    accept_response,
+    check_origin,
+    check_upgrade,
+    choose_subprotocol,
+    is_upgrade,
+)
+from ..http.head import parse_head
+from ..http.request import Request
+from ..http.response import encode_response, error_response, phrase, refusal_response
+from ..http.router import Match, Router
+from ..http.static import StaticFiles
+from ..logs import ACCESS, SERVER, ErrorLog, log
+from ..metrics import Metrics
+from ..wire import ENDING
+from .exchange import Exchanges, HttpRoute, Start
+
+Authenticate = Callable[[Request], Any]
+
+
+class Opening:
+    """The methods `request`, `refuse` and `data` of the core's `Handler`.
+
+    `start` runs a coroutine up to its first wait; `opened(conn)` is told of each WebSocket, whose
+    attributes are set by then; `count()` says how many there are.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        routes: Router[HttpRoute],
+        websockets: Router[bool],
+        statics: Sequence[StaticFiles] = (),
+        authenticate: Authenticate | None = None,
+        start: Start,
+        opened: Callable[[Any], object],
+        count: Callable[[], int],
+        metrics: Metrics,
+        errors: ErrorLog,
+    ) -> None:
+        self.exchanges = Exchanges(
+            routes,
+            websockets,
+            statics,
+            start=start,
+            upgrade=self._upgrade,
+            metrics=metrics,
+            errors=errors,
+        )
+        self._routes = routes
+        self._websockets = websockets
+        self._authenticate = authenticate
+        self._opened = opened
+        self._count = count
+        self._metrics = metrics
+        self._errors = errors
+        self._origins = config.allowed_origins
+        self._subprotocols = config.subprotocols
+        self._max_connections = config.max_connections
+        self._scheme = "https" if config.is_tls else "http"
+
+    # What the core calls.
+
+    def request(self, conn: Any, head: bytes) -> None:
+        """A request head came."""
+        if conn.remote is None:
+            conn.remote = remote_address(conn.peername)
+        try:
+            request = parse_head(head, conn.remote)
+        except HandshakeError as exc:
+            self.exchanges.refuse(conn, exc)
+            return
+        try:
+            self._begin(conn, request)
+        except Exception as exc:  # a defect of ours; the client is told, the others go on
+            log(SERVER, logging.ERROR, "internal error", exc_info=exc, target=request.target)
+            self.exchanges.refuse(conn, HandshakeError(500, "internal server error"))
+
+    def refuse(self, conn: Any, status: int) -> None:
+        """No acceptable head came, or no body."""
+        self.exchanges.refuse(conn, HandshakeError(status, phrase(status)))
+
+    def data(self, conn: Any, chunk: bytes) -> int:
+        """Bytes of a request body came."""
+        return self.exchanges.feed(conn, chunk)
+
+    def closed(self, conn: Any) -> None:
+        """A connection is gone that never became a WebSocket."""
+        self.exchanges.forget(conn)
+
+    # Draining.
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether upgrades are refused and `/healthz` says so."""
+        return self.exchanges.is_draining
+
+    def drain(self) -> None:
+        """From now on refuse upgrades, and close each connection after its next answer."""
+        self.exchanges.is_draining = True
+
+    # WebSockets.
+
+    def _begin(self, conn: Any, request: Request) -> None:
+        if is_upgrade(request):
+            match = self._websockets.match(None, request.raw_path)
+            if match is not None:
+                self._upgrade(conn, request, match)
+                return
+            if self._routes.match(request.method, request.raw_path) is None:
+                body: dict[str, object] = {"error": "Route not found", "path": request.path}
+                self._reject(conn, request, Reject(404, body), "route")
+                return
+            # An HTTP handler may still open a WebSocket by `handle_websocket`.
+        self.exchanges.begin(conn, request)
+
+    def _upgrade(self, conn: Any, request: Request, match: Match[Any]) -> None:
+        request.path_params = match.params
+        try:
+            self._check_capacity()
+            if not is_upgrade(request):  # an HTTP handler wants a WebSocket, the client none
+                raise HandshakeError(426, "ask for an upgrade", {"Upgrade": "websocket"})
+            upgrade = check_upgrade(request)
+            if not check_origin(upgrade.origin, upgrade.host, self._origins, self._scheme):
+                raise _Refusal("origin", 403, "origin not allowed")
+        except HandshakeError as exc:
+            self._reject(conn, request, exc)
+            return
+        if self._authenticate is None:
+            self._accept(conn, request, match, upgrade, None)
+            return
+        try:
+            identity = self._authenticate(request)
+        except Exception as exc:
+            self._deny(conn, request, exc)
+            return
+        if isawaitable(identity):
+            self.exchanges.go_on(conn, self._wait(conn, request, match, upgrade, identity))
+        else:
+            self._accept(conn, request, match, upgrade, identity)
+
+    async def _wait(
+        self, conn: Any, request: Request, match: Match[Any], upgrade: Upgrade, identity: Any
+    ) -> None:
+        try:
+            identity = await identity
+        except asyncio.CancelledError:
+            self._deny(conn, request, _Refusal("draining", 503, "server is shutting down"))
+        except Exception as exc:
+            self._deny(conn, request, exc)
+        else:
+            self._accept(conn, request, match, upgrade, identity)
+
+    def _check_capacity(self) -> None:
+        if self.is_draining:
+            raise _Refusal("draining", 503, "server is shutting down")
+        if self._count() >= self._max_connections:
+            raise _Refusal("full", 503, "too many connections")
+
+    def _accept(
+        self, conn: Any, request: Request, match: Match[Any], upgrade: Upgrade, identity: Any
+    ) -> None:
+        if conn.phase >= ENDING:
+            return  # the client did not wait for the authenticator
+        try:
+            self._check_capacity()  # once more: others may have come while this one waited
+            subprotocol = choose_subprotocol(upgrade.subprotocols, self._subprotocols)
+        except HandshakeError as exc:
+            self._reject(conn, request, exc)
+            return
+        conn._head = request.head
+        conn.path_params = match.params
+        conn.route_pattern = match.pattern
+        conn.identity = identity
+        conn.subprotocol = subprotocol
+        conn.write(accept_response(upgrade.key, subprotocol))
+        conn.upgrade()
+        self._opened(conn)
+
+    def _deny(self, conn: Any, request: Request, exc: Exception) -> None:
+        """The authenticator raised."""
+        if isinstance(exc, Reject | HandshakeError):
+            self._reject(conn, request, exc, "authentication")
+            return
+        self._metrics.handler_errors += 1
+        assert self._authenticate is not None
+        self._errors.record(self._authenticate, exc, target=request.target)
+        self._reject(conn, request, HandshakeError(500, "internal server error"), "error")
+
+    def _reject(
+        self, conn: Any, request: Request, exc: Reject | HandshakeError, reason: str = "handshake"
+    ) -> None:
+        """Answer an upgrade that is refused, and close."""
+        self._metrics.connections_rejected[getattr(exc, "metric", reason)] += 1
+        try:
+            response = refusal_response(exc)
+        except (TypeError, ValueError) as bad:  # what the application put into a Reject
+            log(SERVER, logging.ERROR, "a Reject cannot be sent", exc_info=bad)
+            response = error_response(500, "internal server error")
+        if conn.phase < ENDING:
+            conn.write(encode_response(response, keep_alive=False))
+            conn.finish()
+        if ACCESS.isEnabledFor(logging.INFO):
+            log(
+                ACCESS,
+                logging.INFO,
+                "upgrade refused",
+                target=request.target,
+                status=response.status,
+                remote=request.remote,
+            )
+
+
+class _Refusal(HandshakeError):
+    """An upgrade refused for a reason that is counted under `metric`."""
+
+    def __init__(self, metric: str, status: int, reason: str) -> None:
+        super().__init__(status, reason)
+        self.metric = metric
+
+
+def remote_address(peername: Any) -> str | None:
+    """The address of a peer as text; None for a Unix socket.
+
+    IPv4 addresses that came through an IPv6 socket read as what they are.
+    """
+    if not isinstance(peername, tuple):
+        return None
+    host: str = peername[0]
+    return host.removeprefix("::ffff:") if "." in host else host
+
+
+__all__ = ["Authenticate", "Opening", "remote_address"]
