@@ -1,0 +1,177 @@
+"""Patterns, and which of them wins."""
+
+from __future__ import annotations
+
+import pytest
+
+from glyph_fast.http.router import Match, Route, Router
+
+ROUTES = [
+    ("GET", "/"),
+    ("GET", "/users/:id"),
+    ("POST", "/users/:id"),
+    ("GET", "/users/me"),
+    ("DELETE", "/users/:name"),
+    ("GET", "/:a/:b"),
+    ("GET", "/chat/:room/log"),
+    ("GET", "/chat/:room/:page"),
+    ("GET", "/:kind/lobby/log"),
+    ("PUT", "/a//b/"),
+    ("GET", "/café"),
+    (None, "/any/:x"),
+    ("HEAD", "/head"),
+    ("GET", "/head"),
+]
+
+FOUND: list[tuple[str, str, str | None, dict[str, str]]] = [
+    ("GET", "/", "/", {}),
+    ("GET", "", "/", {}),
+    ("GET", "//", "/", {}),
+    ("GET", "/users/me", "/users/me", {}),
+    ("GET", "/users//me/", "/users/me", {}),
+    ("GET", "/users/%6De", "/users/me", {}),
+    ("GET", "/users/7", "/users/:id", {"id": "7"}),
+    ("POST", "/users/me", "/users/:id", {"id": "me"}),
+    ("DELETE", "/users/me", "/users/:name", {"name": "me"}),
+    ("HEAD", "/users/me", "/users/me", {}),
+    ("HEAD", "/users/7", "/users/:id", {"id": "7"}),
+    ("PATCH", "/users/7", None, {}),
+    ("GET", "/x/y", "/:a/:b", {"a": "x", "b": "y"}),
+    ("GET", "/x/y/z", None, {}),
+    ("GET", "/x", None, {}),
+    ("GET", "/chat/one/log", "/chat/:room/log", {"room": "one"}),
+    ("GET", "/chat/lobby/log", "/chat/:room/log", {"room": "lobby"}),
+    ("GET", "/chat/one/2", "/chat/:room/:page", {"room": "one", "page": "2"}),
+    ("GET", "/other/lobby/log", "/:kind/lobby/log", {"kind": "other"}),
+    ("GET", "/users/a%20b", "/users/:id", {"id": "a b"}),
+    ("GET", "/users/a%2Fb", "/users/:id", {"id": "a/b"}),
+    ("GET", "/users%2Fme", None, {}),
+    ("GET", "/users/%2541", "/users/:id", {"id": "%41"}),
+    ("GET", "/users/%C3%A9", "/users/:id", {"id": "é"}),
+    ("GET", "/users/:id", "/users/:id", {"id": ":id"}),
+    ("GET", "/users/", None, {}),
+    ("GET", "/Users/me", "/:a/:b", {"a": "Users", "b": "me"}),
+    ("PUT", "/a/b", "/a//b/", {}),
+    ("PUT", "/a//b/", "/a//b/", {}),
+    ("GET", "/caf%C3%A9", "/café", {}),
+    ("BREW", "/any/x", "/any/:x", {"x": "x"}),
+    ("GET", "*", None, {}),
+]
+
+
+def example() -> Router[str]:
+    router: Router[str] = Router()
+    for number, (method, pattern) in enumerate(ROUTES):
+        router.add(method, pattern, f"target {number}")
+    return router
+
+
+@pytest.mark.parametrize(("method", "path", "pattern", "params"), FOUND)
+def test_a_path_leads_to_its_best_route(
+    method: str, path: str, pattern: str | None, params: dict[str, str]
+) -> None:
+    match = example().match(method, path)
+    if pattern is None:
+        assert match is None
+    else:
+        assert match is not None
+        assert (match.pattern, match.params) == (pattern, params)
+
+
+def test_a_match_carries_the_target_of_its_method() -> None:
+    router = example()
+    assert router.match("GET", "/users/7") == Match("target 1", "/users/:id", {"id": "7"})
+    assert router.match("POST", "/users/7") == Match("target 2", "/users/:id", {"id": "7"})
+    assert router.match("HEAD", "/head") == Match("target 12", "/head", {})
+    assert router.match("GET", "/head") == Match("target 13", "/head", {})
+
+
+def test_parameters_of_two_matches_are_not_shared() -> None:
+    router = example()
+    first, second = router.match("GET", "/users/me"), router.match("GET", "/users/me")
+    assert first is not None and second is not None
+    first.params["x"] = "y"
+    assert second.params == {}
+
+
+def test_a_route_without_method_serves_any() -> None:
+    router: Router[str] = Router()
+    router.add(None, "/ws", "socket")
+    router.add("GET", "/ws", "page")
+    assert router.match("GET", "/ws") == Match("page", "/ws", {})
+    assert router.match("POST", "/ws") == router.match(None, "/ws") == Match("socket", "/ws", {})
+
+
+def test_of_equally_many_parameters_the_first_declared_wins() -> None:
+    router: Router[int] = Router()
+    router.add("GET", "/:a/x", 1)
+    router.add("GET", "/x/:b", 2)
+    match = router.match("GET", "/x/x")
+    assert match is not None and match.target == 1
+
+
+METHODS = [
+    ("/users/7", ["DELETE", "GET", "HEAD", "POST"]),
+    ("/users/me", ["DELETE", "GET", "HEAD", "POST"]),
+    ("/a/b", ["GET", "HEAD", "PUT"]),
+    ("/x/y", ["GET", "HEAD"]),
+    ("/any/x", ["GET", "HEAD"]),
+    ("/nowhere", []),
+]
+
+
+@pytest.mark.parametrize(("path", "methods"), METHODS)
+def test_the_methods_of_a_path_are_those_of_all_its_routes(path: str, methods: list[str]) -> None:
+    assert example().methods_for(path) == methods
+
+
+def test_the_routes_of_a_path_come_best_first() -> None:
+    patterns = [route.pattern for route in example().routes_for("/users/me")]
+    assert patterns == ["/users/me", "/users/:id", "/users/:id", "/users/:name", "/:a/:b"]
+
+
+def test_routes_are_listed_as_declared() -> None:
+    routes = list(example().routes())
+    assert [(route.method, route.pattern) for route in routes] == ROUTES
+    assert routes[0] == Route("GET", "/", "target 0")
+
+
+BAD = [
+    ("", "does not begin with '/'"),
+    ("chat", "does not begin with '/'"),
+    ("/chat/:", "parameter without a name"),
+    ("/:a/:a", "the parameter 'a' twice"),
+    ("/:a-b", "bad parameter name 'a-b'"),
+    ("/:1", "bad parameter name '1'"),
+    ("/:é", "bad parameter name 'é'"),
+    ("/a b", "contains ' '"),
+    ("/a?b", r"contains '\?'"),
+    ("/a#b", "contains '#'"),
+    ("/a%20b", "contains '%'"),
+    ("/a/*", r"contains '\*'"),
+    ("/{a}", "contains '{'"),
+    ("/a:b", "contains ':'"),
+    ("/a\n", r"contains '\\n'"),
+]
+
+
+@pytest.mark.parametrize(("pattern", "message"), BAD)
+def test_a_bad_pattern_is_refused_in_words(pattern: str, message: str) -> None:
+    router: Router[int] = Router()
+    with pytest.raises(ValueError, match=message):
+        router.add("GET", pattern, 1)
+    assert list(router.routes()) == []
+
+
+@pytest.mark.parametrize(
+    ("method", "pattern"),
+    [("GET", "/users/:id"), ("GET", "/users//me/"), (None, "/any/:x")],
+)
+def test_a_route_is_declared_once(method: str | None, pattern: str) -> None:
+    with pytest.raises(ValueError, match="declared twice"):
+        example().add(method, pattern, "again")
+
+
+def test_a_broken_escape_is_an_error() -> None:
+    with pytest.raises(ValueError, match="percent-encoding"):
+        example().match("GET", "/users/%zz")
