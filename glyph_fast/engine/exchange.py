@@ -27,7 +27,7 @@ from ..http.router import Match, Router
 from ..http.static import StaticFiles
 from ..logs import ACCESS, SERVER, ErrorLog, log
 from ..metrics import Metrics
-from ..wire import ENDING
+from ..wire import ENDING, HELD
 
 if TYPE_CHECKING:
     from ..core import Connection
@@ -130,6 +130,10 @@ class Exchanges:
     def forget(self, conn: Connection) -> None:
         """The connection is gone; a handler that runs for it may finish."""
         self._reading.pop(conn, None)
+
+    def is_busy(self, conn: Connection) -> bool:
+        """Whether a request of the connection is being read or answered."""
+        return conn in self._reading or conn.phase == HELD
 
     async def finish(self, timeout: float) -> None:
         """Wait until no handler runs; after `timeout` seconds, cancel those that still do."""

@@ -1,0 +1,292 @@
+"""One run of a server, from its sockets to its last connection.
+
+    bind → on_startup → background tasks → listen → … → drain → on_shutdown
+
+Draining, in this order: upgrades and `/healthz` get 503 while clients may still connect, for the
+length of the drain delay; listening stops and background tasks are cancelled; every connection is
+asked to close; what handlers still do is waited for; what is left at the deadline is aborted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any
+
+from . import core
+from .choice import check_core, choose_engine
+from .config import Config
+from .connection import Connection
+from .core import Limits
+from .engine.asyncio import AsyncioEngine
+from .engine.base import new_turn
+from .engine.listening import Listening, bind_tcp, bind_unix
+from .engine.native import NativeEngine
+from .engine.opening import Opening
+from .engine.tls import server_context
+from .errors import ConfigError
+from .handlers.dispatcher import Dispatcher
+from .hub import Hub
+from .logs import SERVER, log
+from .wire import GOING_AWAY, OPEN, POLICIES
+
+if TYPE_CHECKING:
+    import ssl
+
+    from .interfaces import Engine
+
+FIRST_BACKOFF_S = 1.0  # before a background task that failed is started again; then doubled …
+LONGEST_BACKOFF_S = 60.0  # … up to this, and reset by a run of this length
+DISCONNECT_GRACE_S = 1.0  # for the disconnect handlers of connections aborted at the deadline
+
+Hook = Callable[[], Any]
+BackgroundTask = Callable[[], Coroutine[Any, Any, Any]]
+
+
+class Events:
+    """The core's `Handler`: what the opening and the dispatcher do, one look-up away."""
+
+    __slots__ = (
+        "_closed", "_dispatcher", "_opening",
+        "data", "drain", "failed", "full", "message", "refuse", "request",
+    )  # fmt: skip
+
+    def __init__(
+        self, opening: Opening, dispatcher: Dispatcher, closed: Callable[[], object]
+    ) -> None:
+        self.request = opening.request
+        self.refuse = opening.refuse
+        self.data = opening.data
+        self.message = dispatcher.message
+        self.full = dispatcher.full
+        self.drain = dispatcher.drain
+        self.failed = dispatcher.failed
+        self._opening = opening
+        self._dispatcher = dispatcher
+        self._closed = closed
+
+    def close(self, conn: Any, code: int, reason: str) -> None:
+        """A connection is gone."""
+        if conn.opened:
+            self._dispatcher.close(conn, code, reason)
+        else:
+            self._opening.closed(conn)
+        self._closed()
+
+
+class Lifecycle:
+    """One run. `start` makes it serve, `stop` asks it to end, `ended` returns when it has."""
+
+    def __init__(
+        self,
+        config: Config,
+        hub: Hub,
+        dispatcher: Dispatcher,
+        opening: Opening,
+        *,
+        background: Sequence[BackgroundTask] = (),
+        on_startup: Sequence[Hook] = (),
+        on_shutdown: Sequence[Hook] = (),
+    ) -> None:
+        self._config = config
+        self._hub = hub
+        self._dispatcher = dispatcher
+        self._opening = opening
+        self._background = background
+        self._on_startup = on_startup
+        self._on_shutdown = on_shutdown
+        self._loop = asyncio.get_running_loop()
+        self._listening: Listening | None = None
+        self._engine: Engine | None = None
+        self._turn: core.Turn | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._has_started = False
+        self._all_closed: asyncio.Event | None = None  # set while the drain waits for it
+        self._stop = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._drain_timeout = config.drain_timeout
+        self._close_code = GOING_AWAY
+
+    async def run(self, announce: Callable[[str], object]) -> None:
+        """Serve until `stop`. Raises ConfigError for what cannot work, OSError for no socket."""
+        deadline = 0.0  # cancelled or failed: nothing is waited for
+        try:
+            await self._start(announce)
+            await self._stop.wait()
+            deadline = await self._drain()
+        finally:
+            await self._release(deadline)
+            self._ended.set()
+
+    def stop(self, timeout: float | None = None, code: int | None = None) -> None:
+        """Begin to drain, with another deadline and close code if given. Returns at once."""
+        if timeout is not None:
+            self._drain_timeout = timeout
+        if code is not None:
+            self._close_code = code
+        self._stop.set()
+
+    async def ended(self) -> None:
+        """Return when everything is closed."""
+        await self._ended.wait()
+
+    def release_files(self) -> None:
+        """Remove what would outlive the process. For the moment before it is killed."""
+        if self._listening is not None:
+            self._listening.close()
+
+    # Steps.
+
+    async def _start(self, announce: Callable[[str], object]) -> None:
+        config = self._config
+        check_core(config.core, core.NAME)
+        engine_name = choose_engine(config, core.NAME)
+        if engine_name == "native" and not core.HAS_POLLER:
+            raise ConfigError("the native engine needs Linux")
+        tls = _tls(config)
+        listening = bind_unix(config.uds) if config.uds else bind_tcp(config.host, config.port)
+        self._listening = listening
+        events = Events(self._opening, self._dispatcher, self._closed)
+        turn = new_turn(self._loop, limits_of(config), events, connection_type=Connection)
+        self._turn = turn
+        self._hub.attach(turn)
+        for hook in self._on_startup:
+            await _call(hook)
+        self._has_started = True
+        if engine_name == "native":
+            self._engine = NativeEngine(turn, self._loop)
+        else:
+            self._engine = AsyncioEngine(turn, self._loop, tls=tls)
+        self._tasks = [
+            self._loop.create_task(self._keep_running(each), name=f"background {_name(each)}")
+            for each in self._background
+        ]
+        listening.start()
+        for sock in listening.sockets:
+            await self._engine.listen(sock)
+        url = config.url(listening.port)
+        log(SERVER, logging.INFO, "listening", url=url, core=core.NAME, engine=engine_name)
+        announce(f"glyph-fast listening on {url}")
+
+    async def _drain(self) -> float:
+        """Close every connection in good order; return the loop's time when that must be done."""
+        assert self._engine is not None and self._turn is not None
+        log(SERVER, logging.INFO, "draining", connections=len(self._hub))
+        self._opening.drain()
+        if self._config.drain_delay:
+            await asyncio.sleep(self._config.drain_delay)
+        self._engine.stop_listening()
+        self.release_files()
+        deadline = self._loop.time() + self._drain_timeout
+        await self._cancel_background()
+        self._close_idle_http(self._turn)
+        await self._hub.close_all(self._close_code)
+        await self._wait_until_closed(deadline)
+        return deadline
+
+    def _close_idle_http(self, turn: core.Turn) -> None:
+        """Close the connections that wait for a request; one being answered closes by itself."""
+        for conn in turn:
+            if conn.phase < OPEN and not self._opening.exchanges.is_busy(conn):
+                conn.finish()
+
+    async def _wait_until_closed(self, deadline: float) -> None:
+        assert self._turn is not None
+        self._all_closed = asyncio.Event()
+        self._closed()
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._all_closed.wait()
+        except TimeoutError:
+            count = len(self._turn)
+            log(SERVER, logging.WARNING, "connections did not close in time", connections=count)
+
+    def _closed(self) -> None:
+        """A connection is gone."""
+        if self._all_closed is not None and not len(self._turn or ()):
+            self._all_closed.set()
+
+    async def _release(self, deadline: float) -> None:
+        """Give back everything, whatever came before: a drain, a cancellation, a failed start.
+
+        Connections that are left are aborted, and handlers may run until the deadline.
+        """
+        await self._cancel_background()
+        if self._engine is not None:
+            await self._engine.close()
+        self.release_files()
+        await self._opening.exchanges.finish(self._left(deadline))
+        await self._dispatcher.finish(self._left(deadline) or DISCONNECT_GRACE_S)
+        for hook in self._on_shutdown if self._has_started else ():
+            try:
+                await _call(hook)
+            except Exception as exc:
+                self._dispatcher.errors.record(hook, exc)
+        if self._has_started:
+            log(SERVER, logging.INFO, "stopped")
+
+    def _left(self, deadline: float) -> float:
+        return max(0.0, deadline - self._loop.time())
+
+    # Background tasks.
+
+    async def _keep_running(self, function: BackgroundTask) -> None:
+        """Run a background task; when it raises, start it again after a while."""
+        backoff = FIRST_BACKOFF_S
+        while True:
+            started = self._loop.time()
+            try:
+                await function()
+                return
+            except Exception as exc:
+                self._hub.metrics.handler_errors += 1
+                self._dispatcher.errors.record(function, exc)
+            if self._loop.time() - started >= LONGEST_BACKOFF_S:
+                backoff = FIRST_BACKOFF_S
+            await asyncio.sleep(backoff)
+            backoff = min(backoff * 2, LONGEST_BACKOFF_S)
+
+    async def _cancel_background(self) -> None:
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=self._drain_timeout)
+
+
+def limits_of(config: Config) -> Limits:
+    """The options that the core goes by."""
+    return Limits(
+        max_message_size=config.max_message_size,
+        queue_messages=config.queue_messages,
+        queue_bytes=config.queue_bytes,
+        queue_policy=POLICIES.index(config.queue_policy),
+        write_timeout=config.write_timeout,
+        close_timeout=config.close_timeout,
+        head_timeout=config.head_timeout,
+        ping_interval=config.ping_interval,
+        max_missed_pongs=config.max_missed_pongs,
+    )
+
+
+def _tls(config: Config) -> ssl.SSLContext | None:
+    if config.tls_cert is None:
+        return None
+    return server_context(
+        config.tls_cert,
+        config.tls_key,
+        client_ca=config.tls_client_ca,
+        min_version=config.tls_min_version,
+    )
+
+
+async def _call(hook: Hook) -> None:
+    result = hook()
+    if isawaitable(result):
+        await result
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return getattr(function, "__qualname__", repr(function))

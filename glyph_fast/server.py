@@ -1,0 +1,333 @@
+"""The server: what an application registers, and the two ways to run it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from types import FrameType
+from typing import Any, NamedTuple, TypeVar, overload
+
+from .choice import choose_loop, new_event_loop
+from .config import Config
+from .engine.exchange import HandleWebSocket, HttpRoute
+from .engine.opening import Opening
+from .handlers.dispatcher import Dispatcher
+from .handlers.eager import start
+from .handlers.registry import adapt
+from .http.request import Request
+from .http.router import Router
+from .http.static import StaticFiles
+from .hub import Hub
+from .lifecycle import BackgroundTask, Hook, Lifecycle
+from .logs import SERVER, configure_logging
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+DEFAULT_ROUTE = "/ws"
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+Announce = Callable[[str], object]
+
+
+class RouteInfo(NamedTuple):
+    """One route and what answers it."""
+
+    kind: str  # ws or http
+    method: str
+    pattern: str
+    handlers: Sequence[object]
+
+
+class Server:
+    """A WebSocket server with HTTP on the same port.
+
+    Handlers may be `def` or `async def` and take fewer arguments than they are given. `run` serves
+    in a loop of its own, `await serve()` in the running one.
+    """
+
+    def __init__(self, config: Config | None = None) -> None:
+        self.config = config if config is not None else Config()
+        self.hub = Hub(self.config)
+        self._dispatcher = Dispatcher(self.hub)
+        self._dispatcher.route_added = self._add_websocket_route
+        self._http: Router[HttpRoute] = Router()
+        self._websockets: Router[bool] = Router()
+        self._statics: list[StaticFiles] = []
+        self._authenticate: Callable[[Request], Any] | None = None
+        self._on_startup: list[Hook] = []
+        self._on_shutdown: list[Hook] = []
+        self._background: list[BackgroundTask] = []
+        self._lifecycle: Lifecycle | None = None  # while it serves
+        # Decorators of WebSocket handlers; `Registry` documents them.
+        self.on_connect = self._dispatcher.on_connect
+        self.on_disconnect = self._dispatcher.on_disconnect
+        self.on_message = self._dispatcher.on_message
+        self.on_event = self._dispatcher.on_event
+        self.on_join = self._dispatcher.on_join
+        self.on_leave = self._dispatcher.on_leave
+        self.on_error = self._dispatcher.on_error
+        self.websocket = self._dispatcher.websocket
+
+    # Registration.
+
+    @overload
+    def authenticate(self, handler: F) -> F: ...
+    @overload
+    def authenticate(self) -> Callable[[F], F]: ...
+    def authenticate(self, handler: Any = None) -> Any:
+        """Ask `handler(request)` who opens a WebSocket; its answer is `conn.identity`.
+
+        `Reject` raised there is the HTTP answer. Raises ValueError when there is one already.
+        """
+        if handler is None:
+            return self.authenticate
+        if self._authenticate is not None:
+            raise ValueError("the server has an authenticator already")
+        self._authenticate = adapt(handler, 1)
+        return handler
+
+    def route(self, method: str, path: str) -> Callable[[F], F]:
+        """Answer requests of `method` at a path pattern such as `/users/:id` by the function.
+
+        It takes the request and returns dict, list, str, bytes or `Response`. Raises ValueError for
+        a bad pattern, an unknown method or a route declared twice.
+        """
+        if method not in METHODS:
+            raise ValueError(f"method {method!r} is not one of {', '.join(METHODS)}")
+
+        def register(handler: F) -> F:
+            self.add_http_route(method, path, handler)
+            return handler
+
+        return register
+
+    def get(self, path: str) -> Callable[[F], F]:
+        """Answer GET, and HEAD without the body. See `route`."""
+        return self.route("GET", path)
+
+    def post(self, path: str) -> Callable[[F], F]:
+        """Answer POST. See `route`."""
+        return self.route("POST", path)
+
+    def put(self, path: str) -> Callable[[F], F]:
+        """Answer PUT. See `route`."""
+        return self.route("PUT", path)
+
+    def patch(self, path: str) -> Callable[[F], F]:
+        """Answer PATCH. See `route`."""
+        return self.route("PATCH", path)
+
+    def delete(self, path: str) -> Callable[[F], F]:
+        """Answer DELETE. See `route`."""
+        return self.route("DELETE", path)
+
+    def add_http_route(
+        self,
+        method: str,
+        path: str,
+        handler: Callable[..., Any],
+        *,
+        hides_methods: bool = False,
+    ) -> None:
+        """Register an HTTP handler; `hides_methods`: other methods of the path get 404, not 405."""
+        route = HttpRoute(adapt(handler, 1), handler, hides_methods)
+        self._http.add(method, path, route)
+
+    def static(self, prefix: str, directory: str | os.PathLike[str]) -> None:
+        """Serve the files of a directory below a path, where no route is.
+
+        Raises ValueError when the directory does not exist.
+        """
+        self._statics.append(StaticFiles(prefix, directory))
+
+    def handle_websocket(self, request: Request) -> HandleWebSocket:
+        """What an HTTP handler returns to open a WebSocket for `request`."""
+        return HandleWebSocket(request)
+
+    @overload
+    def on_startup(self, hook: F) -> F: ...
+    @overload
+    def on_startup(self) -> Callable[[F], F]: ...
+    def on_startup(self, hook: Any = None) -> Any:
+        """Call `hook()` before connections are accepted; what it raises ends the start."""
+        return _register(self._on_startup, hook)
+
+    @overload
+    def on_shutdown(self, hook: F) -> F: ...
+    @overload
+    def on_shutdown(self) -> Callable[[F], F]: ...
+    def on_shutdown(self, hook: Any = None) -> Any:
+        """Call `hook()` once every connection is closed and every handler has ended."""
+        return _register(self._on_shutdown, hook)
+
+    @overload
+    def background(self, coro_fn: F) -> F: ...
+    @overload
+    def background(self) -> Callable[[F], F]: ...
+    def background(self, coro_fn: Any = None) -> Any:
+        """Run `coro_fn()` while the server serves.
+
+        When it raises, it is started again after a while; when it returns, that is its end. It is
+        cancelled when the server drains.
+        """
+        return _register(self._background, coro_fn)
+
+    def routes(self) -> list[RouteInfo]:
+        """Every route with its handlers: WebSocket first, then HTTP, then static files."""
+        patterns = self._dispatcher.routes or [DEFAULT_ROUTE]
+        found = [RouteInfo("ws", "GET", each, self._handlers_of(each)) for each in patterns]
+        found += [
+            RouteInfo("http", route.method or "*", route.pattern, [route.target.handler])
+            for route in self._http.routes()
+        ]
+        found += [
+            RouteInfo("http", "GET", f"{each.prefix.rstrip('/')}/*", [f"files of {each.directory}"])
+            for each in self._statics
+        ]
+        return found
+
+    def _handlers_of(self, pattern: str) -> list[object]:
+        """The application's functions that serve a WebSocket route, in the order they may run."""
+        plan = self._dispatcher.plan(pattern)
+        calls = [*plan.connect, *([plan.stream] if plan.stream is not None else [])]
+        for group in (*plan.events.values(), plan.text, plan.json, plan.binary):
+            calls += group
+        for _, *after in plan.commands.values():  # the first is the built-in effect
+            calls += after
+        calls += plan.disconnect
+        return [each for each in dict.fromkeys(calls) if each != self._dispatcher.deliver]
+
+    def _add_websocket_route(self, path: str) -> None:
+        self._websockets.add(None, path, False)
+
+    # Running.
+
+    def run(
+        self, config: Config | None = None, *, announce: Announce | None = None, **overrides: Any
+    ) -> None:
+        """Serve in a loop of its own until SIGTERM or SIGINT has drained it; a second one kills.
+
+        `config` replaces the server's own, `overrides` are single options of it (`port=9000`).
+        `announce` gets the line that says where the server listens, once it does; by default it is
+        printed. Raises ConfigError for options that cannot work, OSError when it cannot listen.
+        """
+        self._configure(config, overrides)
+        choose_loop(self.config.loop)  # raises before anything is begun
+        if not SERVER.hasHandlers():
+            configure_logging(self.config.log_level, self.config.log_format)
+        with asyncio.Runner(loop_factory=partial(new_event_loop, self.config.loop)) as runner:
+            runner.run(self._serve_until_signal(announce))
+
+    async def serve(
+        self, config: Config | None = None, *, announce: Announce | None = None, **overrides: Any
+    ) -> None:
+        """Serve in the running loop until `shutdown`; otherwise like `run`.
+
+        Signals are left to the program. Cancelling it closes everything at once.
+        """
+        self._configure(config, overrides)
+        await self._serve(announce)
+
+    async def shutdown(self, timeout: float | None = None) -> None:
+        """Drain the server and return when it has ended; `timeout` replaces the drain timeout.
+
+        Does nothing when it does not serve. For the server's loop.
+        """
+        if self._lifecycle is not None:
+            lifecycle = self._lifecycle
+            lifecycle.stop(timeout)
+            await lifecycle.ended()
+
+    def _configure(self, config: Config | None, overrides: dict[str, Any]) -> None:
+        if self._lifecycle is not None:
+            raise RuntimeError("the server serves already")
+        chosen = config if config is not None else self.config
+        self.config = chosen.replace(**overrides) if overrides else chosen
+        self.hub.configure(self.config)
+        self._dispatcher.configure()
+        if not self._dispatcher.routes:
+            self._dispatcher.add_route(DEFAULT_ROUTE)
+
+    async def _serve_until_signal(self, announce: Announce | None) -> None:
+        with self._signals(asyncio.get_running_loop()):
+            await self._serve(announce)
+
+    async def _serve(self, announce: Announce | None) -> None:
+        opening = Opening(
+            self.config,
+            routes=self._http,
+            websockets=self._websockets,
+            statics=self._statics,
+            authenticate=self._authenticate,
+            start=start,
+            opened=self._dispatcher.opened,
+            count=self.hub.get_connection_count,
+            metrics=self.hub.metrics,
+            errors=self._dispatcher.errors,
+        )
+        self._lifecycle = Lifecycle(
+            self.config,
+            self.hub,
+            self._dispatcher,
+            opening,
+            background=self._background,
+            on_startup=self._on_startup,
+            on_shutdown=self._on_shutdown,
+        )
+        try:
+            await self._lifecycle.run(announce or _print)
+        finally:
+            self._lifecycle = None
+
+    @contextmanager
+    def _signals(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+        """Let the first SIGTERM or SIGINT drain the server and the second kill the process.
+
+        Python's own handlers, not the loop's: they run although a handler of the application keeps
+        the loop from turning.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield  # only the main thread may have handlers
+            return
+        seen = False
+
+        def handle(number: int, frame: FrameType | None) -> None:
+            nonlocal seen
+            if seen:
+                if self._lifecycle is not None:
+                    self._lifecycle.release_files()
+                signal.signal(number, signal.SIG_DFL)
+                signal.raise_signal(number)
+            seen = True
+            loop.call_soon_threadsafe(self._stop)
+
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if sys.platform == "win32":
+            numbers.append(signal.SIGBREAK)
+        former = {number: signal.signal(number, handle) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in former.items():
+                signal.signal(number, handler)
+
+    def _stop(self) -> None:
+        if self._lifecycle is not None:
+            self._lifecycle.stop()
+
+
+def _register(hooks: list[Any], hook: Any) -> Any:
+    if hook is None:
+        return partial(_register, hooks)
+    hooks.append(hook)
+    return hook
+
+
+def _print(line: str) -> None:
+    with suppress(OSError):  # a reader that is gone does not stop the server
+        print(line, flush=True)
