@@ -68,22 +68,31 @@ cdef class Poller:
         return 0
 
     def run_turn(self):
-        """Accept, read and handle what is there, then write once to each connection."""
+        """Accept, read and handle what is there, then write once to each connection.
+
+        Peers that answer at once are often there again by then, so it looks once more before it
+        goes back to the loop, which costs more; but it serves a bounded number of events.
+        """
         cdef int count, i
+        cdef int served = 0
         cdef uint64_t data
-        self.turn.in_turn = True
-        try:
+        while served < MAX_EVENTS:
             count = gf_epoll_poll(self.epoll, self.events, MAX_EVENTS)
-            for i in range(count):
-                data = gf_event_data(&self.events[i])
-                if data & 1:
-                    self.accept(data >> 1)
-                else:
-                    self.serve(<Connection><void*><uintptr_t>data, self.events[i].events)
-        finally:
-            self.turn.flush()
-        if self.retired:
-            self.close_retired()
+            if count <= 0:
+                break
+            served += count
+            self.turn.in_turn = True
+            try:
+                for i in range(count):
+                    data = gf_event_data(&self.events[i])
+                    if data & 1:
+                        self.accept(data >> 1)
+                    else:
+                        self.serve(<Connection><void*><uintptr_t>data, self.events[i].events)
+            finally:
+                self.turn.flush()
+            if self.retired:
+                self.close_retired()
 
     def close(self):
         """Abort every connection and close the epoll descriptor."""
