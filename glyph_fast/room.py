@@ -85,6 +85,10 @@ class Room(core.Room):
         if not self._manager.is_posted(self.remove, conn) and conn in self:
             self._manager.dismiss(conn, self)
 
+    def discard(self, conn: core.Connection) -> None:
+        """As `remove`."""
+        self.remove(conn)  # type: ignore[arg-type]  # only a Member can be in the room
+
     def has(self, conn: core.Connection) -> bool:
         """Whether the connection is a member."""
         return conn in self

@@ -1,10 +1,10 @@
 """A hub and a dispatcher with connections that have no socket: bytes in, bytes out, no loop needed.
 
-    site = Site()
-    site.dispatcher.on_message("text")(lambda ctx: ctx.reply("text", ctx.message.data))
-    ada = site.connect()
-    ada.send("hello")
-    assert ada.texts() == ["hello"]
+site = Site()
+site.dispatcher.on_message("text")(lambda ctx: ctx.reply("text", ctx.message.data))
+ada = site.connect()
+ada.send("hello")
+assert ada.texts() == ["hello"]
 """
 
 from __future__ import annotations
@@ -138,6 +138,8 @@ class Site:
             queue_messages=self.config.queue_messages,
             queue_bytes=self.config.queue_bytes,
             queue_policy=POLICIES.index(self.config.queue_policy),
+            ping_interval=self.config.ping_interval,
+            max_missed_pongs=self.config.max_missed_pongs,
         )
         more: dict[str, Any] = {} if clock is None else {"clock": clock}
         self.turn = core.Turn(

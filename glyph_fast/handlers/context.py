@@ -31,7 +31,7 @@ class MessageContext:
         Raises ConnectionClosed, TypeError for data that does not go with the type, ValueError for
         an unknown type.
         """
-        type_ = MessageType(type)
+        type_ = type if type.__class__ is MessageType else MessageType(type)
         if self.message.is_envelope:
             return self.conn.send(self._envelope(type_, data))
         return self.conn.send(_bare(type_, data))
