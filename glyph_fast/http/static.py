@@ -49,14 +49,14 @@ class StaticFiles:
         if request.method not in ("GET", "HEAD"):
             return None
         parts = self._parts(request.raw_path)
-        path = None if parts is None else self._resolve(parts)
-        if path is None:
+        if parts is None or (path := self._resolve(parts)) is None:
             return None
-        if path.is_dir():
-            if not request.raw_path.endswith("/"):
-                return self._redirect(request)
-            path = self._resolve([*parts, "index.html"]) if parts is not None else None
-        return None if path is None else _respond_with(path, request)
+        if not path.is_dir():
+            return None if request.raw_path.endswith("/") else _respond_with(path, request)
+        if not request.raw_path.endswith("/"):
+            return self._redirect(request)
+        index = self._resolve([*parts, "index.html"])
+        return None if index is None else _respond_with(index, request)
 
     def _parts(self, raw_path: str) -> list[str] | None:
         """The segments below the prefix, decoded, None unless each is a plain visible name."""
@@ -89,7 +89,7 @@ class StaticFiles:
 
 def _respond_with(path: Path, request: Request) -> Response | None:
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_open) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 return None
@@ -118,6 +118,11 @@ def _respond_with(path: Path, request: Request) -> Response | None:
         return None
 
 
+def _open(path: str, flags: int) -> int:
+    # The path is resolved: a link there now was put there since. And a pipe must not block us.
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+
+
 def content_type(path: Path) -> str:
     """The media type of a file by its name, with the charset where it is text."""
     kind = _TYPES.get(path.suffix.lower()) or mimetypes.guess_type(path.name)[0]
@@ -136,7 +141,7 @@ def _is_unchanged(request: Request, etag: str, modified: float) -> bool:
     since = request.headers.get("if-modified-since")
     try:
         return since is not None and int(modified) <= parsedate_to_datetime(since).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):  # no date, or one beyond the clock
         return False
 
 
