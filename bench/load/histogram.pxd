@@ -6,3 +6,4 @@ cdef class Histogram:
     cdef readonly long long maximum # ns
 
     cpdef record(self, long long value)
+    cpdef add(self, Histogram other)

@@ -19,7 +19,7 @@ from typing import Any
 
 from .catalogue import ROOT, Rival
 from .installation import installed
-from .process import StartFailed, pinned, serving
+from .process import RunFailed, pinned, serving
 from .works import Work
 
 _SLACK = 120  # seconds a client may take beyond the run itself
@@ -82,7 +82,7 @@ def compare(plan: Plan, say: Callable[[str], object] = print) -> Results:
                 label = f"{work.name} {repetition + 1}/{plan.repetitions} {rival.name}"
                 try:
                     report = sample(plan, work, rival)
-                except StartFailed as exc:
+                except RunFailed as exc:
                     results.failures.setdefault(work.name, {})[rival.name] = str(exc)
                     say(f"{label}: failed: {exc}")
                 else:
@@ -104,26 +104,34 @@ def _reason_missing(rival: Rival, cache: Path) -> str | None:
 
 def sample(plan: Plan, work: Work, rival: Rival) -> dict[str, Any]:
     """One server, started for this, and one run of the client; its report."""
+    arguments = ["--max-duration", str(plan.max_duration), "--timeout", "30"]
+    if work.is_timed:
+        arguments += ["--server-cpu", str(plan.server_cpu), "--duration", str(plan.duration)]
     with serving(rival, plan.cache, plan.server_on) as (port, pid):
-        command = [sys.executable, "-m", "bench.load", f"ws://127.0.0.1:{port}{work.path}"]
-        command += [*work.arguments, "--pid", str(pid), "--json", "-", "--no-progress"]
-        command += ["--max-duration", str(plan.max_duration), "--timeout", "30"]
-        if work.is_timed:
-            command += ["--server-cpu", str(plan.server_cpu), "--duration", str(plan.duration)]
-        try:
-            done = subprocess.run(
-                pinned(command, plan.client_on),
-                cwd=ROOT,
-                capture_output=True,
-                text=True,
-                timeout=plan.max_duration + _SLACK,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise StartFailed("the client did not end in time") from None
+        timeout = plan.max_duration + _SLACK
+        return run_client(work, port, pid, arguments, cpu=plan.client_on, timeout=timeout)
+
+
+def run_client(
+    work: Work, port: int, pid: int, arguments: Sequence[str], *, cpu: int | None, timeout: float
+) -> dict[str, Any]:
+    """The load generator in its own process; its report. Raises RunFailed with what it said."""
+    command = [sys.executable, "-m", "bench.load", f"ws://127.0.0.1:{port}{work.path}"]
+    command += [*work.arguments, "--pid", str(pid), "--json", "-", "--no-progress", *arguments]
+    try:
+        done = subprocess.run(
+            pinned(command, cpu),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise RunFailed("the client did not end in time") from None
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["no output"]
-        raise StartFailed(lines[-1])
+        raise RunFailed(lines[-1])
     report: dict[str, Any] = json.loads(done.stdout)
     return report
 

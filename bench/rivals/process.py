@@ -18,8 +18,8 @@ _START = 20.0  # seconds a server may take to listen
 _STOP = 5.0  # seconds it may take to end before it is killed
 
 
-class StartFailed(Exception):
-    """The server did not come up; the text says what it printed last."""
+class RunFailed(Exception):
+    """A server did not come up, or a run did not end well; the text is what was said last."""
 
 
 @contextmanager
@@ -49,7 +49,7 @@ def serving(rival: Rival, cache: Path, cpu: int | None) -> Iterator[tuple[int, i
                 start_new_session=True,
             )
         except OSError as exc:
-            raise StartFailed(str(exc)) from None
+            raise RunFailed(str(exc)) from None
     try:
         _wait_until_listening(process, port, log)
         yield port, process.pid
@@ -75,7 +75,7 @@ def _wait_until_listening(process: subprocess.Popen[bytes], port: int, log: Path
     deadline = time.monotonic() + _START
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise StartFailed(f"ended with status {process.returncode}: {_tail(log)}")
+            raise RunFailed(f"ended with status {process.returncode}: {_tail(log)}")
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
             return
@@ -85,7 +85,7 @@ def _wait_until_listening(process: subprocess.Popen[bytes], port: int, log: Path
                 process.wait(0.05)
             except subprocess.TimeoutExpired:
                 continue
-    raise StartFailed(f"does not listen after {_START:g} s: {_tail(log)}")
+    raise RunFailed(f"does not listen after {_START:g} s: {_tail(log)}")
 
 
 def _tail(log: Path) -> str:

@@ -1,0 +1,100 @@
+"""`foreign`: small servers of another library, right and wrong, for the load generator to judge.
+
+Each runs in a thread of the test process on the `websockets` library; `wrong` names what it does
+that a server must not do.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from http import HTTPStatus
+
+import pytest
+from websockets.http11 import Request, Response
+from websockets.sync.server import ServerConnection, serve
+
+_LOCK = threading.Lock()
+
+
+class Foreign:
+    """`/echo`, `/room/NAME` and `/idle`, spoken by a foreign library."""
+
+    def __init__(self, wrong: str = "") -> None:
+        self.wrong = wrong
+        self.rooms: defaultdict[str, set[ServerConnection]] = defaultdict(set)
+        self.heard = 0
+
+    def handle(self, ws: ServerConnection) -> None:
+        """One connection, to its end."""
+        path = ws.request.path if ws.request else ""
+        if path == "/echo":
+            self.echo(ws)
+        elif path.startswith("/room/"):
+            self.member(ws, self.rooms[path])
+        else:
+            for _ in ws:
+                pass
+
+    def echo(self, ws: ServerConnection) -> None:
+        """Answer, or what `wrong` says."""
+        held: str | bytes | None = None
+        for message in ws:
+            self.heard += 1
+            if self.wrong == "altered" and self.heard == 5:
+                message = message[::-1]
+            if self.wrong == "missing" and self.heard == 5:
+                continue
+            if self.wrong == "closing" and self.heard == 5:
+                return
+            if self.wrong == "swapped":
+                if held is None:
+                    held = message
+                    continue
+                ws.send(message)
+                message, held = held, None
+            ws.send(message)
+
+    def member(self, ws: ServerConnection, room: set[ServerConnection]) -> None:
+        """Pass messages to the others; one at a time, so that all see the same order."""
+        with _LOCK:
+            room.add(ws)
+        try:
+            for message in ws:
+                with _LOCK:
+                    self.heard += 1
+                    for number, other in enumerate(sorted(room, key=id)):
+                        if other is ws and self.wrong != "returning":
+                            continue
+                        if self.wrong == "leaving one out" and self.heard == 5 and number == 0:
+                            continue
+                        other.send(message)
+        finally:
+            with _LOCK:
+                room.discard(ws)
+
+
+@contextmanager
+def serving(wrong: str = "") -> Iterator[str]:
+    """Serve for the length of the block; yields the URL's beginning, `ws://127.0.0.1:PORT`."""
+
+    def refuse(ws: ServerConnection, request: Request) -> Response | None:
+        return ws.respond(HTTPStatus.FORBIDDEN, "no\n") if wrong == "refusing" else None
+
+    server = serve(Foreign(wrong).handle, "127.0.0.1", 0, compression=None, process_request=refuse)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        host, port = server.socket.getsockname()[:2]
+        yield f"ws://{host}:{port}"
+    finally:
+        server.shutdown()
+        thread.join(10)
+
+
+@pytest.fixture
+def foreign() -> Callable[..., AbstractContextManager[str]]:
+    """Starts a server, `with foreign("altered") as url`."""
+    return serving

@@ -1,0 +1,121 @@
+"""Every mode against a foreign server, and against wrong ones: each must be found out."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import pytest
+
+from bench.load import LoadError, OpeningFailed, Options, Report, run
+
+Foreign = Callable[..., AbstractContextManager[str]]
+Load = Callable[..., Report]
+
+
+def options(url: str, **values: object) -> Options:
+    short: dict[str, object] = {"duration": 0.3, "warm_up": 0.1, "hold": 0.1, "timeout": 3.0}
+    return Options(url=url, pid=os.getpid(), **{**short, **values})  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def load(foreign: Foreign) -> Load:
+    """Runs a mode against a foreign server."""
+
+    def load(path: str, wrong: str = "", **values: object) -> Report:
+        with foreign(wrong) as url:
+            return run(options(url + path, **values))
+
+    return load
+
+
+@pytest.mark.parametrize("binary", [False, True], ids=["text", "binary"])
+def test_echo_counts_what_came_back(load: Load, binary: bool) -> None:
+    report = load("/echo", connections=3, in_flight=4, binary=binary)
+    assert report.verified >= report.count > 0
+    assert report.latency.count > 0
+    assert not report.is_open_loop
+
+
+def test_an_open_loop_publishes_at_its_rate(load: Load) -> None:
+    report = load("/echo", connections=2, rate=200.0, duration=1.0)
+    assert report.is_open_loop
+    assert 150 <= report.count <= 250
+
+
+@pytest.mark.parametrize("wrong", ["altered", "swapped"])
+def test_a_wrong_echo_fails_the_run(load: Load, wrong: str) -> None:
+    with pytest.raises(LoadError, match="received .*, expected"):
+        load("/echo", wrong, connections=1, in_flight=2)
+
+
+def test_an_echo_that_never_comes_fails_the_run(load: Load) -> None:
+    with pytest.raises(LoadError, match="received .*, expected|waiting for the last answers"):
+        load("/echo", "missing", connections=1, in_flight=2)
+
+
+def test_a_server_that_closes_fails_the_run(load: Load) -> None:
+    with pytest.raises(LoadError, match="closed connection"):
+        load("/echo", "closing", connections=1)
+
+
+def test_fan_out_follows_every_member(load: Load) -> None:
+    report = load("/room/a", mode="fan-out", connections=5, in_flight=2)
+    assert report.unit == "delivery"
+    assert report.verified >= report.count > 0
+
+
+def test_several_publishers_are_followed_each(load: Load) -> None:
+    report = load("/room/a", mode="fan-out", connections=3, publishers=2, in_flight=2)
+    assert report.count > 0
+
+
+def test_several_rooms_have_a_publisher_each(load: Load) -> None:
+    report = load("/room/{}", mode="fan-out", connections=4, rooms=2)
+    assert report.count > 0
+
+
+def test_a_publisher_may_hear_itself(load: Load) -> None:
+    report = load("/room/a", "returning", mode="fan-out", connections=2)
+    assert report.count > 0
+
+
+def test_a_member_left_out_fails_the_run(load: Load) -> None:
+    with pytest.raises(LoadError, match="received .*, expected|waiting for the last answers"):
+        load("/room/a", "leaving one out", mode="fan-out", connections=3, in_flight=2)
+
+
+def test_stalled_members_are_not_waited_for(load: Load) -> None:
+    report = load("/room/a", mode="stalled", connections=4, stalled=0.25, size=16)
+    assert report.notes["members_that_never_read"] == 1
+    assert report.count > 0
+
+
+def test_connect_measures_handshakes_and_idle_connections(load: Load) -> None:
+    report = load("/idle", mode="connect", connections=20, in_flight=4, browser_head=True)
+    assert report.count == 20
+    assert report.latency.count == 20
+    assert report.rss_per_connection is not None
+    assert report.idle_cpu_us_per_second is not None
+
+
+def test_churn_comes_and_leaves_by_the_closing_handshake(load: Load) -> None:
+    report = load("/room/{}", mode="churn", connections=4, rooms=2, duration=0.5)
+    assert report.unit == "cycle"
+    assert report.count > 0
+    assert report.samples
+
+
+def test_a_refused_handshake_names_the_answer(load: Load) -> None:
+    with pytest.raises(OpeningFailed, match="403"):
+        load("/echo", "refusing", connections=1)
+
+
+def test_a_port_without_a_server_is_an_error() -> None:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+        with pytest.raises(LoadError, match="ECONNREFUSED"):
+            run(options(f"ws://127.0.0.1:{port}/echo", connections=1))

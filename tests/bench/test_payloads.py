@@ -1,0 +1,34 @@
+"""The messages of a run."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.load.payloads import make_script, tag_of
+
+
+@pytest.mark.parametrize("size", [10, 64, 128, 16384, 1 << 20])
+def test_payloads_have_the_size_asked_for_and_all_differ(size: int) -> None:
+    script = make_script(size, 8, binary=True, tag=3)
+    assert {len(payload) for payload in script} == {size}
+    assert len(set(script)) == len(script)
+
+
+@pytest.mark.parametrize("in_flight", [1, 3, 16, 1000])
+def test_there_are_more_payloads_than_messages_in_flight(in_flight: int) -> None:
+    count = len(make_script(64, in_flight, binary=False))
+    assert count > 2 * in_flight
+    assert count & (count - 1) == 0
+
+
+def test_a_payload_carries_its_tag() -> None:
+    assert tag_of(make_script(64, 1, binary=False, tag=0xAB)[0]) == 0xAB
+    assert tag_of(make_script(64, 1, binary=True, tag=7)[1]) == 7
+
+
+def test_text_does_not_look_like_json() -> None:
+    assert str(make_script(64, 1, binary=False)[0])[0] not in '{["'
+
+
+def test_the_smallest_payload_is_one_byte() -> None:
+    assert set(map(len, make_script(1, 1, binary=False))) == {1}
