@@ -1217,3 +1217,18 @@ def test_an_error_that_repeats_is_not_logged_each_time(caplog: pytest.LogCapture
     ada.send(*"0123456789")
     assert len([r for r in caplog.records if r.name == "glyph_fast.error"]) == 1
     assert site.hub.metrics.handler_errors == 10
+
+
+# Configuration.
+
+
+def test_options_that_come_later_than_handlers_count() -> None:
+    site = Site()
+    seen: list[Any] = []
+    site.dispatcher.on_message("json")(lambda ctx: seen.append(ctx.message.data))
+    ada = site.connect()
+    site.hub.configure(Config(client_commands=(), inbox_messages=3))
+    site.dispatcher.configure()
+    ada.send({"type": "ping"})
+    assert seen == [{"type": "ping"}]
+    assert ada.received() == []

@@ -192,3 +192,13 @@ def test_closing_everybody_goes_in_batches(run: Callable[..., Any]) -> None:
             assert (peer.close_code, peer.close_reason) == (1012, "server is restarting")
 
     run(main())
+
+
+def test_a_hub_can_be_configured_until_it_serves() -> None:
+    hub = Hub()
+    rooms = hub.get_room_manager()
+    kept, own = rooms.get_or_create_room("kept"), rooms.get_or_create_room("own")
+    own.max_connections = 7
+    hub.configure(Config(max_room_members=2, max_rooms_per_connection=3, max_room_name=4))
+    assert (rooms.max_members, rooms.max_rooms, rooms.max_name) == (2, 3, 4)
+    assert (kept.max_connections, own.max_connections) == (2, 7)
