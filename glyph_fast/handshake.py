@@ -224,7 +224,8 @@ def _split_origin(text: str) -> Origin | None:
             host = IPv6Address(host[1:-1]).compressed  # one address has many spellings
         except ValueError:
             return None
-    return scheme, host, int(port) if port else _DEFAULT_PORTS.get(scheme, 0)
+    number = int(port) if port else _DEFAULT_PORTS.get(scheme, 0)
+    return (scheme, host, number) if number < 65536 else None
 
 
 @lru_cache(maxsize=256)  # the rules are the operator's: few, and the same for every handshake
