@@ -36,9 +36,11 @@ class Hub:
     def configure(self, config: Config) -> None:
         """Go by other options than those it was made with. Before the server runs."""
         self.config = config
-        self._rooms.max_members = config.max_room_members
-        self._rooms.max_rooms = config.max_rooms_per_connection
-        self._rooms.max_name = config.max_room_name
+        self._rooms.set_limits(
+            max_members=config.max_room_members,
+            max_rooms=config.max_rooms_per_connection,
+            max_name=config.max_room_name,
+        )
 
     def attach(self, turn: core.Turn) -> None:
         """Serve the connections of `turn`. Called once the server's loop runs."""

@@ -143,13 +143,21 @@ class RoomManager:
     __slots__ = ("_rooms", "left", "lock", "max_members", "max_name", "max_rooms", "turn")
 
     def __init__(self, *, max_members: int = 0, max_rooms: int = 0, max_name: int = 0) -> None:
-        self.max_members = max_members
-        self.max_rooms = max_rooms
-        self.max_name = max_name
+        self._rooms: dict[str, Room] = {}
+        self.max_members = 0
+        self.set_limits(max_members=max_members, max_rooms=max_rooms, max_name=max_name)
         self.turn: core.Turn | None = None  # until the server runs
         self.left: Callable[[Member, Room], object] | None = None  # told of each departure
         self.lock = threading.Lock()  # held while a room is made, kept or forgotten
-        self._rooms: dict[str, Room] = {}
+
+    def set_limits(self, *, max_members: int, max_rooms: int, max_name: int) -> None:
+        """Change the limits; rooms with a limit of their own keep it."""
+        for room in self:
+            if room.limit == self.max_members:
+                room.limit = max_members
+        self.max_members = max_members
+        self.max_rooms = max_rooms
+        self.max_name = max_name
 
     # Look-up.
 
