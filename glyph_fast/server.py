@@ -57,6 +57,7 @@ class Server:
         self._dispatcher.route_added = self._add_websocket_route
         self._http: Router[HttpRoute] = Router()
         self._websockets: Router[bool] = Router()
+        self._hiding: set[str] = set()  # WebSocket routes that hide methods
         self._statics: list[StaticFiles] = []
         self._authenticate: Callable[[Request], Any] | None = None
         self._on_startup: list[Hook] = []
@@ -138,6 +139,12 @@ class Server:
         route = HttpRoute(adapt(handler, 1), handler, hides_methods)
         self._http.add(method, path, route)
 
+    def add_websocket_route(self, path: str, *, hides_methods: bool = False) -> None:
+        """Serve WebSockets at a path pattern; `hides_methods`: other methods get 404, not 405."""
+        if hides_methods:
+            self._hiding.add(path)
+        self._dispatcher.add_route(path)
+
     def static(self, prefix: str, directory: str | os.PathLike[str]) -> None:
         """Serve the files of a directory below a path, where no route is.
 
@@ -203,7 +210,7 @@ class Server:
         return [each for each in dict.fromkeys(calls) if each != self._dispatcher.deliver]
 
     def _add_websocket_route(self, path: str) -> None:
-        self._websockets.add(None, path, False)
+        self._websockets.add(None, path, path in self._hiding)
 
     # Running.
 

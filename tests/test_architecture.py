@@ -20,8 +20,8 @@ PACKAGE = ROOT / "glyph_fast"
 
 FLOORS = (
     "errors wire json logs | options config sources choice | interfaces _core _fallback core"
-    " | http handshake deflate | metrics | message room connection hub | handlers engine | lifecycle server"
-    " | glyph | glyph_server | admin | chat cli"
+    " | http handshake deflate | metrics | message room connection hub | handlers engine"
+    " | lifecycle server | glyph | glyph_server | admin | chat cli"
 )
 ORDER = [name for name in FLOORS.split() if name != "|"]
 
