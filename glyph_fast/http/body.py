@@ -15,7 +15,7 @@ from .request import Request
 
 MAX_CHUNK_LINE = 1024  # bytes of one chunk-size line, extensions included
 MAX_TRAILERS = 8 * 1024  # bytes of all trailer lines together
-MAX_OVERHEAD = 64 * 1024  # bytes of chunk-size lines beyond what the data itself justifies
+MAX_OVERHEAD = 64 * 1024  # bytes around the chunks beyond the bytes in them
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -39,7 +39,7 @@ class BodyReader:
     def __init__(self, request: Request, limit: int = MAX_BODY) -> None:
         self._limit = limit
         self._data = bytearray()
-        self._line = bytearray()  # the beginning of a line that has not ended
+        self._line = b""  # the beginning of a line that has not ended
         self._chunked = request.is_chunked
         self._in_trailers = False
         self._needs_crlf = False  # after the data of a chunk
@@ -68,40 +68,39 @@ class BodyReader:
 
     def feed(self, data: bytes | bytearray | memoryview) -> int:
         """Take what belongs to the body and return its size in bytes; the rest is the caller's."""
-        view = memoryview(data)
+        data = bytes(data)
         position = 0
-        while position < len(view) and not self.is_complete:
+        while position < len(data) and not self.is_complete:
             self._expects_continue = False
             if self._missing:
-                position += self._take_data(view[position:])
+                position = self._take_data(data, position)
             else:
-                position += self._take_line(view[position:])
+                position = self._take_line(data, position)
         return position
 
-    def _take_data(self, view: memoryview) -> int:
-        taken = min(len(view), self._missing)
-        self._data += view[:taken]
-        self._missing -= taken
+    def _take_data(self, data: bytes, position: int) -> int:
+        piece = data[position : position + self._missing]
+        self._data += piece
+        self._missing -= len(piece)
         if not self._missing:
             self.is_complete = not self._chunked
             self._needs_crlf = self._chunked
-        return taken
+        return position + len(piece)
 
-    def _take_line(self, view: memoryview) -> int:
+    def _take_line(self, data: bytes, position: int) -> int:
         """Add to the current line up to its LF, and act on the line when it is whole."""
-        limit = MAX_TRAILERS if self._in_trailers else MAX_CHUNK_LINE
-        piece = bytes(view[: limit - len(self._line) + 1])
-        end = piece.find(b"\n") + 1
-        self._line += piece[:end] if end else piece
-        if len(self._line) > limit:
-            raise HandshakeError(400, "line in a chunked body is too long")
+        room = (MAX_TRAILERS if self._in_trailers else MAX_CHUNK_LINE) - len(self._line)
+        end = data.find(b"\n", position, position + room) + 1
         if not end:
-            return len(piece)
-        if not self._line.endswith(b"\r\n"):
+            self._line += data[position:]
+            if len(data) - position >= room:
+                raise HandshakeError(400, "line in a chunked body is too long")
+            return len(data)
+        line = self._line + data[position:end]
+        if not line.endswith(b"\r\n"):
             raise HandshakeError(400, "bare line feed in a chunked body")
-        line = bytes(self._line[:-2])
-        self._line.clear()
-        self._end_line(line)
+        self._line = b""
+        self._end_line(line[:-2])
         return end
 
     def _end_line(self, line: bytes) -> None:
@@ -121,8 +120,8 @@ class BodyReader:
         self._missing = int(match.group(1), 16)
         self._check_size(len(self._data) + self._missing)
         self._in_trailers = not self._missing
-        # Tiny chunks with long lines would cost much and carry nothing.
-        self._overhead = max(0, self._overhead + len(line) - self._missing)
+        # Tiny chunks, or long lines, would cost much and carry little.
+        self._overhead = max(0, self._overhead + len(line) + 4 - self._missing)
         if self._overhead > MAX_OVERHEAD:
             raise HandshakeError(400, "chunks carry too little data")
 

@@ -138,9 +138,15 @@ def test_a_body_at_the_limit_is_taken_and_one_above_it_refused() -> None:
 
 def test_many_small_chunks_are_no_abuse() -> None:
     body = chunked()
-    data = b"1\r\nx\r\n" * (MAX_OVERHEAD * 2) + b"0\r\n\r\n"
+    data = b"5\r\nhello\r\n" * 20_000 + b"1\r\n!\r\n" * 10_000 + b"0\r\n\r\n"
     assert body.feed(data) == len(data)
-    assert len(body.body) == MAX_OVERHEAD * 2
+    assert body.body == b"hello" * 20_000 + b"!" * 10_000
+
+
+def test_endless_tiny_chunks_are_refused() -> None:
+    body = chunked()
+    with pytest.raises(HandshakeError, match="too little data"):
+        body.feed(b"1\r\nx\r\n" * MAX_OVERHEAD)
 
 
 def test_a_client_that_waits_is_to_be_told_to_go_on() -> None:

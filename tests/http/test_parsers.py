@@ -29,6 +29,11 @@ def test_what_a_library_refuses_is_a_value_error(parser: str, head: bytes) -> No
         parsers.read_fields(head + b"\r\n\r\n")
 
 
+def test_half_a_head_is_a_value_error_for_h11() -> None:
+    with pytest.raises(ValueError, match="not a request head"):
+        parsers.h11_reader()(b"GET / HTTP/1.1\r\n")
+
+
 def test_h11_reads_when_httptools_is_absent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(builtins, "__import__", failing_import("httptools", name="httptools"))
     read_fields = parsers._best_reader()

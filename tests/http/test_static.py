@@ -241,6 +241,16 @@ def test_a_file_above_the_limit_is_served_in_ranges_only(
     assert answer(files, "/static/digits.txt", "Range: bytes=2-6").status == 413
 
 
+def test_a_file_that_cannot_be_opened_does_not_exist(
+    files: StaticFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: str, flags: int) -> int:
+        raise PermissionError(path)
+
+    monkeypatch.setattr(static, "_open", refuse)
+    assert ask(files, "/static/digits.txt") is None
+
+
 def test_a_directory_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="does not exist"):
         StaticFiles("/static", tmp_path / "absent")
