@@ -1,0 +1,409 @@
+"""The bundled chat and every program in `examples/`, run as written and met by a foreign client."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from serving import ROOT, ServeProcess, serving
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+EXAMPLES = ROOT / "examples"
+WITHIN_S = 10.0
+
+pytestmark = pytest.mark.both_cores  # each program must run on both
+
+
+Run = Callable[..., Any]
+
+
+async def receive(client: ClientConnection) -> Any:
+    async with asyncio.timeout(WITHIN_S):
+        return json.loads(await client.recv())
+
+
+async def receive_until(client: ClientConnection, **members: object) -> Any:
+    """The next message that has these members; what comes before is left out."""
+    while True:
+        message = await receive(client)
+        if members.items() <= message.items():
+            return message
+
+
+def send(client: ClientConnection, message: object) -> Any:
+    return client.send(json.dumps(message))
+
+
+def http(method: str, url: str, body: object = None, **headers: str) -> tuple[int, Any, Any]:
+    """Status, headers and body (read as JSON where it is) of one request."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, headers, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=WITHIN_S) as answer:
+            status, fields, content = answer.status, answer.headers, answer.read()
+    except urllib.error.HTTPError as refusal:
+        with refusal:
+            status, fields, content = refusal.status, refusal.headers, refusal.read()
+    is_json = (fields.get("Content-Type") or "").startswith("application/json")
+    return status, fields, json.loads(content) if is_json else content
+
+
+# The chat: the bundled one and the example are two programs with one behaviour -------------------
+
+
+@pytest.fixture(scope="module", params=["bundled", "example"])
+def chat(request: pytest.FixtureRequest) -> Iterator[ServeProcess]:
+    arguments = [] if request.param == "bundled" else ["main:server"]
+    with serving(*arguments, cwd=EXAMPLES / "websocket-chat") as server:
+        yield server
+
+
+async def enter(server: ServeProcess, room: str, nick: str) -> tuple[ClientConnection, str]:
+    """Open a room; the connection and the id the server gave it."""
+    client = await connect(server.ws(f"/rooms/{room}/{nick}"))
+    welcome = await receive(client)
+    assert welcome == {"type": "welcome", "id": welcome["id"], "name": nick, "room": room}
+    assert re.fullmatch(r"[0-9a-f]{32}", welcome["id"])
+    assert await receive(client) == {"type": "joined", "id": welcome["id"], "name": nick}
+    return client, welcome["id"]
+
+
+def test_chat_passes_what_is_said_to_the_whole_room(chat: ServeProcess, run: Run) -> None:
+    async def main() -> None:
+        ada, ada_id = await enter(chat, "said", "ada")
+        bob, bob_id = await enter(chat, "said", "bob")
+        async with ada, bob:
+            assert await receive(ada) == {"type": "joined", "id": bob_id, "name": "bob"}
+            text = "hé <b>&amp;</b> 🎉"
+            await send(ada, {"type": "say", "text": text})
+            for client in (ada, bob):
+                said = await receive(client)
+                assert isinstance(said.pop("time"), int)
+                assert said == {"type": "say", "id": ada_id, "name": "ada", "text": text}
+
+    run(main())
+
+
+def test_chat_stamps_messages_with_the_sender_it_knows(chat: ServeProcess, run: Run) -> None:
+    async def main() -> None:
+        ada, ada_id = await enter(chat, "stamps", "ada")
+        async with ada:
+            forged = {"type": "typing", "id": "0" * 32, "name": "root", "text": "x"}
+            await send(ada, forged)
+            assert await receive(ada) == {"type": "typing", "id": ada_id, "name": "ada"}
+
+    run(main())
+
+
+def test_chat_members_answer_a_newcomer(chat: ServeProcess, run: Run) -> None:
+    async def main() -> None:
+        ada, ada_id = await enter(chat, "presence", "ada")
+        bob, bob_id = await enter(chat, "presence", "bob")
+        async with ada:
+            await send(bob, {"type": "who"})
+            assert await receive_until(ada, type="who") == {
+                "type": "who",
+                "id": bob_id,
+                "name": "bob",
+            }
+            await send(ada, {"type": "here"})
+            answer = await receive_until(bob, type="here")
+            assert answer == {"type": "here", "id": ada_id, "name": "ada"}
+            await bob.close()
+            left = await receive_until(ada, type="left")
+            assert left == {"type": "left", "id": bob_id, "name": "bob"}
+
+    run(main())
+
+
+def test_chat_keeps_rooms_apart(chat: ServeProcess, run: Run) -> None:
+    async def main() -> None:
+        ada, _ = await enter(chat, "apart-1", "ada")
+        bob, _ = await enter(chat, "apart-2", "bob")
+        async with ada, bob:
+            await send(ada, {"type": "say", "text": "secret"})
+            await receive_until(ada, text="secret")
+            await send(bob, {"type": "say", "text": "fence"})
+            assert (await receive(bob))["text"] == "fence"  # the first thing bob hears
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"type": "say"},
+        {"type": "say", "text": ""},
+        {"type": "say", "text": 7},
+        {"type": "say", "text": "x" * 2001},
+        {"type": "shout", "text": "x"},
+        {"type": "joined", "id": "0", "name": "root"},
+        ["say", "x"],
+        {},
+    ],
+    ids=lambda message: json.dumps(message)[:32],
+)
+def test_chat_ignores_what_is_no_message_of_it(
+    chat: ServeProcess, run: Run, message: object
+) -> None:
+    async def main() -> None:
+        ada, _ = await enter(chat, "strict", "ada")
+        async with ada:
+            await send(ada, message)
+            await ada.send("no JSON at all")
+            await ada.send(b"\x00\xff")
+            await send(ada, {"type": "say", "text": "x" * 2000})
+            assert (await receive(ada))["text"] == "x" * 2000  # and nothing before it
+
+    run(main())
+
+
+def test_chat_decodes_room_and_name_once(chat: ServeProcess, run: Run) -> None:
+    async def main() -> None:
+        client = await connect(chat.ws("/rooms/caf%C3%A9%2Fbar/%2541da%20L"))
+        async with client:
+            welcome = await receive(client)
+            assert (welcome["room"], welcome["name"]) == ("café/bar", "%41da L")
+
+    run(main())
+
+
+def test_chat_refuses_a_long_name_with_a_reason(chat: ServeProcess, run: Run) -> None:
+    async def main() -> None:
+        async with connect(chat.ws(f"/rooms/lobby/{'x' * 33}")) as client:
+            with pytest.raises(ConnectionClosed) as closed:
+                await receive(client)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1008
+        assert "32" in closed.value.rcvd.reason
+
+    run(main())
+
+
+def test_chat_tells_nobody_of_a_refused_newcomer(run: Run) -> None:
+    async def main() -> None:
+        with serving("--max-room-members", "1") as server:
+            ada, _ = await enter(server, "lobby", "ada")
+            async with ada:
+                async with connect(server.ws("/rooms/lobby/bob")) as bob:
+                    with pytest.raises(ConnectionClosed) as closed:
+                        await receive(bob)
+                assert closed.value.rcvd is not None
+                assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1008, "room is full")
+                await send(ada, {"type": "typing"})
+                assert (await receive(ada))["type"] == "typing"  # no "joined", no "left"
+
+    run(main())
+
+
+def test_bundled_chat_lets_nobody_listen_unseen(run: Run) -> None:
+    async def main() -> None:
+        with serving() as server:
+            ada, _ = await enter(server, "lobby", "ada")
+            spy, _ = await enter(server, "attic", "spy")
+            async with ada, spy:
+                await send(spy, {"type": "join_room", "room": "lobby"})
+                assert (await receive(spy))["type"] == "error"
+                await send(ada, {"type": "say", "text": "private"})
+                await receive_until(ada, text="private")
+                await send(spy, {"type": "typing"})
+                assert (await receive(spy))["type"] == "typing"
+
+    run(main())
+
+
+def test_chat_page_is_served_with_a_strict_policy(chat: ServeProcess) -> None:
+    status, headers, html = http("GET", f"{chat.url}/")
+    assert status == 200
+    assert headers["Content-Type"] == "text/html; charset=utf-8"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    policy = headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy and "unsafe" not in policy
+    assert html == (ROOT / "glyph_fast/chat/index.html").read_bytes()
+
+
+def test_chat_page_is_not_sent_again_while_unchanged(chat: ServeProcess) -> None:
+    _, headers, _ = http("GET", f"{chat.url}/")
+    assert headers["Cache-Control"] == "no-cache"
+    for known in (headers["ETag"], f'"other", W/{headers["ETag"]}', "*"):
+        status, again, body = http("GET", f"{chat.url}/", **{"If-None-Match": known})
+        assert (status, again["ETag"], body) == (304, headers["ETag"], b"")
+    assert http("GET", f"{chat.url}/", **{"If-None-Match": '"other"'})[0] == 200
+
+
+def test_chat_page_loads_nothing_from_elsewhere() -> None:
+    html = (ROOT / "glyph_fast/chat/index.html").read_text(encoding="utf-8")
+    assert not re.search(r"""(src|href)=["']?(https?:)?//""", html)
+    assert "@import" not in html and "url(" not in html.split("</style>")[0]
+    assert "innerHTML" not in html and "insertAdjacentHTML" not in html
+
+
+def test_chat_is_healthy(chat: ServeProcess) -> None:
+    assert http("GET", f"{chat.url}/healthz")[0] == 200
+
+
+# The others --------------------------------------------------------------------------------------
+
+
+def test_echo_sends_every_message_back_as_it_was(run: Run) -> None:
+    async def main() -> None:
+        with serving("echo:server", cwd=EXAMPLES / "echo") as server:
+            async with connect(server.ws("/ws")) as client:
+                for message in ("hello", "", '{ "a": 1 }', "[1, 2]", b"", b"\x00\xff" * 1000):
+                    await client.send(message)
+                    async with asyncio.timeout(WITHIN_S):
+                        assert await client.recv() == message
+
+    run(main())
+
+
+def test_dashboard_shows_each_sample_to_all_viewers(run: Run) -> None:
+    async def main() -> None:
+        with serving("dashboard:server", cwd=EXAMPLES / "dashboard") as server:
+            async with connect(server.ws("/live")) as one, connect(server.ws("/live")) as two:
+                assert (await receive(one))["type"] == "history"
+                await receive(two)
+                for _ in range(50):
+                    await send(one, {"n": 1})
+                busy = await receive_until(one, type="sample")
+                while not busy["sample"]["messages_per_s"]:
+                    busy = await receive_until(one, type="sample")
+                assert busy["sample"]["connections"] == 2
+                assert await receive_until(two, **busy) == busy
+                history = http("GET", f"{server.url}/samples")[2]
+                assert busy["sample"] in history
+                async with connect(server.ws("/live")) as late:
+                    assert busy["sample"] in (await receive(late))["samples"]
+
+    run(main())
+
+
+def test_dashboard_serves_its_page() -> None:
+    with serving("dashboard:server", cwd=EXAMPLES / "dashboard") as server:
+        status, headers, html = http("GET", f"{server.url}/")
+        assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+        assert b"Live dashboard" in html
+
+
+@pytest.fixture(scope="module")
+def polls() -> Iterator[ServeProcess]:
+    with serving("app:server", cwd=EXAMPLES / "rooms_events_http") as server:
+        yield server
+
+
+def create_poll(server: ServeProcess, poll: str) -> str:
+    """Make a poll of tea and coffee; its URL."""
+    url = f"{server.url}/polls/{poll}"
+    status, _, tally = http("POST", url, {"choices": ["tea", "coffee"]})
+    assert (status, tally) == (201, {"poll": poll, "votes": {"tea": 0, "coffee": 0}, "people": 0})
+    return url
+
+
+def test_a_vote_is_seen_by_the_room_and_over_http(polls: ServeProcess, run: Run) -> None:
+    async def main() -> None:
+        url = create_poll(polls, "drink")
+        async with (
+            connect(polls.ws("/polls/drink")) as ada,
+            connect(polls.ws("/polls/drink")) as bob,
+        ):
+            assert (await receive(ada))["data"]["people"] == 1
+            assert (await receive(bob))["data"]["people"] == 2
+            expected = {"poll": "drink", "votes": {"tea": 0, "coffee": 1}, "people": 2}
+            for _ in range(2):  # who votes again changes nothing but the same vote
+                await send(ada, {"event": "vote", "data": {"choice": "coffee"}})
+                for client in (ada, bob):
+                    event = await receive(client)
+                    assert (event["event"], event["data"]) == ("tally", expected)
+            assert http("GET", url)[2] == expected
+            assert expected in http("GET", f"{polls.url}/polls")[2]
+
+    run(main())
+
+
+def test_a_vote_for_something_else_is_refused(polls: ServeProcess, run: Run) -> None:
+    async def main() -> None:
+        create_poll(polls, "strict")
+        async with connect(polls.ws("/polls/strict")) as client:
+            await receive(client)
+            for data in ({"choice": "gin"}, {"choice": 1}, {}, "tea", None):
+                await send(client, {"event": "vote", "data": data})
+                answer = await receive(client)
+                assert (answer["type"], answer["data"]) == ("error", {"error": "no such choice"})
+
+    run(main())
+
+
+def test_one_connection_may_follow_several_polls(polls: ServeProcess, run: Run) -> None:
+    async def main() -> None:
+        create_poll(polls, "first")
+        create_poll(polls, "second")
+        async with connect(polls.ws("/polls/first")) as client:
+            await receive(client)
+            vote = {"event": "vote", "room": "second", "data": {"choice": "tea"}}
+            await send(client, vote)
+            assert (await receive(client))["data"] == {"error": "not following second"}
+            await send(client, {"type": "join_room", "room": "second"})
+            assert (await receive(client))["data"]["status"] == "joined"
+            await send(client, vote)
+            assert (await receive(client))["data"]["votes"] == {"tea": 1, "coffee": 0}
+            await send(client, {"type": "join_room", "room": "nowhere"})
+            assert (await receive(client))["type"] == "error"
+
+    run(main())
+
+
+def test_a_poll_outlives_its_members_until_it_is_closed(polls: ServeProcess, run: Run) -> None:
+    async def main() -> None:
+        url = create_poll(polls, "lasting")
+        async with connect(polls.ws("/polls/lasting")) as client:
+            await receive(client)
+            await send(client, {"event": "vote", "data": {"choice": "tea"}})
+            await receive(client)
+        async with connect(polls.ws("/polls/lasting")) as client:
+            assert (await receive(client))["data"]["votes"] == {"tea": 1, "coffee": 0}
+            status, _, result = http("DELETE", url)
+            assert (status, result["votes"]) == (200, {"tea": 1, "coffee": 0})
+            closed = await receive(client)
+            assert (closed["event"], closed["data"]) == ("closed", result)
+        assert http("GET", url)[0] == 404
+
+    run(main())
+
+
+def test_a_poll_is_made_once_and_from_choices(polls: ServeProcess) -> None:
+    url = create_poll(polls, "once")
+    assert http("POST", url, {"choices": ["gin"]})[0] == 409
+    for body in ({}, {"choices": []}, {"choices": "tea"}, {"choices": [1]}, ["tea"]):
+        assert http("POST", f"{polls.url}/polls/other", body)[0] == 400
+    assert http("GET", f"{polls.url}/polls/other")[0] == 404
+
+
+def test_a_poll_that_is_not_there_refuses_its_followers(polls: ServeProcess, run: Run) -> None:
+    async def main() -> None:
+        async with connect(polls.ws("/polls/missing")) as client:
+            with pytest.raises(ConnectionClosed) as closed:
+                await receive(client)
+        assert closed.value.rcvd is not None
+        assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1008, "no such poll")
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    "program",
+    sorted(path.relative_to(EXAMPLES) for path in EXAMPLES.glob("*/*.py")),
+    ids=str,
+)
+def test_every_example_is_listed_with_the_command_that_starts_it(program: Path) -> None:
+    command = f"glyph-fast serve {program.stem}:server"
+    assert command in (EXAMPLES / "README.md").read_text()
+    source = (EXAMPLES / program).read_text()
+    assert f"cd examples/{program.parent}\n" in source and command in source
