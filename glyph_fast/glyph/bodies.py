@@ -1,0 +1,97 @@
+"""What the compiler knows of the body it is at: a handler, a function, a constant's value."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+from . import emit
+from .kinds import Kind, Kinds
+from .nodes import Assign, Block, Call, Expression, Field, Index, Name, Node, walk
+from .scopes import FunctionSymbol, Variable
+from .signatures import CALLING
+from .source import Position
+
+Place = Literal["http", "socket", "function", "constant"]
+
+_MUTATORS = frozenset({"set", "remove"})
+
+
+class Body:
+    """One body and what its Python function will need."""
+
+    def __init__(
+        self,
+        place: Place,
+        roots: Iterable[Node],
+        functions: Mapping[str, FunctionSymbol],
+        known: Mapping[Variable, Kind | None] | None = None,
+    ) -> None:
+        self.place = place
+        self.functions = functions
+        self.roots = list(roots)
+        self.kinds = Kinds(self.roots, known or {})
+        self.needs_steps = False
+        self.relayed: Variable | None = None  # `input`, where it can be sent on as it came
+        self._temporaries = 0
+
+    def temporary(self) -> str:
+        """A Python name no Glyph variable has."""
+        self._temporaries += 1
+        return f"t{self._temporaries}"
+
+    def next_depth(self, at: Position) -> ast.expr:
+        """The depth of a call made here: the functions of a program hand it on."""
+        if self.place != "function":
+            return emit.constant(1, at)
+        return ast.BinOp(emit.load("depth", at), ast.Add(), emit.constant(1, at), **emit.place(at))
+
+    def relays(self, message: Expression) -> bool:
+        """Whether a message to be sent is the received one, unchanged."""
+        return (
+            self.relayed is not None
+            and isinstance(message, Name)
+            and message.variable is self.relayed
+        )
+
+
+def can_relay(block: Block, received: Variable) -> bool:
+    """Whether a handler leaves what it received as it came.
+
+    Then it can be sent on without being written out again. Anything that could change it, or a
+    value inside it that has got another name, rules that out: an assignment to a field or an
+    element, `set` and `remove`, a call of a function of the program.
+    """
+    return not received.is_assigned and not any(_may_change(node) for node in walk(block))
+
+
+def _may_change(node: Node) -> bool:
+    if isinstance(node, Assign):
+        return isinstance(node.target, Field | Index)
+    if isinstance(node, Call) and node.target is not None:
+        target = node.target
+        if target.kind == "builtin":
+            return target.name in _MUTATORS or target.name in CALLING
+        return target.kind in ("function", "value", "result")
+    return False
+
+
+def reads(block: Block, variable: Variable, *, but_relays_of: Body | None = None) -> bool:
+    """Whether a body reads a variable; sending it on unchanged does not count if so asked."""
+    skipped: set[int] = set()
+    if but_relays_of is not None:
+        for node in walk(block):
+            if isinstance(node, Call) and node.target and node.target.kind == "socket":
+                skipped.update(id(a) for a in node.arguments if but_relays_of.relays(a))
+                # Only the message itself is relayed; as a room's name it is read.
+                if node.target.name not in ("send", "broadcast", "broadcast_to_room"):
+                    skipped.difference_update(map(id, node.arguments))
+                elif node.target.name == "broadcast_to_room":
+                    skipped.difference_update(map(id, node.arguments[:1]))
+                elif node.target.name == "broadcast":
+                    skipped.difference_update(map(id, node.arguments[1:]))
+    return any(
+        isinstance(node, Name) and node.variable is variable and id(node) not in skipped
+        for node in walk(block)
+    )
