@@ -83,6 +83,7 @@ cdef class Turn:
     cdef readonly Limits limits
     cdef readonly Counters counters
     cdef public object handler
+    cdef Dispatch dispatch              # whose `message` the handler's is, or None
     cdef public object clock            # () -> seconds, monotonic
     cdef public object connection_type
     cdef public object current          # the connection whose message is being handled, or None
@@ -155,6 +156,8 @@ cdef class Connection:
     cdef readonly bint opened
     # Identity and the end.
     cdef public str id
+    cdef public object _plan        # of a Dispatch: which handlers run
+    cdef public object _inbox       # of a Dispatch: what waits for a handler; None while none runs
     cdef object _peername           # as set, or None
     cdef byte family                # of `address`: AF_INET, AF_INET6, AF_UNIX, or 0
     cdef byte address[16]
@@ -200,6 +203,7 @@ cdef class Connection:
     cpdef pause_reading(self, int why)
     cdef int resume(self, int why) except -1
     # Messages out.
+    cdef object send_now(self, object message)
     cdef bytes encode(self, int opcode, object payload)
     cdef bytes data_of(self, Frame frame)
     cdef int push(self, bytes data) except -1
@@ -239,6 +243,37 @@ cdef class Connection:
 cdef class Room:
     cdef public Py_ssize_t limit    # members; 0: none
     cdef readonly dict members      # by id, in the order of joining
+
+
+cdef class Message:              # see the application's Message
+    cdef public object type
+    cdef public object data
+    cdef public object event
+    cdef public object room
+    cdef public object target
+    cdef public object connection_id
+    cdef public object _timestamp
+    cdef public object _metadata
+    cdef public object id
+    cdef public object raw
+    cdef public bint is_envelope
+
+
+cdef class Context:
+    cdef public object conn
+    cdef public object message
+    cdef public object hub
+
+
+cdef class Dispatch:
+    cdef public object hub
+    cdef readonly type message_type
+    cdef readonly type context_type
+    cdef readonly object text       # the type of a bare text message, and of a binary one
+    cdef readonly object binary
+
+    cdef bint handle_now(self, Connection conn, int opcode, object payload) except -1
+    cdef bint run_now(self, Connection conn, object ctx, tuple calls, Py_ssize_t index) except -1
 
 
 cdef class Poller:

@@ -8,6 +8,7 @@ The header page is `_core.pxd`. The parts, in the order in which they are read b
     _c/turn.pxi         what connections share; gathered writes
     _c/connection.pxi   the connection: bytes in, messages out, bytes out, the end, time
     _c/room.pxi         fan-out
+    _c/dispatch.pxi     the short way of a message to its handlers
     _c/poller.pxi       epoll
 """
 
@@ -36,6 +37,11 @@ cdef extern from "Python.h":
     const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size) except NULL
     unsigned long PyThread_get_thread_ident() nogil
     PyObject* PyErr_SetFromErrno(object type) except NULL
+    ctypedef object (*newfunc)(type, object, void*)
+    ctypedef struct PyTypeObject:
+        newfunc tp_new
+    Py_ssize_t PyTuple_GET_SIZE(tuple items)
+    PyObject* PyTuple_GET_ITEM(tuple items, Py_ssize_t index)
 
 cdef extern from "_c/bytes.h" nogil:
     byte gf_mask(byte* target, const byte* source, size_t size, const byte* key, size_t phase)
@@ -122,6 +128,7 @@ cdef enum:
     REFUSED = 2
 
 cdef tuple RESULTS = (SENT, QUEUED, DROPPED)
+cdef tuple EMPTY = ()
 
 HAS_POLLER = bool(GF_HAS_EPOLL)
 
@@ -129,4 +136,5 @@ include "_c/frames.pxi"
 include "_c/turn.pxi"
 include "_c/connection.pxi"
 include "_c/room.pxi"
+include "_c/dispatch.pxi"
 include "_c/poller.pxi"

@@ -17,7 +17,8 @@ How a connection ends (RFC 6455 §7), the whole of it:
     no progress       write timeout: 4008       close timeout: abort  close timeout: abort
 
     * lingers: the writing side is shut and input is thrown away until the peer closes too. Closing
-      with unread input would make the kernel reset the connection and could destroy the close frame.
+      with unread input would make the kernel reset the connection, and that could destroy the
+      close frame.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Container, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from .errors import ConnectionClosed, ProtocolError, RoomFull
 from .wire import (
@@ -444,6 +445,7 @@ class Connection:
         "_message",
         "_message_opcode",
         "_message_rsv1",
+        "_inbox",
         "_pack",
         "_parts",
         "_paused",
@@ -451,6 +453,7 @@ class Connection:
         "_ping",
         "_ping_at",
         "_ping_number",
+        "_plan",
         "_pong",
         "_remaining",
         "_remaining_fin",
@@ -489,6 +492,8 @@ class Connection:
         self.sink: Any = sink
         self.role = role
         self.id = ""  # set by the owner before the connection joins a room
+        self._plan: Any = None  # of a Dispatch: which handlers run
+        self._inbox: Any = None  # of a Dispatch: what waits for a handler; None while none runs
         self.codec: Any = None  # message compression, set by `use_codec`
         self._pack: Any = None  # the codec's, when frames are compressed as they leave
         self.peername: Any = None  # as socket.getpeername gives it
@@ -1005,7 +1010,7 @@ class Connection:
         )
 
     def _make_room(self, size: int) -> bool:
-        """Apply the policy to a queue that the sink would not take; return whether there is room."""
+        """Apply the policy to a queue the sink would not take; return whether there is room."""
         limits, counters = self.turn.limits, self.turn.counters
         self._wants_drain = True
         if limits.queue_policy == DROP_OLDEST:
@@ -1318,6 +1323,157 @@ class Room:
             if conn.phase == OPEN:
                 counts[conn._push(frame)] += 1
         return SendResult(*counts) if any(counts) else NOBODY
+
+
+# --- messages to handlers ------------------------------------------------------------------------
+
+
+class Message:
+    """The members of a message; the application's `Message` tells of them and adds the rest."""
+
+    __slots__ = (
+        "_metadata",
+        "_timestamp",
+        "connection_id",
+        "data",
+        "event",
+        "id",
+        "is_envelope",
+        "raw",
+        "room",
+        "target",
+        "type",
+    )
+
+    def __new__(cls, *_args: Any, **_kwargs: Any) -> Self:
+        message = super().__new__(cls)
+        message.type = message.data = message.raw = message.id = message._metadata = None
+        message.event = message.room = message.target = ""
+        message.connection_id = message._timestamp = ""
+        message.is_envelope = False
+        return message
+
+    if TYPE_CHECKING:
+        type: Any
+        data: Any
+        event: str
+        room: str
+        target: str
+        connection_id: str
+        id: Any
+        raw: str | bytes | None
+        is_envelope: bool
+        _timestamp: str
+        _metadata: dict[str, Any] | None
+
+
+class Context:
+    """A message with its connection; the application's `MessageContext` adds the rest."""
+
+    __slots__ = ("conn", "hub", "message")
+
+    def __init__(self, conn: Any, message: Any, hub: Any) -> None:
+        self.conn = conn
+        self.message = message
+        self.hub = hub
+
+    def reply(self, type: str, data: Any = None) -> SendResult | None:
+        """Answer the sender.
+
+        To a bare message, TEXT sends a str, BINARY bytes, and any other type the JSON of `data`.
+        Raises ConnectionClosed, TypeError for data that does not go with the type, ValueError for
+        an unknown type.
+        """
+        if isinstance(data, str) and type == "text" and not self.message.is_envelope:
+            result: SendResult | None = self.conn.send(data)
+            return result
+        return self._reply(type, data)
+
+    def _reply(self, type: str, data: Any) -> SendResult | None:
+        raise NotImplementedError
+
+
+class Dispatch:
+    """From messages to handlers, for a connection none of whose handlers waits.
+
+    `message_type` and `context_type` are the subclasses of `Message` and `Context` that handlers
+    get; `text` and `binary` their two types of bare messages. A connection's `_plan` has the
+    handlers of `text` and `binary`; its `_inbox` is None while none of its handlers waits. A
+    subclass has `_wait`, `_read`, `_unhandled`, `_go_on` and `_fail`.
+    """
+
+    __slots__ = ("binary", "context_type", "hub", "message_type", "text")
+
+    def __init__(
+        self,
+        hub: Any,
+        message_type: Any,
+        context_type: Any,
+        text: Any,
+        binary: Any,
+    ) -> None:
+        self.hub = hub
+        self.message_type = message_type
+        self.context_type = context_type
+        self.text = text
+        self.binary = binary
+
+    def message(self, conn: Any, opcode: int, payload: str | bytes) -> None:
+        """A message came: handle it now, or after those before it."""
+        if conn._inbox is None:
+            self.handle(conn, opcode, payload)
+        else:
+            self._wait(conn, opcode, payload)
+
+    def handle(self, conn: Any, opcode: int, payload: Any) -> bool:
+        """Run the handlers of a message; False when one waits."""
+        if opcode == TEXT and payload.lstrip(" \t\n\r").startswith(("{", "[")):  # RFC 8259 §2
+            message, calls = self._read(conn, payload)
+        else:
+            message = self.message_type.__new__(self.message_type)
+            message.raw = message.data = payload
+            message.connection_id = conn.id
+            if opcode == TEXT:
+                message.type, calls = self.text, conn._plan.text
+            else:
+                message.type, calls = self.binary, conn._plan.binary
+        if not calls:
+            self._unhandled()
+            return True
+        return self.run(conn, self.context_type(conn, message, self.hub), calls, 0)
+
+    def run(self, conn: Any, ctx: Any, calls: tuple[Callable[..., Any], ...], index: int) -> bool:
+        """Call handlers from `index` on; False when one waits, and the rest follows then."""
+        call: Any = None
+        try:
+            while index < len(calls):
+                call = calls[index]
+                index += 1
+                result = call(ctx)
+                # A handler that ends in `ctx.reply(…)` may return what that returned.
+                if result is not None and result.__class__ is not SendResult:
+                    if not self._go_on(conn, ctx, calls, index, result):
+                        return False
+        except BaseException as exc:
+            return self._fail(conn, ctx, call, exc)
+        return True
+
+    # The subclass's part.
+
+    def _wait(self, conn: Any, opcode: int, payload: Any) -> None:
+        raise NotImplementedError
+
+    def _read(self, conn: Any, payload: str) -> tuple[Any, tuple[Callable[..., Any], ...]]:
+        raise NotImplementedError
+
+    def _unhandled(self) -> None:
+        raise NotImplementedError
+
+    def _go_on(self, conn: Any, ctx: Any, calls: Any, index: int, result: Any) -> bool:
+        raise NotImplementedError
+
+    def _fail(self, conn: Any, ctx: Any, call: Any, exc: BaseException) -> bool:
+        raise NotImplementedError
 
 
 # --- the poller ---------------------------------------------------------------------------------

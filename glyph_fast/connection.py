@@ -38,9 +38,7 @@ class Connection(Member):
     __slots__ = (
         "_data",
         "_head",
-        "_inbox",
         "_opened_at",
-        "_plan",
         "_stream",
         "_waiters",
         "identity",
@@ -60,8 +58,6 @@ class Connection(Member):
         self.remote: str | None = None  # the client's address as text
         self._head = b""  # of the request
         # Set by the dispatcher.
-        self._plan: Any = None  # which handlers run
-        self._inbox: deque[Any] | None = None  # what waits for a handler; None while none runs
         self._stream: Stream | None = None  # of `async for`
         self._opened_at = 0.0  # clock reading
         self._rooms = ()

@@ -20,9 +20,12 @@ __all__ = [
     "HAS_POLLER",
     "NAME",
     "Connection",
+    "Context",
     "Counters",
+    "Dispatch",
     "Frame",
     "Limits",
+    "Message",
     "Poller",
     "Room",
     "Turn",
@@ -60,9 +63,12 @@ NAME: Final[Literal["compiled", "python"]] = (
 
 HAS_POLLER = _chosen.HAS_POLLER  # whether the native engine can run here
 Connection = _chosen.Connection
+Context = _chosen.Context
 Counters = _chosen.Counters
+Dispatch = _chosen.Dispatch
 Frame = _chosen.Frame
 Limits = _chosen.Limits
+Message = _chosen.Message
 Poller = _chosen.Poller
 Room = _chosen.Room
 Turn = _chosen.Turn

@@ -13,6 +13,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any, TypeAlias
 
+from . import core
 from .errors import InvalidMessage
 from .json import dumps, loads
 
@@ -37,28 +38,17 @@ class MessageType(StrEnum):
     PONG = "pong"
 
 
-class Message:
+class Message(core.Message):
     """One message with the members of its envelope.
 
     A member that is absent is "" (`data`: None, `metadata`: an empty dict). `timestamp` is RFC 3339
     text; of a message that came without one, it is the time at which it is first asked for. `raw`
     is the payload of a received message, str or bytes. `id` is what a client put there to recognise
-    the answer. Raises ValueError for an unknown type.
+    the answer; `is_envelope` whether the message was received as one. Raises ValueError for an
+    unknown type.
     """
 
-    __slots__ = (
-        "_metadata",
-        "_timestamp",
-        "connection_id",
-        "data",
-        "event",
-        "id",
-        "is_envelope",
-        "raw",
-        "room",
-        "target",
-        "type",
-    )
+    __slots__ = ()
 
     def __init__(
         self,
@@ -84,7 +74,6 @@ class Message:
         self._metadata = metadata
         self.id = id
         self.raw = raw
-        self.is_envelope = False  # whether it was received as one
 
     @property
     def timestamp(self) -> str:

@@ -395,7 +395,10 @@ cdef class Connection:
         turn.counters.messages_received += 1
         turn.current = self
         try:
-            turn.handler.message(self, opcode, message)
+            if turn.dispatch is not None and self._inbox is None:
+                turn.dispatch.handle_now(self, opcode, message)
+            else:
+                turn.handler.message(self, opcode, message)
         except Exception as exc:
             turn.handler.failed(self, exc)
         finally:
@@ -537,6 +540,9 @@ cdef class Connection:
         Never blocks; a full queue follows the queue policy. From another thread the message is
         handed over in order and None is returned. Raises ConnectionClosed when it is not open.
         """
+        return self.send_now(message)
+
+    cdef object send_now(self, object message):
         cdef int opcode
         cdef Turn turn = self.turn
         if PyThread_get_thread_ident() != turn.owner:
@@ -629,7 +635,7 @@ cdef class Connection:
         )
 
     cdef int make_room(self, Py_ssize_t size) except -1:
-        """Apply the policy to a queue that the sink would not take; return whether there is room."""
+        """Apply the policy to a queue the sink would not take; return whether there is room."""
         cdef Limits limits = self.turn.limits
         cdef Counters counters = self.turn.counters
         self.wants_drain = True

@@ -52,6 +52,9 @@ cdef class Turn:
                  wake_threadsafe=None, clock=time.monotonic):
         self.limits = limits
         self.handler = handler
+        owner = getattr(getattr(handler, "message", None), "__self__", None)
+        if isinstance(owner, Dispatch):
+            self.dispatch = owner
         self.connection_type = connection_type or Connection
         self.clock = clock
         self.counters = Counters()

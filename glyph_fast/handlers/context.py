@@ -4,33 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
+from .. import core
 from ..connection import Connection
 from ..hub import Hub
 from ..message import JsonText, Message, MessageType, Sendable
 from ..wire import SendResult
 
 
-class MessageContext:
+class MessageContext(core.Context):
     """One message in the hands of its handlers.
 
     Replies speak the sender's dialect: an envelope is answered by an envelope, with the `id` of the
     request; anything else by bare text, bytes or JSON.
     """
 
-    __slots__ = ("conn", "hub", "message")
+    __slots__ = ()
 
-    def __init__(self, conn: Connection, message: Message, hub: Hub) -> None:
-        self.conn = conn
-        self.message = message
-        self.hub = hub
+    conn: Connection
+    message: Message
+    hub: Hub
 
-    def reply(self, type: MessageType | str, data: Any = None) -> SendResult | None:
-        """Answer the sender.
-
-        To a bare message, TEXT sends a str, BINARY bytes, and any other type the JSON of `data`.
-        Raises ConnectionClosed, TypeError for data that does not go with the type, ValueError for
-        an unknown type.
-        """
+    def _reply(self, type: MessageType | str, data: Any) -> SendResult | None:
         type_ = type if type.__class__ is MessageType else MessageType(type)
         if self.message.is_envelope:
             return self.conn.send(self._envelope(type_, data))

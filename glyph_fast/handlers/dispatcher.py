@@ -1,6 +1,6 @@
 """From the core's events to the application's functions, one at a time for each connection.
 
-While nothing waits, a message goes straight from the core through `message` to its handlers: no
+While nothing waits, a message goes straight from the core to its handlers (`core.Dispatch`): no
 queue, no task. When a handler waits, its connection gets an inbox; what comes meanwhile lies there,
 and once that is full, reading pauses. The end of a connection is the last thing in its inbox.
 
@@ -17,6 +17,7 @@ from functools import partial
 from inspect import isawaitable
 from typing import Any, TypeAlias
 
+from .. import core
 from ..connection import Connection, Stream
 from ..errors import ConnectionClosed, Reject
 from ..hub import Hub
@@ -29,8 +30,6 @@ from ..wire import (
     PAUSE_BLOCK,
     PAUSE_INBOX,
     POLICY_VIOLATION,
-    TEXT,
-    SendResult,
 )
 from .builtin import ClientCommands, Refused, reject_text
 from .context import MessageContext
@@ -43,20 +42,17 @@ CANCEL_GRACE_S = 1.0  # between two cancellations of a handler that does not end
 Job: TypeAlias = Callable[[], Awaited]
 
 
-def _is_awaitable(result: object) -> bool:
-    # `lambda ctx: ctx.reply(…)` returns a SendResult, and the general question is not cheap.
-    return result.__class__ is not SendResult and isawaitable(result)
-
-
-class Dispatcher(Registry):
+class Dispatcher(Registry, core.Dispatch):
     """Runs the handlers of a hub's connections.
 
     The methods `message`, `full`, `drain`, `close` and `failed` are those of the core's `Handler`.
     """
 
     def __init__(self, hub: Hub) -> None:
-        super().__init__()
-        self.hub = hub
+        Registry.__init__(self)
+        core.Dispatch.__init__(
+            self, hub, Message, MessageContext, MessageType.TEXT, MessageType.BINARY
+        )
         self.errors = ErrorLog()
         self.deliver = self._deliver
         hub.get_room_manager().left = self._left
@@ -87,14 +83,6 @@ class Dispatcher(Registry):
         plan = conn._plan = self.plan(conn.route_pattern)
         if plan.connect or plan.stream is not None:
             self._enqueue(conn, partial(self._connect, conn, plan))
-
-    def message(self, conn: Connection, opcode: int, payload: str | bytes) -> None:
-        """A message came: handle it now, or after those before it."""
-        if conn._inbox is None:
-            self._handle(conn, opcode, payload)
-        else:
-            conn._inbox.append((opcode, payload))
-            self._pace(conn)
 
     def full(self, conn: Connection) -> None:
         """Policy `block`: read no more of the connection whose handler feeds a full one."""
@@ -133,54 +121,50 @@ class Dispatcher(Registry):
         name = conn.id if conn is not None else None
         log(SERVER, logging.ERROR, "internal error", exc_info=exc, connection=name)
 
-    # Messages.
+    # Messages, where the core's short way ends.
 
-    def _handle(self, conn: Connection, opcode: int, payload: Any) -> bool:
-        """Run the handlers of a message; False when one waits."""
+    def _wait(self, conn: Connection, opcode: int, payload: Any) -> None:
+        """A message came while a handler waits."""
+        conn._inbox.append((opcode, payload))
+        self._pace(conn)
+
+    def _read(self, conn: Connection, payload: str) -> tuple[Message, tuple[Call, ...]]:
+        """A text that may be JSON: the message it is, and who handles that."""
         plan: Plan = conn._plan
-        if opcode == TEXT:
-            message = read_text(payload, self._words, conn.id)
-            calls = self._calls_of_text(plan, message)
-        else:
-            message = Message(MessageType.BINARY, payload, raw=payload, connection_id=conn.id)
-            calls = plan.binary
-        if not calls:
-            self.hub.metrics.messages_unhandled += 1
-            return True
-        return self._run(conn, MessageContext(conn, message, self.hub), calls)
-
-    def _calls_of_text(self, plan: Plan, message: Message) -> tuple[Call, ...]:
+        message = read_text(payload, self._words, conn.id)
         type_ = message.type
-        if type_ is MessageType.TEXT and not message.is_envelope:
-            return plan.text
+        if type_ is MessageType.TEXT:
+            return message, message.event and plan.events.get(message.event) or plan.text
         if message.event and (calls := plan.events.get(message.event)):
-            return calls
-        if type_ is MessageType.JSON:
-            if plan.json_as_text:
-                message.type, message.data = MessageType.TEXT, message.raw
-            return plan.json
-        return plan.text if type_ is MessageType.TEXT else plan.commands[type_]
+            return message, calls
+        if type_ is not MessageType.JSON:
+            return message, plan.commands[type_]
+        if plan.json_as_text:
+            message.type, message.data = MessageType.TEXT, message.raw
+        return message, plan.json
 
-    def _run(
-        self, conn: Connection, ctx: MessageContext, calls: tuple[Call, ...], index: int = 0
+    def _unhandled(self) -> None:
+        self.hub.metrics.messages_unhandled += 1
+
+    def _go_on(
+        self,
+        conn: Connection,
+        ctx: MessageContext,
+        calls: tuple[Call, ...],
+        index: int,
+        result: Any,
     ) -> bool:
-        """Call the handlers from `index` on; False when one waits, and the rest follows then."""
-        call = calls[index]
-        try:
-            for index in range(index, len(calls)):  # noqa: B020
-                call = calls[index]
-                result = call(ctx)
-                if result is not None and _is_awaitable(result):
-                    task = start(as_coroutine(result), conn)
-                    if task is not None:
-                        self._wait(task, ctx, calls, index + 1)
-                        return False
-        except (Exception, asyncio.CancelledError) as exc:
-            return self._fail(conn, ctx, call, exc)
-        return True
+        """A handler returned something: if it waits, `calls[index:]` follow when it is done."""
+        task = start(as_coroutine(result), conn) if isawaitable(result) else None
+        if task is None:
+            return True
+        self._follow(task, ctx, calls, index)
+        return False
 
     def _fail(self, conn: Connection, ctx: MessageContext, call: Call, exc: BaseException) -> bool:
         """A message handler raised: those behind it do not run."""
+        if not isinstance(exc, Exception | asyncio.CancelledError):
+            raise exc
         if isinstance(exc, Refused):
             self.hub.metrics.commands_refused += 1
             if conn.is_open:
@@ -210,10 +194,10 @@ class Dispatcher(Registry):
             return True
         if task is None:
             return True
-        self._wait(task, None, (), 0)
+        self._follow(task, None, (), 0)
         return False
 
-    def _wait(self, task: HandlerTask, subject: Any, calls: tuple[Call, ...], index: int) -> None:
+    def _follow(self, task: HandlerTask, subject: Any, calls: tuple[Call, ...], index: int) -> None:
         """Go on with `calls[index:]` when the task is done; until then the inbox collects."""
         task.subject, task.calls, task.index = subject, calls, index
         if task.conn._inbox is None:
@@ -233,7 +217,7 @@ class Dispatcher(Registry):
                     return
             elif exc is not None:
                 self.failed(conn, exc)
-            elif index < len(calls) and not self._run(conn, ctx, calls, index):
+            elif index < len(calls) and not self.run(conn, ctx, calls, index):
                 return
             self._resume(conn)
         finally:
@@ -250,7 +234,7 @@ class Dispatcher(Registry):
                 item = inbox.popleft()
                 if isinstance(item, tuple):
                     self._pace(conn)
-                    is_done = self._is_stopping or self._handle(conn, *item)
+                    is_done = self._is_stopping or self.handle(conn, *item)
                 else:
                     is_done = self._begin(conn, item())
                 if not is_done:
@@ -342,13 +326,13 @@ class Dispatcher(Registry):
 
     def _open_stream(self, conn: Connection, call: Call) -> None:
         conn._stream = Stream(conn, self._pace)
-        task = start(self._read(conn, call), conn)
+        task = start(self._serve_stream(conn, call), conn)
         if task is not None:
             conn._stream.task = task
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _read(self, conn: Connection, call: Call) -> None:
+    async def _serve_stream(self, conn: Connection, call: Call) -> None:
         """Run the handler of a route that reads by `async for`; its end ends the connection."""
         code = NORMAL
         try:

@@ -25,6 +25,10 @@ from .. import core
 
 Awaited: TypeAlias = Coroutine[Any, Any, Any]
 
+_get_running_loop = events._get_running_loop
+_enter_task: Callable[[Any, Any], None] = tasks._enter_task
+_leave_task: Callable[[Any, Any], None] = tasks._leave_task
+
 _STARTING: Final = object()  # the first step has not reached a wait
 _NOTHING: Final = object()  # the first wait has been passed on to the task
 
@@ -67,6 +71,9 @@ class HandlerTask(asyncio.Task[Any]):
         """Take back one cancellation."""
         return 0 if self._rest is None else super().uncancel()
 
+    def __repr__(self) -> str:
+        return f"<HandlerTask of {self._first!r}>" if self._rest is None else super().__repr__()
+
 
 def _as_real_task(name: str) -> Callable[..., Any]:
     method = getattr(asyncio.Task, name)
@@ -81,7 +88,7 @@ def _as_real_task(name: str) -> Callable[..., Any]:
 
 for _name in (
     "add_done_callback", "cancel", "get_context", "get_coro", "get_loop", "get_name", "get_stack",
-    "print_stack", "remove_done_callback", "set_name", "__await__", "__iter__", "__repr__",
+    "print_stack", "remove_done_callback", "set_name", "__await__", "__iter__",
 ):  # fmt: skip
     if hasattr(asyncio.Task, _name):
         setattr(HandlerTask, _name, _as_real_task(_name))
@@ -150,23 +157,26 @@ def start(coro: Awaited, conn: Any) -> HandlerTask | None:
     What the first step raises is raised here. Without a running loop a coroutine that waits is an
     error. The caller keeps a reference to the task: the loop does not.
     """
-    loop = events._get_running_loop()
+    loop = _get_running_loop()
     if loop is None:
         _finish_without_loop(coro)
         return None
     task = HandlerTask(coro, conn)
-    outer = tasks.current_task(loop)
-    if outer is not None:
-        tasks._leave_task(loop, outer)
-    tasks._enter_task(loop, task)
+    outer = None
+    try:
+        _enter_task(loop, task)
+    except RuntimeError:  # not asked each time: in a turn there is no current task
+        outer = asyncio.current_task(loop)
+        _leave_task(loop, outer)
+        _enter_task(loop, task)
     try:
         held = task._context.run(coro.send, None)
     except StopIteration:
         return None
     finally:
-        tasks._leave_task(loop, task)
+        _leave_task(loop, task)
         if outer is not None:
-            tasks._enter_task(loop, outer)
+            _enter_task(loop, outer)
     task.become_task().held = held
     return task
 

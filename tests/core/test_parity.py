@@ -12,7 +12,18 @@ import pytest
 import glyph_fast._fallback as python
 from glyph_fast import wire
 
-CLASSES = ["Limits", "Counters", "Frame", "Turn", "Connection", "Room", "Poller"]
+CLASSES = [
+    "Limits",
+    "Counters",
+    "Frame",
+    "Turn",
+    "Connection",
+    "Room",
+    "Message",
+    "Context",
+    "Dispatch",
+    "Poller",
+]
 FUNCTIONS = ["apply_mask", "encode_frame"]
 
 
