@@ -306,6 +306,7 @@ def test_methods_of_a_task_work_in_the_first_step(run: Run) -> None:
     async def handler() -> None:
         task = asyncio.current_task()
         assert task is not None
+        assert "handler" in repr(task)
         task.set_name("mine")
         task.add_done_callback(lambda task: done.append(task.get_name()))
         assert task.get_loop() is asyncio.get_running_loop()
