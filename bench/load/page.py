@@ -19,7 +19,8 @@ body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(
 h1 { font-size: 1.4rem; margin-bottom: 0 } h2 { font-size: 1.05rem; margin: 2rem 0 .3rem }
 p { margin: .3rem 0; color: var(--dim) }
 table { border-collapse: collapse; margin-top: 1rem } td { padding: .25rem 1rem .25rem 0;
-  border-bottom: 1px solid var(--rule); vertical-align: top } td:first-child { color: var(--dim) }
+  border-bottom: 1px solid var(--rule); vertical-align: top }
+td:first-child { color: var(--dim); white-space: nowrap }
 svg { width: 100%; height: auto } svg text { font: 12px system-ui, sans-serif; fill: var(--dim) }
 .rule { stroke: var(--rule) } .line { stroke: var(--line); fill: none; stroke-width: 2 }
 .second { stroke: var(--second); fill: none; stroke-width: 2 }
@@ -53,8 +54,8 @@ def _plots(report: Report) -> Sequence[str]:
     plots = []
     if report.latency.count:
         plots.append(
-            f"<h2>Latency</h2><p>{escape(report.loop_text)}. Each step to the right is ten times "
-            f"rarer.</p>{_latency(report)}"
+            "<h2>Latency</h2><p>The share of messages that took at most so long; each step to the "
+            f"right is ten times rarer.</p>{_latency(report)}"
         )
     if len(report.series) > 1:
         plots.append(f"<h2>{escape(report.units.capitalize())} per second</h2>{_rates(report)}")

@@ -106,7 +106,7 @@ class Report:
         ]
         if self.latency.count:
             texts = (f"p{p:g} {duration(self.latency.percentile(p))}" for p in PERCENTILES)
-            rows.append(("latency", "  ".join(texts)))
+            rows.append(("latency", " · ".join(texts)))
             rows.append(("", self.loop_text))
         if self.server_us is not None:
             rows.append(("server CPU", f"{self.server_us:.3f} µs per {self.unit}"))
@@ -128,6 +128,8 @@ class Report:
 
 def duration(ns: float) -> str:
     """A duration to read: `850 ns`, `12.3 µs`, `4.56 ms`, `1.2 s`."""
+    if not ns:
+        return "0"
     for unit, size in (("s", 1e9), ("ms", 1e6), ("µs", 1e3)):
         if ns >= size:
             return f"{ns / size:.3g} {unit}"

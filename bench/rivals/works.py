@@ -15,7 +15,7 @@ Extract = Callable[[Mapping[str, Any]], float | None]
 
 @dataclass(frozen=True)
 class Figure:
-    """One number of the table. `digits` is how many are worth printing after the point."""
+    """One number of the table."""
 
     name: str
     title: str
@@ -46,7 +46,7 @@ def _memory(report: Mapping[str, Any]) -> float | None:
 
 def _idle(report: Mapping[str, Any]) -> float | None:
     value: float | None = report["server"]["idle_cpu_us_per_second"]
-    return value
+    return None if value is None else value / report["options"]["connections"]
 
 
 def _echo(name: str, title: str, size: int, in_flight: int) -> Work:
@@ -78,7 +78,7 @@ WORKS = (
         (
             Figure("connect", "connect, 5,000 at 64 a time", "µs", _cpu),
             Figure("idle-memory", "memory of an idle connection", "B", _memory),
-            Figure("idle-cpu", "CPU of 5,000 idle connections", "µs/s", _idle),
+            Figure("idle-cpu", "CPU of an idle connection, per second", "µs", _idle),
         ),
     ),
     Work(
