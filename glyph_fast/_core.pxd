@@ -212,7 +212,7 @@ cdef class Connection:
     cdef int ring_append(self, bytes data) except -1
     cdef PyObject* ring_pop(self)
     cdef int ring_clear(self) except -1
-    cdef int pack_ring(self) except -1
+    cdef bint pack_ring(self) except -1
     cdef int evict(self) except -1
     # Bytes out.
     cdef int flush_now(self) except -1

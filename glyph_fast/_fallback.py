@@ -278,6 +278,7 @@ class Turn:
         "_connections",
         "_dirty",
         "_drained",
+        "_poller",
         "_posted",
         "_resumed",
         "_scheduled",
@@ -320,6 +321,7 @@ class Turn:
         self._drained: list[Connection] = []
         self._closed: list[Connection] = []
         self._posted: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+        self._poller: Poller | None = None
 
     def __len__(self) -> int:
         """How many connections are not closed yet, in any phase."""
@@ -361,6 +363,7 @@ class Turn:
         Reports (input held back, queues drained, connections closed) run user code, which may
         write again: so it goes in rounds, a bounded number of them.
         """
+        is_nested = self.in_turn  # a handler may flush too
         self._scheduled = False
         self.in_turn = True
         try:
@@ -371,7 +374,9 @@ class Turn:
                     break
                 self._report()
         finally:
-            self.in_turn = False
+            self.in_turn = is_nested
+            if not is_nested and self._poller is not None:
+                self._poller._close_retired()
         if self._dirty or self._resumed or self._drained or self._closed or self._posted:
             self.schedule()
 
@@ -576,12 +581,16 @@ class Connection:
 
     def write(self, data: bytes) -> None:
         """Send HTTP bytes. They leave before any frame and no queue limit applies to them."""
+        if self.phase == CLOSED:
+            return
         self._begun = self._begun[self._begun_offset :] + data
         self._begun_offset = 0
         self._mark()
 
     def upgrade(self) -> None:
         """From now on both sides speak frames (RFC 6455 §4.2.2, step 5)."""
+        if self.phase > HELD:
+            return
         self.phase = OPEN
         self.opened = True
         self._since = -1.0
@@ -607,12 +616,16 @@ class Connection:
 
     def expect_body(self) -> None:
         """What follows the head goes to the handler's `data`."""
+        if self.phase > HELD:
+            return
         self.phase = BODY
         self._since = -1.0
         self._resume(PAUSE_HELD)
 
     def hold(self) -> None:
         """Keep what follows until the next step is known, and read no more."""
+        if self.phase > HELD:
+            return
         self.phase = HELD
         self.pause_reading(PAUSE_HELD)
 
@@ -636,6 +649,10 @@ class Connection:
             used = self._parse(bytes(pending))
         except ProtocolError as exc:
             self._fail(exc.code, exc.reason)
+            return
+        except Exception as exc:  # a codec's, or no memory: where the stream stands is not known
+            self.turn.handler.failed(self, exc)
+            self._fail(INTERNAL_ERROR, "internal error")
             return
         if self.phase < ENDING:
             self._pending = pending[used:] + self._pending
@@ -690,7 +707,8 @@ class Connection:
         if start == len(data):
             return 0
         self._since = -1.0
-        return self.turn._call(self.turn.handler.data, self, data[start:]) or 0
+        taken: int = self.turn._call(self.turn.handler.data, self, data[start:]) or 0
+        return min(max(taken, 0), len(data) - start)
 
     def _parse_frame(self, data: bytes, start: int) -> int:
         if self._remaining >= 0:
@@ -939,10 +957,15 @@ class Connection:
             return None
         if self.phase != OPEN:
             raise ConnectionClosed(self.close_code or ABNORMAL, self.close_reason)
-        return _RESULTS[self._push(Frame(message))]
+        frame = Frame(message)
+        if not self.is_open:  # closed by the message's own `to_json`
+            raise ConnectionClosed(self.close_code or ABNORMAL, self.close_reason)
+        return _RESULTS[self._push(frame)]
 
     def ping(self) -> None:
         """Send a ping and count it as unanswered. A ping still waiting is replaced."""
+        if self.phase == CLOSED:
+            return
         self._ping_number = (self._ping_number + 1) & 0xFFFFFFFF
         self._ping = self._encode(PING, self._ping_number.to_bytes(4, "big"))
         self.missed_pongs += 1
@@ -1061,9 +1084,15 @@ class Connection:
                     self._pack_ring()
                 buffers = self._gather()
                 taken = self.sink.writev(buffers)
+                if self.phase == CLOSED:  # a sink may say that by `lost`, too
+                    return True
                 self._blocked = taken < sum(map(len, buffers))
                 self._taken(taken)
         except OSError:
+            self._close_now()
+            return True
+        except Exception as exc:  # a codec's or the sink's: nothing can be sent any more
+            self.turn.handler.failed(self, exc)
             self._close_now()
             return True
         if self._wants_drain and self._has_room():
@@ -1179,6 +1208,8 @@ class Connection:
 
     def _fail(self, code: int, reason: str) -> None:
         """The peer broke the protocol (RFC 6455 §7.1.7)."""
+        if self.phase >= ENDING:
+            return
         if self.phase == OPEN:
             self.close_code, self.close_reason = code, reason
             self._close_frame = self._encode(CLOSE, _close_payload(code, reason))
@@ -1213,6 +1244,8 @@ class Connection:
             self._drained()
 
     def _close_now(self) -> None:
+        if self.phase == CLOSED:
+            return
         if not self.close_code:
             self.close_code = ABNORMAL
         self.phase = CLOSED
@@ -1552,6 +1585,7 @@ class Poller:
 
     def __init__(self, turn: Turn, accept_failed: Callable[[OSError], object]) -> None:
         self.turn = turn
+        turn._poller = self
         self.accept_failed = accept_failed
         self._epoll = select.epoll()
         self._listeners: dict[int, socket.socket] = {}
@@ -1589,7 +1623,10 @@ class Poller:
         goes back to the loop, which costs more; but it serves a bounded number of events.
         """
         served = 0
-        while served < MAX_EVENTS and (ready := self._epoll.poll(0, MAX_EVENTS)):
+        while served < MAX_EVENTS and not self._epoll.closed:
+            ready = self._epoll.poll(0, MAX_EVENTS)
+            if not ready:
+                break
             served += len(ready)
             self.turn.in_turn = True
             try:
@@ -1600,18 +1637,19 @@ class Poller:
                     elif (sink := self._sinks.get(fd)) is not None:
                         self._serve(sink, events)
             finally:
+                # A descriptor is closed at the end of its turn: its number must not be given to a
+                # new connection while events of the old one may still be in this turn's list.
+                self.turn.in_turn = False
                 self.turn.flush()
-            # A descriptor is closed at the end of its turn: its number must not be given to a new
-            # connection while events of the old one may still be in this turn's list.
-            self._close_retired()
+            self._close_retired()  # `close` came meanwhile: the turn knows this poller no more
 
     def close(self) -> None:
         """Abort every connection and close the epoll descriptor."""
         self.stop_listening()
         for sink in list(self._sinks.values()):
             sink.conn.abort()
-        self.turn.flush()
-        self._close_retired()
+        self.turn.flush()  # closes descriptors too, unless a turn runs: then that one does
+        self.turn._poller = None
         self._epoll.close()
 
     def _accept(self, listener: socket.socket) -> None:
@@ -1628,7 +1666,12 @@ class Poller:
                 return
             sock.setblocking(False)
             sink = _DescriptorSink(self, sock)
-            sink.conn = self.turn.connection_type(self.turn, sink)
+            try:
+                sink.conn = self.turn.connection_type(self.turn, sink)
+            except Exception as exc:
+                sock.close()
+                self.turn.handler.failed(None, exc)
+                return
             sink.conn.peername = peername
             self._sinks[sock.fileno()] = sink
             sink.register()

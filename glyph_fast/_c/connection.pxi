@@ -71,6 +71,8 @@ cdef class Connection:
 
     def write(self, bytes data not None):
         """Send HTTP bytes. They leave before any frame and no queue limit applies to them."""
+        if self.phase == CLOSED:
+            return
         self.need_outgoing()
         cdef Outgoing* out = self.outgoing
         if out.begun != NULL:
@@ -84,6 +86,8 @@ cdef class Connection:
 
     def upgrade(self):
         """From now on both sides speak frames (RFC 6455 §4.2.2, step 5)."""
+        if self.phase > HELD:
+            return
         self.phase = OPEN
         self.opened = True
         self.since = -1.0
@@ -109,12 +113,16 @@ cdef class Connection:
 
     def expect_body(self):
         """What follows the head goes to the handler's `data`."""
+        if self.phase > HELD:
+            return
         self.phase = BODY
         self.since = -1.0
         self.resume(PAUSE_HELD)
 
     def hold(self):
         """Keep what follows until the next step is known, and read no more."""
+        if self.phase > HELD:
+            return
         self.phase = HELD
         self.pause_reading(PAUSE_HELD)
 
@@ -156,6 +164,9 @@ cdef class Connection:
                 buffer_append(&self.incoming.pending, data + used, size - used)
         except ProtocolError as exc:
             self.fail(exc.code, exc.reason)
+        except Exception as exc:  # a codec's, or no memory: where the stream stands is not known
+            self.turn.handler.failed(self, exc)
+            self.fail(INTERNAL_ERROR, "internal error")
         finally:
             free(held.data)
         self.trim_incoming()
@@ -228,11 +239,12 @@ cdef class Connection:
         if not size:
             return 0
         self.since = -1.0
+        cdef Py_ssize_t taken = 0
         try:
-            return self.turn.handler.data(self, PyBytes_FromStringAndSize(<char*>data, size))
+            taken = self.turn.handler.data(self, PyBytes_FromStringAndSize(<char*>data, size))
         except Exception as exc:
             self.turn.handler.failed(self, exc)
-            return 0
+        return min(max(taken, <Py_ssize_t>0), size)
 
     cdef Py_ssize_t parse_frame(self, const byte* data, Py_ssize_t size) except -1:
         """Read one frame, or as much of it as is there.
@@ -523,9 +535,11 @@ cdef class Connection:
         return 0
 
     cdef int trim_incoming(self) except -1:
-        """Give the memory back between messages, when nothing is held."""
+        """Give the memory back between messages, when nothing is held, and once nothing counts."""
         cdef Incoming* incoming = self.incoming
-        if incoming != NULL and not incoming.opcode and not incoming.pending.size:
+        if incoming != NULL and (
+            not incoming.opcode and not incoming.pending.size or self.phase >= ENDING
+        ):
             buffer_free(&incoming.pending)
             buffer_free(&incoming.message)
             free(incoming)
@@ -551,12 +565,19 @@ cdef class Connection:
         if self.phase != OPEN:
             raise ConnectionClosed(self.close_code or ABNORMAL, self.close_reason)
         if self.codec is not None or self.role == CLIENT:
-            return RESULTS[self.push(self.data_of(Frame(message)))]
+            frame = Frame(message)
+            if self.phase != OPEN:  # closed by the message's own `to_json`
+                raise ConnectionClosed(self.close_code or ABNORMAL, self.close_reason)
+            return RESULTS[self.push(self.data_of(frame))]
         payload = payload_of(message, &opcode)
+        if self.phase != OPEN:  # closed by the message's own `to_json`
+            raise ConnectionClosed(self.close_code or ABNORMAL, self.close_reason)
         return RESULTS[self.push(encode(0x80 | opcode, payload, None))]
 
     def ping(self):
         """Send a ping and count it as unanswered. A ping still waiting is replaced."""
+        if self.phase == CLOSED:
+            return
         self.ping_number += 1
         frame = self.encode(PING, int(self.ping_number).to_bytes(4, "big"))
         self.need_outgoing()
@@ -709,20 +730,25 @@ cdef class Connection:
         self.ring_bytes = 0
         return 0
 
-    cdef int pack_ring(self) except -1:
+    cdef bint pack_ring(self) except -1:
         """Compress frames that leave now, for a codec whose output depends on what left before.
 
         Not earlier: a frame the queue policy displaces must not have touched the codec's context.
+        False when the codec fails: then nothing can be sent any more.
         """
         cdef Py_ssize_t size = 0
         cdef Py_ssize_t frames = 0
         if self.outgoing != NULL and self.outgoing.begun != NULL:
-            return 0
+            return True
         packed = []
         while self.ring_count and size < GATHER_SIZE:
             frame = <bytes>self.ring[self.ring_head]
             Py_XDECREF(self.ring_pop())
-            frame = self.packer(frame)
+            try:
+                frame = self.packer(frame)
+            except Exception as exc:
+                self.turn.handler.failed(self, exc)
+                return False
             packed.append(frame)
             size += len(frame)
             frames += 1
@@ -734,7 +760,7 @@ cdef class Connection:
         self.outgoing.begun = <PyObject*>joined
         self.outgoing.begun_offset = 0
         self.outgoing.begun_frames = frames
-        return 0
+        return True
 
     cdef int evict(self) except -1:
         """Close a slow consumer: all but the frame begun is dropped."""
@@ -758,10 +784,11 @@ cdef class Connection:
         cdef Py_ssize_t taken, offered = 0
         self.blocked = False
         while (self.ring_count or self.outgoing != NULL) and not self.blocked:
-            if self.packer is not None and self.ring_count:
-                self.pack_ring()
+            if self.packer is not None and self.ring_count and not self.pack_ring():
+                self.close_now()
+                return True
             taken = self.write_some(&offered)
-            if taken < 0:
+            if taken < 0 or self.phase == CLOSED:  # a sink may say that by `lost`, too
                 self.close_now()
                 return True
             self.blocked = taken < offered
@@ -856,8 +883,11 @@ cdef class Connection:
             size += len(frame)
         offered[0] = size
         try:
-            return self.sink.writev(buffers)
+            return min(<Py_ssize_t>self.sink.writev(buffers), size)
         except OSError:
+            return -1
+        except Exception as exc:
+            self.turn.handler.failed(self, exc)
             return -1
 
     cdef int taken(self, Py_ssize_t size) except -1:
@@ -996,6 +1026,8 @@ cdef class Connection:
 
     cdef int fail(self, int code, str reason) except -1:
         """The peer broke the protocol (RFC 6455 §7.1.7)."""
+        if self.phase >= ENDING:
+            return 0
         if self.phase == OPEN:
             self.close_code = code
             self.close_reason = reason
@@ -1037,6 +1069,8 @@ cdef class Connection:
         return 0
 
     cdef int close_now(self) except -1:
+        if self.phase == CLOSED:
+            return 0
         if not self.close_code:
             self.close_code = ABNORMAL
         self.phase = CLOSED

@@ -90,8 +90,9 @@ cdef class Poller:
                     else:
                         self.serve(<Connection><void*><uintptr_t>data, self.events[i].events)
             finally:
+                self.turn.in_turn = False
                 self.turn.flush()
-            if self.retired:
+            if self.retired:  # `close` came meanwhile: the turn knows this poller no more
                 self.close_retired()
 
     def close(self):
@@ -100,8 +101,7 @@ cdef class Poller:
         for conn in self.turn:
             if (<Connection>conn).fd >= 0:
                 conn.abort()
-        self.turn.flush()
-        self.close_retired()
+        self.turn.flush()  # closes descriptors too, unless a turn runs: then that one does
         gf_close(self.epoll)
         self.epoll = self.turn.epoll = -1
         self.turn.poller = None
@@ -126,7 +126,12 @@ cdef class Poller:
                     self.resting.append(index)
                     self.accept_failed(OSError(error, os.strerror(error)))
                 return 0
-            conn = self.turn.connection_type(self.turn, None)
+            try:
+                conn = self.turn.connection_type(self.turn, None)
+            except Exception as exc:
+                gf_close(fd)
+                self.turn.handler.failed(None, exc)
+                return 0
             conn.fd = fd
             conn.family = family
             conn.port = port

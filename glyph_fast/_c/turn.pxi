@@ -126,6 +126,7 @@ cdef class Turn:
         write again: so it goes in rounds, a bounded number of them.
         """
         cdef int i
+        cdef bint is_nested = self.in_turn  # a handler may flush too
         self.scheduled = False
         self.in_turn = True
         try:
@@ -137,8 +138,10 @@ cdef class Turn:
                     break
                 self.report()
         finally:
-            self.in_turn = False
+            self.in_turn = is_nested
             self.forget_run()
+            if not is_nested and self.poller is not None:
+                (<Poller>self.poller).close_retired()
         if self.dirty_count or self.resumed or self.drained or self.closed or self._posted:
             self.schedule()
 
@@ -160,6 +163,9 @@ cdef class Turn:
         cdef Py_ssize_t i = 0
         cdef Connection conn
         while i < self.dirty_count:
+            if self.dirty[i] == NULL:  # written by a walk that did not come to its end
+                i += 1
+                continue
             conn = <Connection>self.dirty[i]
             self.dirty[i] = NULL
             Py_DECREF(conn)

@@ -1,0 +1,343 @@
+"""Handlers, sinks and codecs that do the unexpected in the middle of the core's work."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from glyph_fast.errors import ConnectionClosed, ProtocolError
+from glyph_fast.wire import CLOSED, ENDING, OPEN
+from tests.core.peer import Handler, Peer, close_code
+from tests.vectors import client
+
+HEAD = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+# --- a closed connection stays closed -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", ["upgrade", "hold", "expect_body", "expect_head", "finish"])
+def test_a_step_of_the_opening_after_the_peer_is_gone_changes_nothing(core, step):
+    peer = Peer(core, is_open=False)
+    other, _ = peer.join()
+    peer.conn.lost()
+    getattr(peer.conn, step)()
+    peer.conn.lost()
+    peer.flush()
+    assert peer.conn.phase == CLOSED
+    assert peer.handler.closed == [(1006, "")]
+    assert list(peer.turn) == [other]
+
+
+def test_what_is_written_to_a_closed_connection_goes_nowhere(core):
+    peer = Peer(core)
+    other, _ = peer.join()
+    peer.conn.abort()
+    peer.conn.write(b"HTTP/1.1 200 OK\r\n\r\n")
+    peer.conn.ping()
+    assert peer.conn.flush() is True
+    peer.flush()
+    assert peer.sink.written == b""
+    assert peer.conn.missed_pongs == 0
+    assert peer.handler.closed == [(1006, "")]
+    assert list(peer.turn) == [other]
+
+
+def test_a_connection_that_fails_twice_is_closed_once(core):
+    peer = Peer(core)
+    peer.sink.is_gone = True
+    peer.conn.send("a")
+    peer.conn.flush()
+    peer.conn.flush()
+    peer.conn.lost()
+    peer.conn.abort()
+    peer.flush()
+    assert peer.handler.closed == [(1006, "")]
+    assert len(peer.turn) == 0
+
+
+class ClosingMessage:
+    """A message whose encoding closes the connection it is for."""
+
+    def __init__(self, conn: Any) -> None:
+        self.conn = conn
+
+    def to_json(self) -> bytes:
+        self.conn.abort()
+        return b"{}"
+
+
+def test_a_message_whose_encoding_closes_the_connection_is_not_queued(core):
+    peer = Peer(core)
+    with pytest.raises(ConnectionClosed):
+        peer.conn.send(ClosingMessage(peer.conn))
+    assert peer.conn.queued_messages == 0
+    peer.flush()
+    assert peer.handler.closed == [(1006, "")]
+
+
+# --- sinks ----------------------------------------------------------------------------------------
+
+
+def test_a_sink_that_raises_what_it_may_not_costs_one_connection_only(core):
+    peer = Peer(core)
+    bad, bad_sink = peer.join(name="bad")
+    good, good_sink = peer.join(name="good")
+
+    def writev(buffers: list[bytes]) -> int:
+        raise RuntimeError("handle is closed")
+
+    bad_sink.writev = writev  # type: ignore[method-assign]
+    for conn in (peer.conn, bad, good):
+        conn.send("hello")
+    peer.flush()
+    assert [str(exc) for exc in peer.handler.failures] == ["handle is closed"]
+    assert bad.phase == CLOSED
+    assert peer.sink.written == good_sink.written == b"\x81\x05hello"
+    good.send("again")
+    peer.flush()
+    assert good_sink.written.endswith(b"again")
+
+
+def test_a_sink_may_report_the_loss_while_it_is_written_to(core):
+    peer = Peer(core)
+
+    def writev(buffers: list[bytes]) -> int:
+        peer.conn.lost()
+        return sum(map(len, buffers))
+
+    peer.sink.writev = writev  # type: ignore[method-assign]
+    peer.conn.send("hello")
+    peer.conn.ping()
+    peer.flush()
+    assert peer.handler.closed == [(1006, "")]
+    assert peer.conn.queued_bytes == 0
+
+
+def test_a_sink_that_reports_the_loss_in_a_broadcast_leaves_the_others_whole(core):
+    peer = Peer(core, queue_messages=1)
+    other, sink = peer.join()
+    room = core.Room()
+    room.add(peer.conn)
+    room.add(other)
+
+    def writev(buffers: list[bytes]) -> int:
+        peer.conn.lost()
+        return 0
+
+    peer.sink.writev = writev  # type: ignore[method-assign]
+    room.publish(core.Frame("one"))
+    assert room.publish(core.Frame("two")) == (1, 0, 1)
+    peer.flush()
+    assert sink.written == b"\x81\x03one\x81\x03two"
+
+
+# --- codecs ---------------------------------------------------------------------------------------
+
+
+class Codec:
+    """Marks what passes through it, and fails on demand."""
+
+    def __init__(self, fails: str = "") -> None:
+        self.fails = fails
+
+    def encode(self, frame: Any) -> bytes:
+        return bytes(frame.data)
+
+    def pack(self, data: bytes) -> bytes:
+        if self.fails == "pack":
+            raise MemoryError("no memory to compress")
+        return data
+
+    def decode(self, payload: bytes, limit: int) -> bytes:
+        if self.fails == "decode":
+            raise MemoryError("no memory to inflate")
+        if self.fails == "data":
+            raise ProtocolError(1007, "compressed data is broken")
+        return payload
+
+
+def with_codec(core: ModuleType, fails: str) -> Peer:
+    peer = Peer(core, is_open=False)
+    peer.conn.use_codec(Codec(fails))
+    peer.conn.upgrade()
+    return peer
+
+
+def test_a_codec_that_cannot_inflate_ends_its_connection_with_1011(core):
+    peer = with_codec(core, "decode")
+    out = peer.feed(client(0xC1, b"x") + client(0x81, b"never handled"))
+    assert close_code(out) == 1011
+    assert [type(exc) for exc in peer.handler.failures] == [MemoryError]
+    assert peer.handler.messages == []
+    assert peer.conn.phase == ENDING
+
+
+def test_a_codec_that_cannot_compress_ends_its_connection(core):
+    peer = with_codec(core, "pack")
+    other, sink = peer.join()
+    peer.conn.send("a")
+    peer.conn.send("b")
+    other.send("c")
+    peer.flush()
+    assert [type(exc) for exc in peer.handler.failures] == [MemoryError]
+    assert peer.handler.closed == [(1006, "")]
+    assert peer.sink.written == b""
+    assert sink.written == b"\x81\x01c"
+
+
+def test_broken_compressed_data_is_told_from_a_failing_codec(core):
+    peer = with_codec(core, "data")
+    assert close_code(peer.feed(client(0xC1, b"x"))) == 1007
+    assert peer.handler.failures == []
+
+
+# --- flushing and ending in the middle ------------------------------------------------------------
+
+
+def test_a_handler_may_flush_the_turn_it_runs_in(core):
+    peer = Peer(core)
+    wakes: list[None] = []
+    peer.turn = core.Turn(peer.turn.limits, peer.handler, wake=lambda: wakes.append(None))
+    conn, sink = peer.join()
+
+    def on_message(conn: Any, opcode: int, payload: Any) -> None:
+        conn.send("now")
+        peer.turn.flush()
+        conn.send("later")
+
+    peer.handler.on_message = on_message
+    peer.turn.in_turn = True  # as a poller has it
+    conn.feed(client(0x81, b"a"))
+    assert sink.read() == b"\x81\x03now"
+    assert peer.turn.in_turn
+    assert not wakes
+    peer.turn.in_turn = False
+    peer.turn.flush()
+    assert sink.read() == b"\x81\x05later"
+
+
+# --- requests -------------------------------------------------------------------------------------
+
+
+def test_a_body_reader_that_claims_too_much_is_not_believed(core):
+    peer = Peer(core, is_open=False)
+    peer.handler.on_request = lambda conn, head: conn.expect_body()
+    peer.handler.on_data = lambda conn, chunk: len(chunk) + 1000
+    peer.feed(HEAD + b"body")
+    peer.handler.on_data = lambda conn, chunk: -5
+    peer.feed(b"more")
+    assert peer.handler.bodies == [b"body", b"more"]
+    assert peer.handler.failures == []
+
+
+# --- descriptors ----------------------------------------------------------------------------------
+
+
+class Site:
+    """A poller with a listening socket, driven by hand."""
+
+    def __init__(self, core: ModuleType, stack: ExitStack, **options: Any) -> None:
+        self.handler = Handler()
+        self.turn = core.Turn(core.Limits(), self.handler, **options)
+        self.poller = core.Poller(self.turn, self.handler.failures.append)
+        self.listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        self.listener.setblocking(False)
+        self.poller.listen(self.listener)
+        self.handler.on_request = lambda conn, head: conn.upgrade()
+
+    def connect(self, stack: ExitStack, name: str) -> tuple[socket.socket, Any]:
+        known = set(self.turn)
+        sock = stack.enter_context(socket.create_connection(self.listener.getsockname(), timeout=5))
+        while not (new := set(self.turn) - known):
+            self.poller.run_turn()
+        (conn,) = new
+        conn.id = name
+        sock.sendall(HEAD)
+        while conn.phase != OPEN:
+            self.poller.run_turn()
+        return sock, conn
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.parametrize("flushes", [False, True])
+def test_a_handler_may_close_peers_whose_input_waits_in_the_same_turn(core, stack, flushes):
+    site = Site(core, stack)
+    pairs = [site.connect(stack, str(n)) for n in range(8)]
+    before = descriptors()
+
+    def on_message(conn: Any, opcode: int, payload: Any) -> None:
+        for other in list(site.turn):
+            if other is not conn:
+                other.abort()
+        if flushes:
+            site.turn.flush()
+
+    site.handler.on_message = on_message
+    socks = [sock for sock, _ in pairs]
+    del pairs[:]  # nothing but the core holds the connections now
+    for sock in socks:
+        sock.sendall(client(0x81, b"x"))
+    site.poller.run_turn()
+    assert len(site.handler.messages) == 1
+    assert len(site.turn) == 1
+    assert before - descriptors() == 7
+    assert [code for code, _ in site.handler.closed] == [1006] * 7
+    site.poller.close()
+
+
+def test_a_handler_may_close_the_poller(core, stack):
+    site = Site(core, stack)
+    pairs = [site.connect(stack, str(n)) for n in range(4)]
+    before = descriptors()
+    site.handler.on_message = lambda conn, opcode, payload: site.poller.close()
+    for sock, _ in pairs:
+        sock.sendall(client(0x81, b"x"))
+    del pairs[:]
+    site.poller.run_turn()
+    assert len(site.handler.messages) == 1
+    assert len(site.turn) == 0
+    assert before - descriptors() == 5  # with epoll's own
+    assert len(site.handler.closed) == 4
+
+
+def test_a_descriptor_is_closed_by_a_flush_outside_of_a_turn_too(core, stack):
+    site = Site(core, stack)
+    sock, conn = site.connect(stack, "a")
+    before = descriptors()
+    sock.close()  # with nothing unread: our first send is met by a reset, the second fails
+    while conn.phase == OPEN:
+        conn.send("x")
+        site.turn.flush()
+    assert descriptors() == before - 2
+    site.poller.close()
+
+
+def test_a_connection_that_cannot_be_made_leaks_no_descriptor(core, stack):
+    def refuse(turn: Any, sink: Any) -> Any:
+        raise RuntimeError("no more of these")
+
+    site = Site(core, stack, connection_type=refuse)
+    before = descriptors()
+    sock = stack.enter_context(socket.create_connection(site.listener.getsockname(), timeout=5))
+    while not site.handler.failures:
+        site.poller.run_turn()
+    assert sock.recv(1) == b""
+    assert descriptors() == before + 1
+    assert [str(exc) for exc in site.handler.failures] == ["no more of these"]
+    site.poller.close()
