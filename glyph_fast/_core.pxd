@@ -196,6 +196,7 @@ cdef class Connection:
     cdef int answer_ping(self, bytes pong) except -1
     cdef int pong_received(self, bytes payload) except -1
     cdef int close_received(self, bytes payload) except -1
+    cdef bint answers_pile_up(self) except -1
     cdef int refuse(self, int status) except -1
     cdef int need_incoming(self) except -1
     cdef int trim_incoming(self) except -1

@@ -690,14 +690,24 @@ class Connection:
             self._refuse(431)
         elif not end:
             return skipped - start
-        elif self._blocked:
+        elif self._answers_pile_up():
             self.pause_reading(PAUSE_WRITE)
             return skipped - start
-        else:
+        elif self.phase == OPENING:
             self._since = -1.0
             self.turn._call(self.turn.handler.request, self, data[skipped:end])
             return end - start
         return len(data) - start
+
+    def _answers_pile_up(self) -> bool:
+        """Whether the peer must read answers before it may ask more.
+
+        Pipelined requests of one read are answered within one turn: what is ready to leave is
+        bounded here, the peer's reading elsewhere.
+        """
+        if len(self._begun) - self._begun_offset >= GATHER_SIZE:
+            self.flush()
+        return self._blocked
 
     def _refuse(self, status: int) -> None:
         self.turn._call(self.turn.handler.refuse, self, status)

@@ -215,10 +215,10 @@ cdef class Connection:
             return skipped
         elif line_is_too_long_for(data, end):
             self.refuse(414)
-        elif self.blocked:
+        elif self.answers_pile_up():
             self.pause_reading(PAUSE_WRITE)
             return skipped
-        else:
+        elif self.phase == OPENING:
             self.since = -1.0
             try:
                 self.turn.handler.request(self, PyBytes_FromStringAndSize(<char*>data, end))
@@ -226,6 +226,18 @@ cdef class Connection:
                 self.turn.handler.failed(self, exc)
             return skipped + end
         return skipped + size
+
+    cdef bint answers_pile_up(self) except -1:
+        """Whether the peer must read answers before it may ask more.
+
+        Pipelined requests of one read are answered within one turn: what is ready to leave is
+        bounded here, the peer's reading elsewhere.
+        """
+        cdef Outgoing* out = self.outgoing
+        if out != NULL and out.begun != NULL:
+            if PyBytes_GET_SIZE(<object>out.begun) - out.begun_offset >= GATHER_SIZE:
+                self.flush_now()
+        return self.blocked
 
     cdef int refuse(self, int status) except -1:
         try:

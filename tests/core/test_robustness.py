@@ -13,7 +13,7 @@ import pytest
 
 from glyph_fast.errors import ConnectionClosed, ProtocolError
 from glyph_fast.wire import CLOSED, ENDING, OPEN
-from tests.core.peer import Handler, Peer, close_code
+from tests.core.peer import STALLED, Handler, Peer, close_code
 from tests.vectors import client
 
 HEAD = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -224,6 +224,27 @@ def test_a_handler_may_flush_the_turn_it_runs_in(core):
 
 
 # --- requests -------------------------------------------------------------------------------------
+
+
+def test_answers_to_pipelined_requests_do_not_pile_up(core):
+    peer = Peer(core, is_open=False, takes=STALLED)
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 4096\r\n\r\n" + bytes(4096)
+
+    def on_request(conn: Any, head: bytes) -> None:
+        conn.write(answer)
+        conn.expect_head()
+
+    peer.handler.on_request = on_request
+    peer.feed(HEAD * 1000)
+    answered = len(peer.handler.heads)
+    assert 16 <= answered <= 17  # 64 KiB of answers
+    assert peer.sink.events == ["pause"]
+    peer.sink.takes.clear()
+    peer.conn.flush()
+    for _ in range(20):
+        peer.flush()
+    assert len(peer.handler.heads) == 1000
+    assert peer.sink.written == answer * 1000
 
 
 def test_a_body_reader_that_claims_too_much_is_not_believed(core):
