@@ -92,6 +92,7 @@ cdef class Turn:
     cdef object _wake
     cdef object _wake_threadsafe
     cdef object _posted                 # deque of (function, args)
+    cdef bint post_woken                # `wake_threadsafe` was called and they were not run yet
     cdef bint scheduled                 # `wake` was called and flush has not come yet
     cdef void* first                    # connections not closed, a list by their links; owns them
     cdef void* cursor                   # where the sweep goes on

@@ -279,6 +279,7 @@ class Turn:
         "_dirty",
         "_drained",
         "_poller",
+        "_post_woken",
         "_posted",
         "_resumed",
         "_scheduled",
@@ -321,6 +322,7 @@ class Turn:
         self._drained: list[Connection] = []
         self._closed: list[Connection] = []
         self._posted: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+        self._post_woken = False  # `wake_threadsafe` was called and they were not run yet
         self._poller: Poller | None = None
 
     def __len__(self) -> int:
@@ -345,9 +347,10 @@ class Turn:
         What it raises goes to the handler's `failed`, but for ConnectionClosed, which nobody
         could answer any more.
         """
-        first = not self._posted
         self._posted.append((function, args))
-        if first and self._wake_threadsafe is not None:
+        # After the append, and taken back before the posts are run: whoever finds it set is heard.
+        if not self._post_woken and self._wake_threadsafe is not None:
+            self._post_woken = True
             self._wake_threadsafe()
 
     def schedule(self) -> None:
@@ -381,6 +384,7 @@ class Turn:
             self.schedule()
 
     def _run_posted(self) -> None:
+        self._post_woken = False
         for _ in range(len(self._posted)):
             function, args = self._posted.popleft()
             try:

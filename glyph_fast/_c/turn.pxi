@@ -107,9 +107,10 @@ cdef class Turn:
         What it raises goes to the handler's `failed`, but for ConnectionClosed, which nobody
         could answer any more.
         """
-        first = not self._posted
         self._posted.append((function, args))
-        if first and self._wake_threadsafe is not None:
+        # After the append, and taken back before the posts are run: whoever finds it set is heard.
+        if not self.post_woken and self._wake_threadsafe is not None:
+            self.post_woken = True
             self._wake_threadsafe()
 
     cpdef schedule(self):
@@ -147,6 +148,7 @@ cdef class Turn:
 
     cdef int run_posted(self) except -1:
         cdef Py_ssize_t i
+        self.post_woken = False
         for i in range(len(self._posted)):
             function, args = self._posted.popleft()
             try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from types import ModuleType
@@ -221,6 +222,28 @@ def test_a_handler_may_flush_the_turn_it_runs_in(core):
     peer.turn.in_turn = False
     peer.turn.flush()
     assert sink.read() == b"\x81\x05later"
+
+
+def test_posts_of_many_threads_are_all_run_with_a_wake_for_each_lot(core):
+    woken = threading.Event()
+    turn = core.Turn(core.Limits(), Handler(), wake_threadsafe=woken.set)
+    seen: list[tuple[int, int]] = []
+
+    def post(thread: int) -> None:
+        for i in range(2000):
+            turn.post(seen.append, (thread, i))
+
+    threads = [threading.Thread(target=post, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    while len(seen) < 8000:
+        assert woken.wait(10), f"nobody woke the owner for what lies behind {len(seen)} posts"
+        woken.clear()
+        turn.flush()
+    for thread in threads:
+        thread.join(10)
+    for n in range(4):
+        assert [i for thread, i in seen if thread == n] == list(range(2000))
 
 
 # --- requests -------------------------------------------------------------------------------------
