@@ -12,7 +12,10 @@ import errno
 import logging
 import socket
 import ssl
+import struct
+import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from ..core import Turn
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 READ_SIZE = 256 * 1024  # bytes taken from one peer at a time
 WRITE_SIZE = 64 * 1024  # bytes given to a transport at a time
 MAX_ACCEPTS = 64  # connections accepted from one socket at a time
+AF_UNIX = getattr(socket, "AF_UNIX", None)  # not on Windows
+NO_LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)  # on, for 0 seconds
 OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
@@ -168,7 +173,11 @@ class Stream(asyncio.BaseProtocol):
                 self._engine.close_later(self)
 
     def abort(self) -> None:
-        """Close at once."""
+        """Close at once, with a reset: the kernel, too, forgets what the peer has not read."""
+        sock = self.transport.get_extra_info("socket")
+        if sock is not None and sock.family != AF_UNIX:
+            with suppress(OSError):
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
         self.transport.abort()
 
     # TLS.

@@ -59,12 +59,9 @@ def new_turn(
 
 def sweep_interval(limits: Limits) -> float:
     """Seconds between two sweeps: half the shortest time that is judged, at most one second."""
-    times = (
-        limits.write_timeout,
-        limits.close_timeout,
-        limits.head_timeout,
-        limits.ping_interval or LONGEST_SWEEP,
-    )
+    times = [limits.write_timeout, limits.close_timeout, limits.head_timeout]
+    if limits.ping_interval:
+        times.append(limits.ping_interval)
     return max(SHORTEST_SWEEP, min(LONGEST_SWEEP, min(times) / 2))
 
 

@@ -48,6 +48,12 @@ def accept_answer(head: bytes) -> bytes:
     )
 
 
+async def eventually(predicate: Callable[[], object]) -> None:
+    """Return once `predicate()` holds; it is asked again and again."""
+    while not predicate():
+        await asyncio.sleep(0.001)
+
+
 class Recorder:
     """A handler that upgrades every request, echoes every message and remembers what it heard."""
 

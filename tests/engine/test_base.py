@@ -1,0 +1,158 @@
+"""The turn's way to its loop, and the sweep; on a loop, without sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import errno
+import logging
+import threading
+
+import pytest
+from engine.peers import Recorder
+
+from glyph_fast.core import Limits
+from glyph_fast.engine.base import AcceptFailures, Sweep, new_turn, sweep_interval
+
+
+@pytest.mark.parametrize(
+    ("limits", "seconds"),
+    [
+        ({}, 1.0),
+        ({"write_timeout": 1.0}, 0.5),
+        ({"close_timeout": 0.1}, 0.05),
+        ({"head_timeout": 0.2}, 0.1),
+        ({"ping_interval": 0.5}, 0.25),
+        ({"ping_interval": 0}, 1.0),
+        ({"ping_interval": 0.000001}, 0.001),
+    ],
+)
+def test_a_sweep_comes_twice_in_the_shortest_time_that_is_judged(limits, seconds):
+    assert sweep_interval(Limits(**limits)) == pytest.approx(seconds)
+
+
+def test_what_other_threads_post_is_done_in_order_by_one_wake_up(run):
+    async def main():
+        loop = asyncio.get_running_loop()
+        wakes, done = [], []
+        threadsafe = loop.call_soon_threadsafe
+        turn = new_turn(loop, Limits(), Recorder())
+
+        def counting(*args, **kwargs):
+            wakes.append(args)
+            return threadsafe(*args, **kwargs)
+
+        loop.call_soon_threadsafe = counting
+        finished = asyncio.Event()
+
+        def posts():
+            for number in range(1000):
+                turn.post(done.append, number)
+            turn.post(finished.set)
+
+        thread = threading.Thread(target=posts)
+        thread.start()
+        thread.join()  # the loop does not turn meanwhile
+        await finished.wait()
+        assert done == list(range(1000))
+        assert len(wakes) == 1
+
+    run(main())
+
+
+def test_a_thread_that_outlives_the_loop_is_not_disturbed():
+    loop = asyncio.new_event_loop()
+    turn = new_turn(loop, Limits(), Recorder())
+    loop.close()
+    turn.post(print, "nobody hears this")
+
+
+def test_a_failure_to_wake_the_loop_is_not_hidden():
+    loop = asyncio.new_event_loop()
+
+    def fail(*args, **kwargs):
+        raise RuntimeError("something else")
+
+    loop.call_soon_threadsafe = fail
+    turn = new_turn(loop, Limits(), Recorder())
+    try:
+        with pytest.raises(RuntimeError, match="something else"):
+            turn.post(print)
+    finally:
+        loop.close()
+
+
+def test_handlers_do_not_see_the_context_of_who_caused_the_flush(run):
+    mark = contextvars.ContextVar("mark", default="clean")
+
+    async def main():
+        turn = new_turn(asyncio.get_running_loop(), Limits(), Recorder())
+        seen = asyncio.get_running_loop().create_future()
+
+        async def soil():
+            mark.set("soiled")
+            turn.post(lambda: seen.set_result(mark.get()))
+
+        await asyncio.create_task(soil())
+        assert await seen == "clean"
+
+    run(main())
+
+
+def test_the_sweep_goes_on_until_it_is_stopped(run):
+    async def main():
+        times, now = [], iter(range(1, 1000))
+        loop = asyncio.get_running_loop()
+        turn = new_turn(loop, Limits(head_timeout=0.01), Recorder(), clock=lambda: next(now))
+        three = asyncio.Event()
+
+        def also(time):
+            times.append(time)
+            if len(times) == 3:
+                three.set()
+
+        sweep = Sweep(turn, loop, also)
+        await three.wait()
+        sweep.stop()
+        sweep.stop()  # once more changes nothing
+        assert times[:3] == [1, 2, 3]
+
+    run(main())
+
+
+def test_a_sweep_that_fails_is_not_the_last(run, monkeypatch):
+    async def main():
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda *_: None)
+        turn = new_turn(loop, Limits(head_timeout=0.01), Recorder())
+        calls = []
+        twice = asyncio.Event()
+
+        def also(now):
+            calls.append(now)
+            if len(calls) > 1:
+                twice.set()
+            raise LookupError
+
+        sweep = Sweep(turn, loop, also)
+        await twice.wait()
+        sweep.stop()
+
+    run(main())
+
+
+def test_trouble_with_accepting_is_told_when_it_begins_and_when_it_ends(caplog):
+    caplog.set_level(logging.INFO, "glyph_fast")
+    failures = AcceptFailures()
+    for _ in range(5):
+        failures.failed(OSError(errno.EMFILE, "Too many open files"))
+        failures.swept()
+    failures.swept()
+    failures.swept()
+    failures.failed(OSError(errno.EMFILE, "Too many open files"))
+    assert [record.message for record in caplog.records] == [
+        "cannot accept connections",
+        "accepting connections again",
+        "cannot accept connections",
+    ]
+    assert caplog.records[0].fields == {"reason": "Too many open files"}

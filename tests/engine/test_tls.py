@@ -1,0 +1,282 @@
+"""TLS: the session by itself, then on sockets of the asyncio engine with both loops' clients."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import ssl
+import subprocess
+
+import pytest
+from conftest import backends
+from engine.certificates import make_certificate
+from engine.peers import Recorder, serving
+from websockets.asyncio.client import connect
+
+from glyph_fast.core import NAME, Limits
+from glyph_fast.engine.tls import TlsSession, server_context
+from glyph_fast.errors import ConfigError
+from glyph_fast.wire import BINARY, CLOSE, DROP_NEWEST, TEXT
+
+(ASYNCIO,) = [each for each in backends(NAME) if each.engine == "asyncio"]
+pytestmark = pytest.mark.both_cores
+
+
+@pytest.fixture
+def loop_factory(request):
+    """The loop of the one backend there is."""
+    return ASYNCIO.new_event_loop
+
+
+def trusting(certificate, version: str | None = None) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=certificate.cert)
+    if version == "1.2":
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+class TestTheSession:
+    """A session against a client of the same kind, by hand."""
+
+    def talk(self, certificate):
+        session = TlsSession(server_context(*certificate))
+        to_client, from_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = trusting(certificate).wrap_bio(to_client, from_client, server_hostname="localhost")
+        return session, client, to_client, from_client
+
+    def shake(self, certificate):
+        session, client, to_client, from_client = self.talk(certificate)
+        buffer = memoryview(bytearray(1000))
+        for _ in range(3):
+            try:
+                client.do_handshake()
+            except ssl.SSLWantReadError:
+                pass
+            session.feed(from_client.read())
+            with pytest.raises(ssl.SSLWantReadError):
+                session.read_into(buffer)
+            to_client.write(session.to_send())
+        return session, client, to_client, from_client
+
+    def test_bytes_go_both_ways(self, certificate):
+        session, client, to_client, from_client = self.shake(certificate)
+        client.write(b"from the client")
+        session.feed(from_client.read())
+        buffer = memoryview(bytearray(8))
+        assert (session.read_into(buffer), bytes(buffer)) == (8, b"from the")
+        assert (session.read_into(buffer), bytes(buffer[:7])) == (7, b" client")
+        session.write(b"from the server")
+        to_client.write(session.to_send())
+        assert client.read() == b"from the server"
+        assert session.to_send() == b""
+
+    def test_both_ends_are_told(self, certificate):
+        session, client, to_client, from_client = self.shake(certificate)
+        with pytest.raises(ssl.SSLWantReadError):
+            client.unwrap()
+        session.feed(from_client.read())
+        assert session.read_into(memoryview(bytearray(8))) == 0
+        session.end()
+        to_client.write(session.to_send())
+        client.unwrap()
+
+    def test_nothing_is_sent_before_the_handshake(self, certificate):
+        session, *_ = self.talk(certificate)
+        with pytest.raises(OSError):
+            session.write(b"secret")
+        session.end()
+        assert session.to_send() == b""
+
+    def test_what_is_no_tls_is_an_error(self, certificate):
+        session, *_ = self.talk(certificate)
+        session.feed(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        with pytest.raises(ssl.SSLError):
+            session.read_into(memoryview(bytearray(8)))
+
+
+class TestTheContext:
+    @pytest.mark.parametrize("name", ["cert", "key", "client_ca"])
+    def test_a_file_that_is_no_pem_is_a_configuration_error(self, certificate, tmp_path, name):
+        bad = tmp_path / "bad.pem"
+        bad.write_text("not PEM")
+        files = {"cert": certificate.cert, "key": certificate.key, name: str(bad)}
+        with pytest.raises(ConfigError, match=r"cannot use the (certificate|authorities) "):
+            server_context(**files)
+
+    def test_a_key_of_another_certificate_is_a_configuration_error(self, certificate, tmp_path):
+        other = make_certificate(tmp_path, "other")
+        with pytest.raises(ConfigError, match="key values mismatch"):
+            server_context(certificate.cert, other.key)
+
+    def test_a_key_with_a_password_is_an_error_and_no_question(self, certificate, tmp_path):
+        locked = str(tmp_path / "locked.key")
+        command = ["openssl", "ec", "-in", certificate.key, "-aes256", "-passout", "pass:x"]
+        subprocess.run([*command, "-out", locked], check=True, capture_output=True, timeout=60)
+        with pytest.raises(ConfigError):
+            server_context(certificate.cert, locked)
+
+    @pytest.mark.parametrize(("oldest", "works"), [("1.2", True), ("1.3", False)])
+    def test_the_oldest_version_counts(self, run, certificate, oldest, works):
+        async def main():
+            context = server_context(*certificate, min_version=oldest)
+            async with serving(ASYNCIO, Recorder(), tls=context) as server:
+                client = trusting(certificate, "1.2")
+                if works:
+                    peer = await server.connect(ssl=client, server_hostname="localhost")
+                    assert peer.writer.get_extra_info("ssl_object").version() == "TLSv1.2"
+                else:
+                    with pytest.raises(ssl.SSLError):
+                        await server.connect(ssl=client, server_hostname="localhost")
+
+        run(main())
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+def test_a_foreign_client_speaks_wss(run, certificate, version):
+    async def main():
+        async with serving(ASYNCIO, Recorder(), tls=server_context(*certificate)) as server:
+            url = f"wss://localhost:{server.address[1]}/"
+            async with connect(
+                url, ssl=trusting(certificate, version), compression=None, max_size=None
+            ) as client:
+                await client.send("hello")
+                assert await client.recv() == "hello"
+                for size in (0, 1, 16384, 300_000):
+                    await client.send(b"\x07" * size)
+                    assert await client.recv() == b"\x07" * size
+            assert client.close_code == 1000
+            await server.handler.until(lambda heard: heard.closes)
+            assert server.handler.closes == [(1000, "")]
+
+    run(main())
+
+
+def test_a_client_without_the_right_certificate_gets_nowhere(run, certificate, tmp_path):
+    mine = make_certificate(tmp_path, "mine")
+
+    async def main():
+        context = server_context(*certificate, client_ca=certificate.cert)
+        async with serving(ASYNCIO, Recorder(), tls=context) as server:
+            for files, works in ((None, False), (mine, False), (certificate, True)):
+                client = trusting(certificate)
+                if files is not None:
+                    client.load_cert_chain(*files)
+                try:
+                    peer = await server.connect(ssl=client, server_hostname="localhost")
+                    head = await peer.upgrade()
+                except (ssl.SSLError, OSError, asyncio.IncompleteReadError):
+                    assert not works
+                else:
+                    assert works
+                    assert head.startswith(b"HTTP/1.1 101")
+            assert len(server.handler.heads) == 1
+
+    run(main())
+
+
+def test_what_is_no_tls_ends_the_connection(run, certificate):
+    async def main():
+        async with serving(ASYNCIO, Recorder(), tls=server_context(*certificate)) as server:
+            peer = await server.connect()
+            peer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert b"HTTP" not in await peer.rest()
+            await server.handler.until(lambda heard: heard.closes)
+            assert server.handler.heads == []
+
+    run(main())
+
+
+def test_a_handshake_that_takes_too_long_ends_the_connection(run, certificate):
+    async def main():
+        limits = Limits(head_timeout=0.05, close_timeout=0.05)
+        context = server_context(*certificate)
+        async with serving(ASYNCIO, Recorder(), tls=context, limits=limits) as server:
+            silent, halting = await server.connect(), await server.connect()
+            halting.write(b"\x16\x03\x01\x02\x00\x01")
+            assert await silent.rest() == b""
+            assert await halting.rest() == b""
+            await server.handler.until(lambda heard: len(heard.closes) == 2)
+
+    run(main())
+
+
+def test_a_peer_that_reads_slowly_is_felt_in_the_queue(run, certificate):
+    """The queue policy applies behind TLS too; when the peer reads on, nothing is torn or lost."""
+
+    async def main():
+        limits = Limits(queue_messages=10, queue_bytes=10**9, queue_policy=DROP_NEWEST)
+        context = server_context(*certificate)
+        handler = Recorder()
+        async with serving(ASYNCIO, handler, tls=context, limits=limits) as server:
+            options = {"ssl": trusting(certificate), "server_hostname": "localhost", "limit": 2**16}
+            peer = await server.connect(**options)
+            await peer.upgrade()
+            (conn,) = handler.conns
+            accepted = []
+            while conn.messages_dropped < 3:
+                number = b"%08d" % len(accepted)
+                result = conn.send(number * 5000)
+                if not result.dropped:
+                    accepted.append(number * 5000)
+            assert conn.queued_messages == 10
+            for expected in accepted:
+                assert await peer.frame() == (BINARY, expected)
+            assert handler.drains == [conn]
+            assert conn.queued_messages == 0
+
+    run(main())
+
+
+def test_input_waits_while_reading_is_paused(run, certificate):
+    class Pausing(Recorder):
+        def on_message(self, conn, payload):
+            if payload == "pause":
+                conn.pause_reading(2)
+
+    async def main():
+        context = server_context(*certificate)
+        async with serving(ASYNCIO, Pausing(), tls=context) as server:
+            peer = await server.connect(ssl=trusting(certificate), server_hostname="localhost")
+            await peer.upgrade()
+            peer.send(TEXT, b"pause")
+            for _ in range(100):
+                peer.send(TEXT, b"x" * 10_000)
+            await server.handler.until(lambda heard: heard.messages)
+            await asyncio.sleep(0.01)
+            assert server.handler.messages == ["pause"]
+            server.handler.conns[0].resume_reading(2)
+            await server.handler.until(lambda heard: len(heard.messages) == 101)
+            assert set(server.handler.messages[1:]) == {"x" * 10_000}
+
+    run(main())
+
+
+def test_an_end_without_a_word_is_1006(run, certificate):
+    async def main():
+        async with serving(ASYNCIO, Recorder(), tls=server_context(*certificate)) as server:
+            peer = await server.connect(ssl=trusting(certificate), server_hostname="localhost")
+            await peer.upgrade()
+            fd = peer.writer.get_extra_info("socket").fileno()
+            with socket.socket(fileno=os.dup(fd)) as sock:
+                sock.shutdown(socket.SHUT_WR)  # no close frame, no close_notify
+            await server.handler.until(lambda heard: heard.closes)
+            assert server.handler.closes == [(1006, "")]
+
+    run(main())
+
+
+def test_the_close_frame_and_the_end_of_tls_both_arrive(run, certificate):
+    async def main():
+        async with serving(ASYNCIO, Recorder(), tls=server_context(*certificate)) as server:
+            context = trusting(certificate)
+            peer = await server.connect(ssl=context, server_hostname="localhost")
+            await peer.upgrade()
+            server.handler.conns[0].close(1001, "bye")
+            assert await peer.frame() == (CLOSE, b"\x03\xe9bye")
+            peer.send(CLOSE, b"\x03\xe9")
+            assert await peer.reader.read() == b""  # a torn end would raise SSLEOFError here
+            await server.handler.until(lambda heard: heard.closes)
+            assert server.handler.closes == [(1001, "bye")]
+
+    run(main())
