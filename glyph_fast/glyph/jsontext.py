@@ -9,6 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from .. import json
+from ..message import JsonText
 from .values import Failure, Result, Value, kind
 
 _EXACT = 1e21  # from here on, floats are written with an exponent
@@ -85,17 +86,13 @@ def _plain(value: Value) -> Value:
     raise Failure(f"{kind(value)} cannot be written as JSON")
 
 
-class WireText:
+class WireText(JsonText):
     """A finished JSON text, to be sent as one text frame."""
 
-    __slots__ = ("_data",)
+    __slots__ = ()
 
     def __init__(self, data: bytes) -> None:
         self._data = data
-
-    def to_json(self) -> bytes:
-        """The text as UTF-8."""
-        return self._data
 
 
 def number_text(number: int | float) -> str:

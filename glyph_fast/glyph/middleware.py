@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from os import environ
 from typing import Protocol
 
@@ -170,9 +170,9 @@ def bearer_token(authorization: str) -> str:
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
-def auth_value(headers: Mapping[str, str]) -> Value:
+def auth_value(authorization: str) -> Value:
     """What `auth` is in a route: a user nobody knows, or the one a demo token names."""
-    token = bearer_token(headers.get("Authorization", ""))
+    token = bearer_token(authorization)
     found = _DEMO_TOKEN.fullmatch(token)
     if found is None:
         user: dict[str, Value] = {"id": 0, "username": "", "role": ""}

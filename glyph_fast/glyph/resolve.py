@@ -50,7 +50,6 @@ from .resolve_calls import CallResolver
 from .scopes import Blocks, Frame, ModuleScope, Variable
 from .source import Position
 
-
 MAX_LOOPS = 15  # inside each other; Python's own limit is 20 blocks
 
 

@@ -6,7 +6,7 @@ str, list and dict. The classes here are the rest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
@@ -100,6 +100,19 @@ class Headers(dict[str, Value]):
     """The request's headers: an object whose fields are found in any letter case."""
 
     __slots__ = ()
+
+    @classmethod
+    def of(cls, fields: Iterable[tuple[str, str]]) -> Headers:
+        """The headers of a request by their usual spelling (`X-Test`), without Host.
+
+        Of a header that comes twice, the first one.
+        """
+        headers = cls()
+        for name, value in fields:
+            usual = "-".join([part.capitalize() for part in name.split("-")])
+            if usual != "Host":
+                headers.setdefault(usual, value)
+        return headers
 
     def get(self, key: str, default: Value = None) -> Value:
         """The header of this name."""

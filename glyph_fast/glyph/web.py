@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from .jsontext import read, write
 from .middleware import Guard, auth_value
@@ -13,22 +14,33 @@ from .values import ABSENT, Failure, Headers, Reply, Stop, Value
 from .websocket import Event, Site
 
 SERVER_ERROR = {"error": "Internal server error"}
-_METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
-@dataclass(slots=True)
-class IncomingRequest:
+class IncomingRequest(Protocol):
     """A request as a route needs it."""
 
-    method: str
-    query_string: str
-    header_fields: Mapping[str, str]  # by their usual spelling, without Host
-    body: bytes
-    remote: str | None
+    @property
+    def method(self) -> str:
+        """GET, POST, …"""
+
+    @property
+    def query_string(self) -> str:
+        """What follows the `?`, as sent."""
+
+    @property
+    def body(self) -> bytes:
+        """All of it."""
+
+    @property
+    def remote(self) -> str | None:
+        """The client's address."""
 
     def header(self, name: str) -> str:
-        """A header by its usual spelling, empty where it is missing."""
-        return self.header_fields.get(name, "")
+        """A header's value, empty where it is missing."""
+
+    def headers(self) -> Headers:
+        """All headers, as a value that the program may change."""
 
 
 @dataclass(slots=True)
@@ -81,7 +93,7 @@ class Endpoint:
         return Reply(200, result)
 
     def _input(self, request: IncomingRequest) -> Value:
-        value = read_body(request) if request.method in _METHODS_WITH_BODY else None
+        value = read_body(request) if request.method in METHODS_WITH_BODY else None
         declared = self.input_type
         if declared is None:
             return value
@@ -157,12 +169,12 @@ def request_input(event: HttpEvent) -> Value:
 
 def request_headers(event: HttpEvent) -> Value:
     """`headers`"""
-    return Headers(event.request.header_fields)
+    return event.request.headers()
 
 
 def request_auth(event: HttpEvent) -> Value:
     """`auth`"""
-    return auth_value(event.request.header_fields)
+    return auth_value(event.request.header("Authorization"))
 
 
 FUNCTIONS = {

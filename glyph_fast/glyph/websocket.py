@@ -6,7 +6,7 @@ go out as the bare JSON of the value, one frame each, in the order of the progra
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from time import monotonic
 from typing import Protocol
 
@@ -20,12 +20,35 @@ from .values import Failure, Headers, Value, kind
 Sendable = str | WireText
 
 
-class Peer(Protocol):
-    """One connection, as far as `ws` uses it."""
+class HeaderItems(Protocol):
+    """The headers of a request."""
+
+    def items(self) -> Iterable[tuple[str, str]]:
+        """Names and first values."""
+
+
+class Handshake(Protocol):
+    """The request a connection began with."""
+
+    @property
+    def query_string(self) -> str:
+        """What follows the `?`."""
+
+    @property
+    def headers(self) -> HeaderItems:
+        """Its headers."""
+
+
+class Member(Protocol):
+    """One connection in a room."""
 
     @property
     def id(self) -> str:
         """32 hexadecimal digits."""
+
+
+class Peer(Member, Protocol):
+    """One connection, as far as `ws` uses it."""
 
     @property
     def is_open(self) -> bool:
@@ -46,13 +69,17 @@ class Peer(Protocol):
     def close(self, code: int, reason: str) -> object:
         """Begin the closing handshake."""
 
+    @property
+    def request(self) -> Handshake:
+        """The request the connection began with."""
+
 
 class RoomMembers(Protocol):
     """One room."""
 
     def __len__(self) -> int: ...
 
-    def __iter__(self) -> Iterator[Peer]: ...
+    def __iter__(self) -> Iterator[Member]: ...
 
 
 class Rooms(Protocol):
@@ -81,18 +108,6 @@ class Hub(Protocol):
         """The rooms."""
 
 
-class Handshake(Protocol):
-    """The request a connection began with."""
-
-    @property
-    def query_string(self) -> str:
-        """What follows the `?`."""
-
-    @property
-    def header_fields(self) -> Mapping[str, str]:
-        """Its headers by their usual spelling."""
-
-
 class Site:
     """The server a program runs on; `started` is a reading of the monotonic clock."""
 
@@ -100,6 +115,10 @@ class Site:
 
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
+        self.begin()
+
+    def begin(self) -> None:
+        """The server starts now."""
         self.started = monotonic()
 
 
@@ -114,26 +133,17 @@ class Event:
 
 
 class SocketEvent(Event):
-    """The connection of a handler: made when it opens, used for each of its events in turn."""
+    """One event of a connection: `received` is the frame of a message, or a failure's text."""
 
-    __slots__ = ("_handshake", "_relayed", "arguments", "failure", "received")
+    __slots__ = ("_relayed", "conn", "received")
 
-    def __init__(self, site: Site, conn: Peer, parameters: Iterable[str]) -> None:
-        super().__init__(site, conn)
-        self.arguments = (conn.id, *parameters)  # `client` and the path's parameters
-        self.received = ""  # the frame, for `message`
-        self.failure = ""  # the text, for `error`
+    conn: Peer
+
+    def __init__(self, site: Site, conn: Peer, received: str = "") -> None:
+        self.site = site
+        self.conn = conn
+        self.received = received
         self._relayed: Sendable | None = None
-        self._handshake: Handshake | None = None
-
-    def receive(self, text: str) -> None:
-        """Take the frame of the next `message`."""
-        self.received = text
-        self._relayed = None
-
-    def remember(self, handshake: Handshake) -> None:
-        """Keep the request, for `query` and `headers`."""
-        self._handshake = handshake
 
     @property
     def relayed(self) -> Sendable:
@@ -141,13 +151,6 @@ class SocketEvent(Event):
         if self._relayed is None:
             self._relayed = relay(self.received)
         return self._relayed
-
-    @property
-    def handshake(self) -> Handshake:
-        """The request the connection began with."""
-        if self._handshake is None:
-            raise Failure("the request of this connection is not known")
-        return self._handshake
 
 
 # --- what handlers are given ---------------------------------------------------------------------
@@ -160,20 +163,20 @@ def received_value(event: SocketEvent) -> Value:
 
 def failure_text(event: SocketEvent) -> Value:
     """`input` of `on error`."""
-    return event.failure
+    return event.received
 
 
 def handshake_query(event: SocketEvent) -> Value:
     """`query`: the parameters of the request, by what they look like."""
     try:
-        return read_query(event.handshake.query_string, [])
+        return read_query(event.conn.request.query_string, [])
     except BadQuery as error:
         raise Failure(str(error)) from None
 
 
 def handshake_headers(event: SocketEvent) -> Value:
     """`headers` of the request."""
-    return Headers(event.handshake.header_fields)
+    return Headers.of(event.conn.request.headers.items())
 
 
 # --- sending -------------------------------------------------------------------------------------

@@ -1,0 +1,347 @@
+"""A server that runs Glyph programs, beside routes and handlers in Python.
+
+server = GlyphServer()
+server.load("app.glyph")
+server.run()
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar, overload
+
+from .config import Config
+from .connection import Connection
+from .glyph.failures import ProgramFailure
+from .glyph.host import HostFunction
+from .glyph.load import load_program
+from .glyph.program import Program, SocketEndpoint, Unsupported
+from .glyph.values import Failure, Headers, Reply, Stop
+from .glyph.web import METHODS_WITH_BODY, SERVER_ERROR, Endpoint, body_of
+from .glyph.websocket import Site, SocketEvent
+from .handlers import MessageContext
+from .http.request import Request
+from .http.response import Response
+from .http.static import StaticFiles
+from .logs import SERVER, log
+from .message import MessageType
+from .server import Server
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+CORS_VARIABLE = "GLYPH_CORS_ORIGIN"
+_DELIVERED = (MessageType.TEXT, MessageType.JSON, MessageType.BINARY)
+
+
+class GlyphServer(Server):
+    """A `Server` with the original's names, and with `load` for programs in Glyph.
+
+    `GLYPH_CORS_ORIGIN` in the environment says which origin's pages may use it, unless the
+    configuration's `allowed_origins` do.
+    """
+
+    def __init__(self, config: Config | None = None) -> None:
+        super().__init__(config)
+        self._site = Site(self.hub)
+        self._offered: dict[str, HostFunction] = {}
+        self._cors = _cors_headers(os.environ.get(CORS_VARIABLE, "").strip())
+        if self._cors and not self.config.allowed_origins:
+            origins = [self._cors["Access-Control-Allow-Origin"]]
+            self.config = self.config.replace(allowed_origins=origins)
+        self.on_startup(self._site.begin)
+
+    # The original's names.
+
+    def get_websocket_server(self) -> GlyphServer:
+        """The server of the WebSocket routes, which is this one."""
+        return self
+
+    def register_websocket_route(self, path: str, handler: Callable[..., Any]) -> None:
+        """Serve WebSockets at a path.
+
+        `handler` gets every message of the route as `ctx`; `handle_websocket` leaves them to the
+        handlers registered by the decorators.
+        """
+        self.add_websocket_route(path)
+        if handler != self.handle_websocket:
+            for type_ in _DELIVERED:
+                self.on_message(type_, path)(handler)
+
+    @overload
+    def route(self, method: str, path: str, handler: F) -> F: ...
+    @overload
+    def route(self, method: str, path: str) -> Callable[[F], F]: ...
+    def route(self, method: str, path: str, handler: Any = None) -> Any:
+        """Answer requests of `method` at a path by `handler`; without one, a decorator."""
+        register = super().route(method, path)
+        return register if handler is None else register(handler)
+
+    # Glyph.
+
+    @overload
+    def glyph_function(self, function: F) -> F: ...
+    @overload
+    def glyph_function(self, *, name: str | None = None) -> Callable[[F], F]: ...
+    def glyph_function(self, function: Any = None, *, name: str | None = None) -> Any:
+        """Offer a function to the programs loaded after this, under its own or another name.
+
+        Its annotations are checked when a program calls it; what it raises fails the program's
+        handler. Raises TypeError for a signature that Glyph has no words for, ValueError for a
+        name taken before.
+        """
+        if function is None:
+            return lambda function: self.glyph_function_named(function, name)
+        return self.glyph_function_named(function, name)
+
+    def glyph_function_named(self, function: F, name: str | None) -> F:
+        """Offer a function under a name; see `glyph_function`."""
+        offered = HostFunction(function, name)
+        if offered.name in self._offered:
+            raise ValueError(f"a function {offered.name!r} is offered already")
+        self._offered[offered.name] = offered
+        return function
+
+    def load(self, file: str | os.PathLike[str], *, skip_unsupported: bool | None = None) -> None:
+        """Add the routes of a program; its warnings are logged.
+
+        `skip_unsupported`, by default the option of that name, serves what can be served of a
+        program that uses more of the language than there is. Raises GlyphSyntaxError with all that
+        is wrong as `diagnostics`, OSError when the file cannot be read, ValueError for a route the
+        server has already. After an error no route has been added.
+        """
+        skip = self.config.skip_unsupported if skip_unsupported is None else skip_unsupported
+        program = load_program(os.fspath(file), skip_unsupported=skip, host=self._offered.values())
+        for warning in program.warnings:
+            log(SERVER, logging.WARNING, warning.headline())
+        self._add(program)
+
+    def _add(self, program: Program) -> None:
+        for endpoint in program.http:
+            handler = _HttpRunner(self, program, endpoint)
+            self.add_http_route(
+                endpoint.method, endpoint.pattern, handler.function(), hides_methods=True
+            )
+        for socket in program.sockets:
+            self._add_socket(program, socket)
+        for static in program.statics:
+            self._statics.append(ProgramFiles(static.prefix, static.directory))
+        for left_out in program.unsupported:
+            self._add_unsupported(left_out)
+        if self._cors:
+            self._add_preflight(program)
+
+    def _add_socket(self, program: Program, socket: SocketEndpoint) -> None:
+        path = socket.pattern
+        self.add_websocket_route(path, hides_methods=True)
+        runner = _SocketRunner(self, program, socket)
+        if "connect" in socket.events:
+            self.on_connect(path)(runner.without_message("connect"))
+        if "message" in socket.events:
+            message = runner.message()
+            for type_ in _DELIVERED:
+                self.on_message(type_, path)(message)
+        if "disconnect" in socket.events:
+            self.on_disconnect(path)(runner.without_message("disconnect"))
+
+    def _add_unsupported(self, route: Unsupported) -> None:
+        def refuse(request: Request) -> Response:
+            return Response({"error": route.reason}, 501, self._cors)
+
+        method = "GET" if route.method == "ws" else route.method
+        self.add_http_route(method, route.pattern, refuse, hides_methods=True)
+
+    def _add_preflight(self, program: Program) -> None:
+        """Answer OPTIONS, which browsers ask before a request from another origin."""
+
+        def answer(request: Request) -> Response:
+            return Response(None, 204, self._cors)
+
+        for pattern in dict.fromkeys(endpoint.pattern for endpoint in program.http):
+            self.add_http_route("OPTIONS", pattern, answer, hides_methods=True)
+
+    # What handlers of programs report to.
+
+    def note_failure(self, handler: object, failure: ProgramFailure, route: str) -> None:
+        """Log and count the failure of a program's handler."""
+        self.hub.metrics.handler_errors += 1
+        self._dispatcher.errors.record(handler, failure, route=route)
+
+
+class _SocketRunner:
+    """Makes the handlers of one WebSocket route of a program."""
+
+    def __init__(self, server: GlyphServer, program: Program, route: SocketEndpoint) -> None:
+        self._server = server
+        self._site = server._site
+        self._program = program
+        self._route = route
+
+    def message(self) -> Callable[[MessageContext], None]:
+        """The handler of messages."""
+        site, parameters, code = self._site, self._route.parameters, self._route.events["message"]
+
+        def message(ctx: MessageContext) -> None:
+            conn, payload = ctx.conn, ctx.message.raw
+            if not isinstance(payload, str):
+                payload = _text(payload)
+            try:
+                event = SocketEvent(site, conn, payload)
+                if parameters:
+                    params = conn.path_params
+                    code(event, conn.id, *[params[name] for name in parameters])
+                else:
+                    code(event, conn.id)
+            except Stop:
+                pass
+            except Exception as error:
+                raise self._failed("message", conn, error) from None
+
+        return _placed(message, self._program, code)
+
+    def without_message(self, name: str) -> Callable[[Connection], None]:
+        """The handler of `connect` or `disconnect`."""
+
+        def handler(conn: Connection) -> None:
+            self._run(name, conn, "")
+
+        return _placed(handler, self._program, self._route.events[name])
+
+    def _run(self, name: str, conn: Connection, received: str) -> None:
+        arguments = [conn.path_params[parameter] for parameter in self._route.parameters]
+        try:
+            event = SocketEvent(self._site, conn, received)
+            self._route.events[name](event, conn.id, *arguments)
+        except Stop:
+            pass
+        except Exception as error:
+            raise self._failed(name, conn, error) from None
+
+    def _failed(self, name: str, conn: Connection, error: Exception) -> ProgramFailure:
+        """The failure to report; the route's own `on error` runs first."""
+        failure = self._program.failure(error)
+        code = self._route.events.get("error")
+        if code is not None and name in ("connect", "message"):
+            try:
+                self._run("error", conn, failure.text)
+            except ProgramFailure as second:
+                self._server.note_failure(code, second, self._route.pattern)
+        return failure
+
+
+def _text(payload: bytes | None) -> str:
+    """A binary message as text."""
+    try:
+        return (payload or b"").decode()
+    except UnicodeDecodeError:
+        raise ProgramFailure("a binary message is not UTF-8", "") from None
+
+
+class _HttpRunner:
+    """Makes the handler of one HTTP route of a program."""
+
+    def __init__(self, server: GlyphServer, program: Program, route: Endpoint) -> None:
+        self._server = server
+        self._program = program
+        self._route = route
+
+    def function(self) -> Callable[[Request], Any]:
+        """What the server calls: one that reads the body only where there may be one."""
+
+        def answer(request: Request) -> Response:
+            return self._respond(Incoming(request, b""))
+
+        async def answer_with_body(request: Request) -> Response:
+            return self._respond(Incoming(request, await request.body()))
+
+        takes_body = self._route.method in METHODS_WITH_BODY
+        return _placed(answer_with_body if takes_body else answer, self._program, self._route.code)
+
+    def _respond(self, incoming: Incoming) -> Response:
+        request, server, route = incoming.request, self._server, self._route
+        if request.method != route.method:  # HEAD, which only Python's routes answer as GET
+            return Response({"error": "Route not found", "path": request.path}, 404, server._cors)
+        try:
+            return _response(
+                route.answer(incoming, request.path_params, server._site), server._cors
+            )
+        except Exception as error:
+            failure = self._program.failure(error)
+            server.note_failure(self._route.code, failure, route.pattern)
+            return Response(SERVER_ERROR, 500, server._cors)
+
+
+class Incoming:
+    """A request as a program's route looks at it."""
+
+    __slots__ = ("body", "request")
+
+    def __init__(self, request: Request, body: bytes) -> None:
+        self.request = request
+        self.body = body
+
+    @property
+    def method(self) -> str:
+        """GET, POST, …"""
+        return self.request.method
+
+    @property
+    def query_string(self) -> str:
+        """What follows the `?`, as sent."""
+        return self.request.query_string
+
+    @property
+    def remote(self) -> str | None:
+        """The client's address."""
+        return self.request.remote
+
+    def header(self, name: str) -> str:
+        """A header's value, empty where it is missing."""
+        return self.request.headers.get(name, "")
+
+    def headers(self) -> Headers:
+        """All headers, as a value that the program may change."""
+        return Headers.of(self.request.headers.items())
+
+
+class ProgramFiles(StaticFiles):
+    """Static files of a program: what may not be seen is 403, what does not exist 404."""
+
+    def respond(self, request: Request) -> Response | None:
+        """The answer to a GET or HEAD below the prefix, None for any other path."""
+        answer = super().respond(request)
+        if answer is not None or not request.raw_path.startswith(self.prefix + "/"):
+            return answer
+        parts = self._parts(request.raw_path)
+        exists = parts is None or self.directory.joinpath(*parts).exists()
+        status, text = (403, "Forbidden") if exists else (404, "Not found")
+        return Response({"error": text}, status)
+
+
+def _response(reply: Reply, cors: dict[str, str]) -> Response:
+    if reply.status < 200:
+        raise Failure(f"an answer cannot have status {reply.status}")
+    content, content_type = body_of(reply)
+    headers = {**reply.headers, **cors}
+    if content_type:
+        headers["Content-Type"] = content_type
+    return Response(content, reply.status, headers)
+
+
+def _cors_headers(origin: str) -> dict[str, str]:
+    if not origin:
+        return {}
+    return {
+        "Access-Control-Allow-Origin": origin,
+        "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE, OPTIONS",
+        "Access-Control-Allow-Headers": "Content-Type, Authorization",
+    }
+
+
+def _placed(function: F, program: Program, code: Any) -> F:
+    """The function, told in logs and tables as the line of the program its code stands at."""
+    function.__module__ = Path(program.name).name
+    function.__qualname__ = str(code.__code__.co_firstlineno)
+    return function
