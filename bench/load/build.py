@@ -1,4 +1,4 @@
-"""Compiles the hot part of the client, in place: `python -m bench.load.build`.
+"""Compiles the hot part of the client, in place: `python -m bench.build`.
 
 Needs Cython and a C compiler. Without it the client does the same in Python, at a quarter of the
 speed; a report says which it was. Python prefers a compiled module to its source, so a stale one
@@ -76,8 +76,3 @@ def build_if_possible() -> bool:
         print(f"the load generator runs uncompiled: {exc}", file=sys.stderr)
         return False
     return True
-
-
-if __name__ == "__main__":
-    build()
-    print("\n".join(str(compiled_path(module)) for module in MODULES), file=sys.stderr)

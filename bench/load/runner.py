@@ -21,7 +21,7 @@ def run(options: Options, progress: Progress | None = None) -> Report:
     refuses a handshake, OSError when it is not there.
     """
     if is_stale():
-        raise LoadError("the compiled client is older than its source: python -m bench.load.build")
+        raise LoadError("the compiled client is older than its source: python -m bench.build")
     server = find_server(options)
     if options.mode == "connect":
         return run_connect(options, server, progress)
