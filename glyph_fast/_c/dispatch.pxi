@@ -4,6 +4,9 @@
 # coroutines, errors) is the subclass's, in Python.
 
 
+cdef object bare_text = None  # what `type` mostly is in a reply: comparing words takes longer
+
+
 cdef class Message:
     """The members of a message; the application's `Message` tells of them and adds the rest."""
 
@@ -26,9 +29,9 @@ cdef class Context:
         Raises ConnectionClosed, TypeError for data that does not go with the type, ValueError for
         an unknown type.
         """
-        if (isinstance(data, str) and type == "text" and isinstance(self.conn, Connection)
+        if (isinstance(data, str) and (type is bare_text or type == "text")
                 and not (<Message?>self.message).is_envelope):
-            return (<Connection>self.conn).send_now(data)
+            return (<Connection?>self.conn).send_now(data)
         return self._reply(type, data)
 
 
@@ -45,7 +48,8 @@ cdef class Dispatch:
         self.hub = hub
         self.message_type = message_type
         self.context_type = context_type
-        self.text = text
+        global bare_text
+        self.text = bare_text = text
         self.binary = binary
 
     def message(self, Connection conn not None, int opcode, payload):
