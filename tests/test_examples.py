@@ -19,10 +19,9 @@ from websockets.exceptions import ConnectionClosed
 EXAMPLES = ROOT / "examples"
 WITHIN_S = 10.0
 
-pytestmark = pytest.mark.both_cores  # each program must run on both
-
-
 Run = Callable[..., Any]
+
+pytestmark = pytest.mark.both_cores  # each program must run on both
 
 
 async def receive(client: ClientConnection) -> Any:

@@ -1,0 +1,395 @@
+"""The chat as people use it: real pages in Chromium, a real server process."""
+
+from __future__ import annotations
+
+import os
+import signal
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from browser.chat_page import (
+    Enter,
+    bubbles,
+    connected,
+    leave_room,
+    notices,
+    open_room,
+    people,
+    say,
+    screenshot,
+    unread,
+)
+from playwright.sync_api import Page, WebSocket, expect
+from serving import ServeProcess, serving
+
+pytestmark = pytest.mark.browser
+
+
+def test_two_pages_chat_in_one_room(person: Enter) -> None:
+    ada, bob = person("Ada"), person("Bob")
+    say(ada, "Good morning, Bob.")
+    expect(bubbles(bob)).to_have_text(["Good morning, Bob."])
+    say(bob, "Good morning, Ada!")
+    for page in (ada, bob):
+        expect(bubbles(page)).to_have_text(["Good morning, Bob.", "Good morning, Ada!"])
+    expect(ada.locator(".entry.own .bubble")).to_have_text(["Good morning, Bob."])
+    expect(ada.locator(".entry:not(.own) .who b")).to_have_text(["Bob"])
+    expect(ada.locator(".entry.pending")).to_have_count(0)
+    screenshot(ada, "chat-two-people")
+
+
+def test_a_third_page_in_another_room_hears_nothing(person: Enter) -> None:
+    ada, bob = person("Ada"), person("Bob")
+    frames: list[str] = []
+
+    def listen(socket: WebSocket) -> None:
+        socket.on("framereceived", lambda payload: frames.append(str(payload)))
+
+    eve = person("Eve", rooms=["attic"])
+    eve.on("websocket", listen)
+    eve.reload()  # now every frame of hers is recorded
+    connected(eve)
+    say(ada, "only for the lobby")
+    expect(bubbles(bob)).to_have_text(["only for the lobby"])
+    open_room(ada, "attic")
+    connected(ada)
+    say(ada, "for the attic")
+    expect(bubbles(eve)).to_have_text(["for the attic"])
+    assert any("for the attic" in frame for frame in frames)
+    assert not any("only for the lobby" in frame for frame in frames)
+
+
+def test_everybody_sees_who_is_here(person: Enter) -> None:
+    ada = person("Ada")
+    expect(people(ada)).to_have_text(["Ada"])
+    bob, cleo = person("Bob"), person("Cleo")
+    for page, names in (
+        (ada, ["Ada", "Bob", "Cleo"]),
+        (bob, ["Bob", "Ada", "Cleo"]),
+        (cleo, ["Cleo", "Ada", "Bob"]),
+    ):
+        expect(people(page)).to_have_text(names)  # oneself first
+        expect(page.locator("#RoomState")).to_have_text("3 people here")
+    cleo.close()
+    expect(people(ada)).to_have_text(["Ada", "Bob"])
+    expect(notices(ada)).to_have_text(["Bob and Cleo joined", "Cleo left"])
+
+
+def test_equal_names_are_two_people(person: Enter) -> None:
+    one, two = person("Ada"), person("Ada")
+    expect(people(one)).to_have_text(["Ada", "Ada"])
+    say(one, "which of us?")
+    expect(two.locator(".entry:not(.own) .bubble")).to_have_text(["which of us?"])
+
+
+def test_others_see_that_somebody_is_typing(person: Enter) -> None:
+    ada, bob = person("Ada"), person("Bob")
+    field = ada.get_by_role("textbox", name="Message", exact=True)
+    field.press_sequentially("I am thin")
+    expect(bob.locator("#Typing")).to_have_text("Ada is typing")
+    expect(ada.locator("#Typing")).to_have_text("")
+    screenshot(bob, "chat-typing")
+    field.press("Enter")
+    expect(bubbles(bob)).to_have_text(["I am thin"])
+    expect(bob.locator("#Typing")).to_have_text("")
+    field.press_sequentially("again")
+    expect(bob.locator("#Typing")).to_have_text("Ada is typing")
+    expect(bob.locator("#Typing")).to_have_text("")  # forgotten after a while of silence
+
+
+def test_messages_in_rooms_not_in_view_are_counted(person: Enter) -> None:
+    ada, bob = person("Ada"), person("Bob")
+    open_room(bob, "random")
+    connected(bob)
+    say(bob, "one")
+    say(bob, "two")
+    expect(unread(ada, "random")).to_have_text("2")
+    expect(unread(ada, "lobby")).to_be_hidden()
+    expect(ada).to_have_title("(2) #lobby · glyph-fast chat")
+    screenshot(ada, "chat-unread")
+    open_room(ada, "random")
+    expect(bubbles(ada)).to_have_text(["one", "two"])
+    expect(ada.locator(".rule.fresh")).to_have_text(["New"])
+    expect(unread(ada, "random")).to_be_hidden()
+    expect(ada).to_have_title("#random · glyph-fast chat")
+
+
+def test_a_link_opens_its_room(person: Enter) -> None:
+    ada, bob = person("Ada", room="Café%20Noir"), person("Bob", room="caf%C3%A9-noir")
+    for page in (ada, bob):
+        expect(page.get_by_role("heading", level=1)).to_have_text("café-noir")
+    say(ada, "found it")
+    expect(bubbles(bob)).to_have_text(["found it"])
+
+
+def test_another_room_is_joined_and_left(person: Enter) -> None:
+    ada, bob = person("Ada"), person("Bob", room="garden")
+    ada.get_by_role("textbox", name="Join another room").fill("#Garden")
+    ada.keyboard.press("Enter")
+    connected(ada)
+    assert ada.url.endswith("/#garden")
+    expect(people(ada)).to_have_text(["Ada", "Bob"])
+    leave_room(ada, "garden")
+    expect(people(bob)).to_have_text(["Bob"])
+    expect(ada.get_by_role("heading", level=1)).to_have_text("help")
+    ada.reload()
+    connected(ada)
+    expect(ada.locator(".room .title")).to_have_text(["lobby", "random", "help"])
+
+
+def test_a_reload_keeps_working(person: Enter) -> None:
+    ada, bob = person("Ada"), person("Bob", rooms=["lobby", "attic"])
+    expect(people(ada)).to_have_text(["Ada", "Bob"])
+    bob.reload()
+    connected(bob)  # without being asked for the name again
+    for page, names in ((ada, ["Ada", "Bob"]), (bob, ["Bob", "Ada"])):
+        expect(people(page)).to_have_text(names)
+    say(bob, "back")
+    expect(bubbles(ada)).to_have_text(["back"])
+    say(ada, "welcome back")
+    expect(bubbles(bob)).to_have_text(["back", "welcome back"])
+    expect(notices(ada)).to_have_text(["Bob joined"])  # the reload was no news
+
+
+def test_a_new_tab_is_a_new_person_with_the_last_name_offered(person: Enter) -> None:
+    ada = person("Ada")
+    tab = ada.context.new_page()
+    tab.goto(ada.url)
+    expect(tab.get_by_role("textbox", name="Your name")).to_have_value("Ada")
+    tab.get_by_role("textbox", name="Your name").fill("Bob")
+    tab.keyboard.press("Enter")
+    connected(tab)
+    expect(people(ada)).to_have_text(["Ada", "Bob"])
+
+
+def test_a_changed_name_is_seen_by_the_others(person: Enter) -> None:
+    ada, bob = person("Ada"), person("Bob")
+    expect(people(bob)).to_have_text(["Bob", "Ada"])
+    ada.get_by_role("button", name="Change your name").click()
+    ada.get_by_role("textbox", name="Your name").fill("Countess")
+    ada.get_by_role("button", name="Save").click()
+    expect(people(bob)).to_have_text(["Bob", "Countess"])
+    say(ada, "me again")
+    expect(bob.locator(".who b")).to_have_text(["Countess"])
+
+
+def test_killing_and_restarting_the_server_reconnects_both_pages(
+    chat: ServeProcess, person: Enter
+) -> None:
+    ada, bob = person("Ada"), person("Bob")
+    expect(people(ada)).to_have_text(["Ada", "Bob"])
+    chat.kill()
+    for page in (ada, bob):
+        expect(page.locator("#RoomState")).to_have_attribute("data-state", "waiting")
+        expect(page.locator("#Banner")).to_contain_text("Connection lost")
+    say(ada, "typed while nobody listened")
+    screenshot(ada, "chat-server-away")
+    with serving(port=chat.port):
+        for page, names in ((ada, ["Ada", "Bob"]), (bob, ["Bob", "Ada"])):
+            connected(page)
+            expect(page.locator("#Banner")).to_be_hidden()
+            expect(people(page)).to_have_text(names)
+        ada.keyboard.press("Enter")  # the text is still where it was
+        expect(bubbles(bob)).to_have_text(["typed while nobody listened"])
+        say(bob, "heard")
+        expect(bubbles(ada)).to_have_text(["typed while nobody listened", "heard"])
+        expect(notices(ada)).to_have_text(["Bob joined"])  # once, not again
+        for page in (ada, bob):
+            page.context.close()
+
+
+def test_a_message_that_may_be_lost_can_be_sent_again(chat: ServeProcess, person: Enter) -> None:
+    ada, bob = person("Ada"), person("Bob")
+    os.kill(chat.process.pid, signal.SIGSTOP)  # it accepts bytes and does nothing with them
+    say(ada, "did you get this?")
+    expect(ada.locator(".entry.pending .bubble")).to_have_text(["did you get this?"])
+    chat.kill()
+    expect(ada.locator(".entry.failed .bubble")).to_have_text(["did you get this?"])
+    screenshot(ada, "chat-perhaps-lost")
+    with serving(port=chat.port):
+        connected(ada)
+        connected(bob)
+        ada.get_by_role("button", name="Send again").click()
+        expect(bubbles(bob)).to_have_text(["did you get this?"])
+        expect(bubbles(ada)).to_have_text(["did you get this?"])
+        expect(ada.locator(".entry.failed, .entry.pending")).to_have_count(0)
+        for page in (ada, bob):
+            page.context.close()
+
+
+def test_retry_now_does_not_wait_for_the_next_attempt(chat: ServeProcess, person: Enter) -> None:
+    ada = person("Ada")
+    ada.clock.install()
+    ada.clock.pause_at(datetime.now() + timedelta(seconds=2))  # no timer fires any more
+    assert chat.stop() == 0
+    expect(ada.locator("#RoomState")).to_have_attribute("data-state", "waiting")
+    with serving(port=chat.port):
+        ada.get_by_role("button", name="Retry now").click()
+        connected(ada)
+        ada.context.close()
+
+
+def test_a_full_room_says_so_and_is_not_asked_again(open_page: Any) -> None:
+    with serving("--max-room-members", "1") as server:
+        pages = []
+        for name in ("Ada", "Bob"):
+            page = open_page(server.url)
+            page.get_by_role("textbox", name="Your name").fill(name)
+            page.keyboard.press("Enter")
+            pages.append(page)
+            state = "open" if name == "Ada" else "refused"
+            expect(page.locator("#RoomState")).to_have_attribute("data-state", state)
+        expect(pages[1].locator("#Banner")).to_contain_text("room is full")
+        screenshot(pages[1], "chat-room-full")
+        for page in pages:
+            page.context.close()
+
+
+def test_what_users_write_stays_text(person: Enter) -> None:
+    ada, bob = person("<i>Ada</i>"), person("Bob")
+    markup = '<img src=x onerror="document.title=1"><script>document.title=2</script>'
+    say(ada, markup)
+    expect(bubbles(bob)).to_have_text([markup])
+    expect(bob.locator(".scroller img, .scroller script, .scroller i, #People i")).to_have_count(0)
+    expect(people(bob)).to_have_text(["Bob", "<i>Ada</i>"])
+    say(ada, "see https://example.com/a?b=c. And javascript:alert(1)")
+    link = bob.locator(".bubble a")
+    expect(link).to_have_text(["https://example.com/a?b=c"])
+    expect(link).to_have_attribute("rel", "noopener noreferrer nofollow")
+
+
+def test_several_lines_are_one_message(person: Enter) -> None:
+    ada, bob = person("Ada"), person("Bob")
+    field = ada.get_by_role("textbox", name="Message", exact=True)
+    field.press_sequentially("first")
+    field.press("Shift+Enter")
+    field.press_sequentially("second")
+    field.press("Enter")
+    expect(bubbles(bob)).to_have_count(1)
+    assert bubbles(bob).inner_text() == "first\nsecond"
+
+
+def test_a_message_is_at_most_2000_characters(person: Enter) -> None:
+    ada, bob = person("Ada"), person("Bob")
+    ada.get_by_role("textbox", name="Message", exact=True).fill("x" * 1990)
+    expect(ada.locator("#Count")).to_have_text("10")
+    ada.keyboard.type("y" * 20)  # the field takes ten of them
+    expect(ada.locator("#Count")).to_have_text("0")
+    ada.keyboard.press("Enter")
+    expect(bubbles(bob)).to_have_text(["x" * 1990 + "y" * 10])
+
+
+def test_new_messages_do_not_pull_a_reader_away(person: Enter) -> None:
+    ada, bob = person("Ada"), person("Bob")
+    for n in range(40):
+        say(ada, f"line {n}")
+    expect(bubbles(bob)).to_have_count(40)
+    log = bob.locator(".scroller:not([hidden])")
+    expect(bubbles(bob).last).to_be_in_viewport()  # who is at the end follows
+    log.evaluate("node => node.scrollTop = 0")
+    newer = bob.get_by_role("button", name="Latest messages")
+    expect(newer).to_be_visible()
+    say(ada, "news")
+    say(ada, "more news")
+    expect(bob.locator("#Newer")).to_have_text("2 new messages")
+    expect(bubbles(bob).first).to_be_in_viewport()
+    screenshot(bob, "chat-new-messages")
+    bob.locator("#Newer").click()
+    expect(bubbles(bob).last).to_be_in_viewport()
+    expect(bob.locator("#Newer")).to_be_hidden()
+
+
+def test_a_draft_stays_in_its_room(person: Enter) -> None:
+    ada = person("Ada")
+    field = ada.get_by_role("textbox", name="Message", exact=True)
+    field.fill("for the lobby")
+    open_room(ada, "random")
+    expect(field).to_have_value("")
+    open_room(ada, "lobby")
+    expect(field).to_have_value("for the lobby")
+
+
+def test_it_is_usable_with_the_keyboard_alone(open_page: Any, chat: ServeProcess) -> None:
+    page: Page = open_page(chat.url)
+    page.keyboard.press("Escape")  # there is no chat without a name
+    page.keyboard.type("Ada")
+    page.keyboard.press("Enter")
+    connected(page)
+    page.keyboard.type("hello")  # the message box has the focus
+    page.keyboard.press("Enter")
+    expect(bubbles(page)).to_have_text(["hello"])
+    page.locator('.room[data-room="random"] a').focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("random")
+
+
+def test_every_control_has_a_name(person: Enter) -> None:
+    page = person("Ada")
+    nameless = page.locator("button, input, textarea, a").evaluate_all(
+        """nodes => nodes.filter(node => !(node.ariaLabel || node.textContent.trim()
+             || node.labels?.[0]?.textContent.trim())).map(node => node.outerHTML)"""
+    )
+    assert nameless == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_a_small_phone(person: Enter, scheme: str) -> None:
+    phone = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "color_scheme": scheme}
+    ada, bob = person("Ada", **phone), person("Bob with a really long name ok", room="lobby")
+    say(bob, "Donaudampfschifffahrtsgesellschaft" * 10)
+    say(ada, "https://example.com/" + "a" * 200)
+    say(bob, "short")
+    expect(bubbles(ada)).to_have_count(3)
+    screenshot(ada, f"chat-phone-{scheme}")
+    assert ada.evaluate("document.scrollingElement.scrollWidth") == 360
+    overflow = "nodes => nodes.filter(n => n.scrollWidth > n.clientWidth).length"
+    assert ada.locator(".scroller, .bubble, .top, .foot").evaluate_all(overflow) == 0
+    ada.get_by_role("button", name="Rooms", exact=True).click()
+    expect(ada.get_by_role("link", name="random")).to_be_in_viewport()
+    screenshot(ada, f"chat-phone-rooms-{scheme}")
+    ada.get_by_role("link", name="random").click()
+    expect(ada.get_by_role("heading", level=1)).to_have_text("random")
+    expect(ada.get_by_role("link", name="random")).to_be_hidden()
+    ada.get_by_role("button", name="People here").click()
+    expect(people(ada).first).to_be_in_viewport()
+    screenshot(ada, f"chat-phone-people-{scheme}")
+    ada.keyboard.press("Escape")
+    expect(people(ada).first).to_be_hidden()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_follows_the_system_s_colours(person: Enter, scheme: str) -> None:
+    ada = person("Ada", color_scheme=scheme)
+    screenshot(ada, f"chat-empty-{scheme}")
+    background = ada.locator(".talk").evaluate("node => getComputedStyle(node).backgroundColor")
+    assert background == {"light": "rgb(255, 255, 255)", "dark": "rgb(23, 28, 34)"}[scheme]
+
+
+def test_the_picture_of_the_readme(person: Enter) -> None:
+    """docs/images/chat.png is a copy of artifacts/chat.png, made with the font Inter installed."""
+    window = {"viewport": {"width": 1120, "height": 660}, "device_scale_factor": 2}
+    robin, sam = person("Robin", **window), person("Sam Rivera")
+    person("Noor")
+    expect(people(robin)).to_have_text(["Robin", "Noor", "Sam Rivera"])
+    talk = [
+        (sam, "Hello! The new build is on the test server."),
+        (sam, "Three rooms, two phones and an old laptop, and everybody sees everybody."),
+        (robin, "Lovely. Did you try pulling the plug?"),
+        (sam, "Killed the server twice. Every page found its way back."),
+        (robin, "Then let's ship it today 🎉"),
+        (robin, "I'll write the notes: https://example.com/notes"),
+    ]
+    for count, (speaker, text) in enumerate(talk, 1):
+        say(speaker, text)
+        expect(bubbles(robin)).to_have_count(count)
+    open_room(sam, "random")
+    connected(sam)
+    say(sam, "Cake in the kitchen")
+    say(sam, "It is chocolate")
+    expect(unread(robin, "random")).to_have_text("2")
+    open_room(sam, "lobby")
+    sam.get_by_role("textbox", name="Message", exact=True).press_sequentially("Great")
+    expect(robin.locator("#Typing")).to_have_text("Sam Rivera is typing")
+    expect(robin.locator(".entry.pending")).to_have_count(0)
+    screenshot(robin, "chat")
