@@ -90,6 +90,7 @@ class Client:
         """What a turn of the loop does with `data`."""
         self.turn.in_turn = True
         self.conn.feed(data)
+        self.turn.in_turn = False
         self.turn.flush()
         return self
 
