@@ -31,15 +31,29 @@ STOP_S = 20.0  # more than the default of --drain-timeout
 
 _LISTENING = re.compile(r"glyph-fast listening on (https?)://(.+):(\d+)\n")
 
+_RUN_SCRIPT = """
+import functools, runpy, sys
+from glyph_fast import Server
+Server.run = functools.partialmethod(Server.run, port=int(sys.argv[2]))
+runpy.run_path(sys.argv[1], run_name="__main__")
+"""
+
 
 class ServeProcess:
     """One running `glyph-fast serve`; `url` and `port` are known once it listens."""
 
     def __init__(
-        self, *arguments: str, cwd: Path = ROOT, port: int = 0, env: Mapping[str, str] | None = None
+        self,
+        *arguments: str,
+        cwd: Path = ROOT,
+        port: int = 0,
+        env: Mapping[str, str] | None = None,
+        script: str | None = None,
     ) -> None:
         self._log = TemporaryFile()  # a pipe that nobody reads would stop the server
         command = [sys.executable, "-m", "glyph_fast", "serve", *arguments, "--port", str(port)]
+        if script is not None:
+            command = [sys.executable, "-c", _RUN_SCRIPT, script, str(port)]
         # The package under test is the one imported here, be it installed or a source tree.
         package = str(Path(glyph_fast.__file__).parent.parent)
         path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
@@ -108,10 +122,17 @@ class ServeProcess:
 
 @contextmanager
 def serving(
-    *arguments: str, cwd: Path = ROOT, port: int = 0, env: Mapping[str, str] | None = None
+    *arguments: str,
+    cwd: Path = ROOT,
+    port: int = 0,
+    env: Mapping[str, str] | None = None,
+    script: str | None = None,
 ) -> Iterator[ServeProcess]:
-    """A server for the length of a `with`; killed by the test or stopped here with status 0."""
-    server = ServeProcess(*arguments, cwd=cwd, port=port, env=env)
+    """A server for the length of a `with`; killed by the test or stopped here with status 0.
+
+    With `script`, what `python SCRIPT` starts, except that the port is free to choose.
+    """
+    server = ServeProcess(*arguments, cwd=cwd, port=port, env=env, script=script)
     try:
         yield server
         if server.process.poll() is None and (status := server.stop()) != 0:

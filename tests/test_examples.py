@@ -396,11 +396,16 @@ def test_a_poll_that_is_not_there_refuses_its_followers(polls: ServeProcess, run
     run(main())
 
 
-@pytest.mark.parametrize(
-    "program",
-    sorted(path.relative_to(EXAMPLES) for path in EXAMPLES.glob("*/*.py")),
-    ids=str,
-)
+PROGRAMS = sorted(path.relative_to(EXAMPLES) for path in EXAMPLES.glob("*/*.py"))
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=str)
+def test_every_example_starts_by_itself(program: Path) -> None:
+    with serving(script=program.name, cwd=EXAMPLES / program.parent) as server:
+        assert http("GET", f"{server.url}/healthz")[0] == 200
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=str)
 def test_every_example_is_listed_with_the_command_that_starts_it(program: Path) -> None:
     command = f"glyph-fast serve {program.stem}:server"
     assert command in (EXAMPLES / "README.md").read_text()
