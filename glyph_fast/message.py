@@ -72,14 +72,33 @@ class Message(core.Message):
     ) -> None:
         self.type: MessageType = type if type.__class__ is MessageType else MessageType(type)
         self.data = data
-        self.event = event
-        self.room = room
-        self.target = target
-        self.connection_id = connection_id
-        self._timestamp = timestamp
-        self._metadata = metadata
+        # The core has made the others empty.
+        if event:
+            self.event = event
+        if room:
+            self.room = room
+        if target:
+            self.target = target
+        if connection_id:
+            self.connection_id = connection_id
+        if timestamp:
+            self._timestamp = timestamp
+        if metadata:
+            self._metadata = metadata
         self.id = id
         self.raw = raw
+
+    @classmethod
+    def received(
+        cls, type: MessageType, data: Any, raw: str | bytes, connection_id: str
+    ) -> Message:
+        """A message from outside, whose other members are still empty."""
+        message = cls.__new__(cls)
+        message.type = type
+        message.data = data
+        message.raw = raw
+        message.connection_id = connection_id
+        return message
 
     @property
     def timestamp(self) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 from ..json import loads
 from ..message import ENVELOPE_MEMBERS, Message, MessageType
 
-_OPENINGS = ("{", "[")
-_BLANKS = " \t\n\r"  # RFC 8259 §2
+# How a text begins that may be JSON and no mere string or number; RFC 8259 §2 allows blanks.
+_BEGINNINGS = frozenset("{[ \t\n\r")
 
 
 def envelope_words(commands: Iterable[str]) -> dict[str, MessageType]:
@@ -20,24 +20,36 @@ def envelope_words(commands: Iterable[str]) -> dict[str, MessageType]:
     }
 
 
-def may_be_json(payload: str) -> bool:
-    """Whether a text could be a JSON object or array, judged by its first character alone."""
-    return payload.lstrip(_BLANKS).startswith(_OPENINGS)
-
-
 def read_text(payload: str, words: Mapping[str, MessageType], connection_id: str) -> Message:
     """The message that came as a text frame from the connection of that id."""
-    if not may_be_json(payload):
-        return Message(MessageType.TEXT, payload, raw=payload, connection_id=connection_id)
-    try:
-        value = loads(payload)
-    except ValueError:
-        return Message(MessageType.TEXT, payload, raw=payload, connection_id=connection_id)
-    type_ = _envelope_type(value, words) if isinstance(value, dict) else None
-    if type_ is None:
-        return Message(MessageType.JSON, value, raw=payload, connection_id=connection_id)
-    message = Message(type_, _data(value), raw=payload, connection_id=connection_id)
-    message.set_members(value)
+    value = None
+    if payload[:1] in _BEGINNINGS:
+        try:
+            value = loads(payload)
+        except ValueError:
+            pass
+    if isinstance(value, dict):
+        type_ = _envelope_type(value, words)
+        if type_ is not None:
+            return _envelope(type_, value, payload, connection_id)
+    elif not isinstance(value, list):
+        return Message.received(MessageType.TEXT, payload, payload, connection_id)
+    return Message.received(MessageType.JSON, value, payload, connection_id)
+
+
+def _envelope(
+    type_: MessageType, value: dict[str, Any], payload: str, connection_id: str
+) -> Message:
+    if "data" in value:
+        message = Message.received(type_, value["data"], payload, connection_id)
+        if len(value) > 2 or "type" not in value:
+            message.set_members(value)
+    else:
+        # The whole object, if it says more than an envelope does.
+        data = None if value.keys() <= ENVELOPE_MEMBERS else value
+        message = Message.received(type_, data, payload, connection_id)
+        message.set_members(value)
+    message.is_envelope = True
     return message
 
 
@@ -49,10 +61,3 @@ def _envelope_type(value: dict[str, Any], words: Mapping[str, MessageType]) -> M
         if event and isinstance(event, str):
             return MessageType.JSON
     return type_
-
-
-def _data(envelope: dict[str, Any]) -> Any:
-    """Its `data`; where there is none, the whole object if it says more than an envelope does."""
-    if "data" in envelope:
-        return envelope["data"]
-    return None if envelope.keys() <= ENVELOPE_MEMBERS else envelope
