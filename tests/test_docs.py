@@ -1,0 +1,56 @@
+"""What the documentation shows is run: its Python, its commands, its links."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import urllib.request
+from pathlib import Path
+
+import pytest
+import websockets
+
+from tests.serving import serving
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *ROOT.glob("examples/**/*.md")])
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page):
+    targets = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text())
+    missing = [
+        target
+        for target in targets
+        if not target.startswith(("http:", "https:")) and not (page.parent / target).exists()
+    ]
+    assert missing == []
+
+
+def test_readme_server_runs_as_written(tmp_path):
+    (tmp_path / "app.py").write_text(blocks(ROOT / "README.md", "python")[0])
+
+    async def talk(url: str) -> None:
+        address = url.replace("http:", "ws:") + "/chat/blue"
+        async with websockets.connect(address) as one, websockets.connect(address) as two:
+            assert len(json.loads(await one.recv())["welcome"]) == 32
+            await two.recv()
+            await one.send("hello")
+            message = json.loads(await two.recv())
+            assert (message["type"], message["data"], message["room"]) == ("text", "hello", "blue")
+            with await asyncio.to_thread(urllib.request.urlopen, url + "/status") as answer:
+                assert json.load(answer) == {"connections": 2}
+
+    with serving("app:server", cwd=tmp_path) as server:
+        asyncio.run(asyncio.wait_for(talk(server.url), 20))
+
+
+def test_readme_commands_are_what_ci_runs():
+    readme = (ROOT / "README.md").read_text()
+    assert "    ci/setup && ci/test\n" in readme
+    assert "ci/setup && ci/test" in (ROOT / ".ci" / "run").read_text()
