@@ -26,6 +26,8 @@ INTERRUPTED = 130  # 128 + SIGINT, before the server handles signals itself
 # name: the module below this package and the command in it, the line of `glyph-fast --help`
 COMMANDS = {
     "serve": ("serve:serve", "Serve a program, a Glyph file or the bundled chat."),
+    "check": ("check:check", "Report every error of Glyph programs."),
+    "fmt": ("fmt:fmt", "Rewrite Glyph programs in the one layout."),
     "routes": ("routes:routes", "List the routes of a program and their handlers."),
 }
 

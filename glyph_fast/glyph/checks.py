@@ -120,7 +120,7 @@ class _Checker:
         own = [(name, item.path.at) for name in item.path.parameters]
         given = "input query headers auth" if has_auth else "input query headers"
         resolver = self._resolver("http", given, own)
-        item.parameters = _bindings(resolver, item.path)
+        item.path_variables = _bindings(resolver, item.path)
         self._parameters(resolver, item.queries)
         item.given = resolver.blocks.given
         resolver.statements(item.body.statements)
@@ -134,7 +134,7 @@ class _Checker:
     def _event(self, item: SocketRoute, event: Event) -> None:
         names = ["input", "client", *item.path.parameters]
         resolver = self._resolver("socket", "query headers", [(n, item.path.at) for n in names])
-        event.parameters = _bindings(resolver, item.path)
+        event.path_variables = _bindings(resolver, item.path)
         event.given = dict(resolver.blocks.given)
         for name in ("input", "client"):
             variable = resolver.blocks.find_declared(name)

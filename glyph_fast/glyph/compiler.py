@@ -138,7 +138,7 @@ class _ModuleCompiler:
 
     def _http(self, item: HttpRoute) -> None:
         defaults = [q.default for q in item.queries if q.default is not None]
-        body = self._body("http", [item.body, *defaults], _strings(item.parameters))
+        body = self._body("http", [item.body, *defaults], _strings(item.path_variables))
         compiler = StatementCompiler(body, "answer")
         statements: list[ast.stmt] = []
         for name, helper in _HTTP_VALUES.items():
@@ -146,7 +146,7 @@ class _ModuleCompiler:
         for query in item.queries:
             statements += self._query(query, compiler)
         statements += compiler.block(item.body)
-        names = [_name_of(binding.variable) for binding in item.parameters]
+        names = [_name_of(binding.variable) for binding in item.path_variables]
         self._handler(item, "http", body, names, statements)
 
     def _query(self, query: Parameter, compiler: StatementCompiler) -> list[ast.stmt]:
@@ -168,7 +168,7 @@ class _ModuleCompiler:
 
     def _event(self, event: Event) -> None:
         received, client = event.given["input"], event.given["client"]
-        known = {**_strings(event.parameters), client: "string"}
+        known = {**_strings(event.path_variables), client: "string"}
         body = self._body("socket", [event.body], known)
         if event.name == "message" and can_relay(event.body, received):
             body.relayed = received
@@ -183,7 +183,7 @@ class _ModuleCompiler:
         for name, helper in _SOCKET_VALUES.items():
             statements += self._given(event.given.get(name), helper, event.at)
         statements += compiler.block(event.body)
-        names = [_name_of(binding.variable) for binding in event.parameters]
+        names = [_name_of(binding.variable) for binding in event.path_variables]
         prefix = f"ws_{event.name}_"
         self._handler(event, prefix, body, [client.python_name, *names], statements)
 

@@ -76,6 +76,16 @@ class Cursor:
         """Take the current token if it is this word."""
         return self.advance() if self.at_word(text) else None
 
+    def accept_glued(self, kind: str) -> bool:
+        """Take a symbol, also where it is glued to a `=` that means something else (`int!=1`)."""
+        token = self.current
+        if token.kind == kind + "=":
+            line, column, _ = token.position
+            rest = Position(line, column + 1, 1)
+            self.current = token._replace(kind="=", text="=", position=rest)
+            return True
+        return self.accept(kind) is not None
+
     def skip_newlines(self) -> None:
         """Take the newlines here."""
         while self.current.kind == "newline":

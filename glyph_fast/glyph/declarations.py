@@ -1,7 +1,7 @@
 """The syntax tree of a file's top level: routes, types, functions, constants, imports.
 
-What `checks.py` adds stands at the end of each class: on handlers the `parameters` of the path and
-the variables the language has `given` them.
+What `checks.py` adds stands at the end of each class: on handlers the variables of the path and
+those the language has `given` them.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class HttpRoute(Item):
     input_type: TypeExpression | None
     queries: list[Parameter]
     body: Block
-    parameters: list[Binding] = field(default_factory=list)
+    path_variables: list[Binding] = field(default_factory=list)
     given: dict[str, Variable] = field(default_factory=dict)
 
 
@@ -69,7 +69,7 @@ class Event(Node):
 
     name: str
     body: Block
-    parameters: list[Binding] = field(default_factory=list)
+    path_variables: list[Binding] = field(default_factory=list)
     given: dict[str, Variable] = field(default_factory=dict)
 
 
@@ -88,6 +88,7 @@ class TypeDefinition(Item):
     name: str
     type_parameters: list[str]
     fields: list[Parameter]
+    methods: list[Declared]
 
 
 @dataclass(slots=True)
@@ -134,6 +135,7 @@ class Declared(Item):
 
     what: str
     name: str
+    last_line: int
 
 
 @dataclass(slots=True)

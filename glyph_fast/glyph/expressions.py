@@ -374,11 +374,5 @@ class ExpressionParser(Cursor):
 
     def close_angle(self) -> None:
         """The `>` of type arguments, also where it is glued to a following `=`."""
-        token = self.current
-        if token.kind == ">=":
-            line, column, _ = token.position
-            self.current = token._replace(
-                kind="=", text="=", position=Position(line, column + 1, 1)
-            )
-            return
-        self.expect(">", "`,` or `>`")
+        if not self.accept_glued(">"):
+            self.expect(">", "`,` or `>`")

@@ -417,4 +417,4 @@ def walk(root: object) -> Iterator[Node]:
             waiting.extend([getattr(found, name) for name in names])
 
 
-_RESOLVED = frozenset({"at", "name", "variable", "target", "assigns", "parameters", "given"})
+_RESOLVED = frozenset({"at", "name", "variable", "target", "assigns", "path_variables", "given"})

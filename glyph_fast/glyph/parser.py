@@ -105,7 +105,8 @@ class Parser(RouteParser):
             self.skip_balanced()
         elif self.unsupported is None:
             self.fail("`{`")
-        return Declared(what, name.strip("\"'"), at=at)
+        last = self.tokens[self.index - 1].position.line
+        return Declared(what, name.strip("\"'"), last, at=at)
 
     # --- types -----------------------------------------------------------------------------------
 
@@ -118,19 +119,19 @@ class Parser(RouteParser):
                 self.name("the name of a trait")
         self.skip_newlines()
         opening = self.expect("{", "`{` and the fields of the type")
-        fields: list[Parameter] = []
+        declared = TypeDefinition(name.text, parameters, [], [], at=at)
         with self.nested():
             while self.next_statement(opening.depth + 1):
                 try:
-                    self._field(fields)
+                    self._field(declared)
                 except Problem:
                     self.recover(opening.depth + 1)
-        return TypeDefinition(name.text, parameters, fields, at=at)
+        return declared
 
-    def _field(self, fields: list[Parameter]) -> None:
-        at = self.current.position
+    def _field(self, declared: TypeDefinition) -> None:
+        at, fields = self.current.position, declared.fields
         if self.at("!") or self.peek().kind == "(":
-            self.declared("a method", at)
+            declared.methods.append(self.declared("a method", at))
             self.report.add("not-run", at, what="a method")
             return
         field = self.parameter("a field name")
@@ -145,7 +146,7 @@ class Parser(RouteParser):
         name = self.any_word(wanted)
         self.expect(":", "`:` and a type")
         kind = self.type_expression()
-        required = self.accept("!") is not None
+        required = self.accept_glued("!")
         self._annotations()
         default = self.expression() if self.accept("=") else None
         return Parameter(name.text, kind, required, default, at=name.position)

@@ -1,0 +1,31 @@
+"""`glyph-fast check`: every error of Glyph programs, without serving them."""
+
+from __future__ import annotations
+
+import click
+
+from ..glyph import check as checking
+from . import LOAD_FAILED, Failure
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE.glyph…")
+@click.option("--json", "as_json", is_flag=True, help="Write a JSON array, for editors.")
+@click.pass_context
+def check(ctx: click.Context, files: tuple[str, ...], as_json: bool) -> None:
+    """Report every error and warning of Glyph programs as file:line:column: message.
+
+    The exit status is 1 when there are errors, 0 when there are at most warnings.
+    """
+    try:
+        found = checking.check_files(files)
+    except OSError as exc:
+        reason = (exc.strerror or str(exc)).lower()
+        raise Failure(f"could not read {exc.filename}: {reason}") from exc
+    if as_json:
+        click.echo(checking.as_json(found))
+    else:
+        if found:
+            click.echo(checking.as_text(found))
+        click.echo(checking.summary(found), err=True)
+    ctx.exit(LOAD_FAILED if checking.has_errors(found) else 0)

@@ -1,0 +1,63 @@
+"""The command `check`: every error of files, for people and for editors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from .diagnostics import Diagnostic
+from .load import diagnose
+from .modules import read_source
+
+
+def check_file(path: str | Path) -> list[Diagnostic]:
+    """Everything that is wrong with a program and the modules it imports.
+
+    Raises OSError when the file cannot be read.
+    """
+    source = read_source(Path(path), str(path))
+    return [source] if isinstance(source, Diagnostic) else diagnose(source)
+
+
+def check_files(paths: Iterable[str | Path]) -> list[Diagnostic]:
+    """The same for several files; what several of them import is reported once."""
+    found: dict[Diagnostic, None] = {}
+    for path in paths:
+        found.update(dict.fromkeys(check_file(path)))
+    return list(found)
+
+
+def has_errors(found: Iterable[Diagnostic]) -> bool:
+    """Whether anything is worse than a warning."""
+    return any(diagnostic.severity != "warning" for diagnostic in found)
+
+
+def as_text(found: Iterable[Diagnostic]) -> str:
+    """Diagnostics for a terminal: place, message, line, caret, hint."""
+    return "\n".join(diagnostic.render() for diagnostic in found)
+
+
+def as_json(found: Iterable[Diagnostic]) -> str:
+    """Diagnostics for an editor: a JSON array of objects.
+
+    Each has `file`, `line`, `column`, `end_column` (from 1, behind the last character), `severity`
+    (`error` or `warning`), `code`, `message` and `hint`.
+    """
+    return json.dumps([diagnostic.as_json() for diagnostic in found], ensure_ascii=False, indent=2)
+
+
+def summary(found: Iterable[Diagnostic]) -> str:
+    """How much is wrong: `2 errors, 1 warning`, or `no problems`."""
+    warnings = errors = 0
+    for diagnostic in found:
+        if diagnostic.severity == "warning":
+            warnings += 1
+        else:
+            errors += 1
+    parts = [_counted(errors, "error"), _counted(warnings, "warning")]
+    return ", ".join(filter(None, parts)) or "no problems"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}" if count else ""
