@@ -49,8 +49,6 @@ NOT_YET = {
     "handshake_rate",
     "trusted_proxies",
     "proxy_protocol",
-    "compression",
-    "compression_min_size",
     "jwt_secret",
     "jwt_jwks",
     "jwt_audience",

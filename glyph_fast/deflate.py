@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from .core import Frame, encode_frame
@@ -32,6 +33,7 @@ MEMORY_LEVEL = 5
 # zlib's own account (zconf.h): deflate (1 << bits+2) + (1 << level+9), inflate (1 << bits) + 7 KiB,
 # the latter with the largest window, which a peer may insist on.
 DEDICATED_BYTES = (1 << DEDICATED_BITS + 2) + (1 << MEMORY_LEVEL + 9) + (1 << MAX_BITS) + 7168
+MAX_REMEMBERED = 256  # characters of an offer whose answer is kept
 TAIL = b"\x00\x00\xff\xff"  # what a sender leaves out of each message (RFC 7692 §7.2.1)
 
 
@@ -43,28 +45,35 @@ class Parameters(NamedTuple):
     server_max_window_bits: int
     client_max_window_bits: int
 
-    def header(self) -> str:
-        """The value of Sec-WebSocket-Extensions that says so."""
+    def header(self, *, names_server_bits: bool = False) -> str:
+        """The value of Sec-WebSocket-Extensions that says so.
+
+        `names_server_bits`: the offer did, so the answer must (RFC 7692 §7.1.2.1), 15 or not.
+        """
         text = NAME
         for name, value in zip(self._fields, self, strict=True):
             if value is True:
                 text += f"; {name}"
-            elif value is not False and value < MAX_BITS:
+            elif value is not False and (
+                value < MAX_BITS or (names_server_bits and name == "server_max_window_bits")
+            ):
                 text += f"; {name}={value}"
         return text
 
 
 class _Offer(NamedTuple):
-    """One offer of a client (RFC 7692 §7.1); `client_bits` is None when it gave no hint."""
+    """One offer of a client (RFC 7692 §7.1); bits are None where it does not speak of them."""
 
     server_no_context_takeover: bool
     client_no_context_takeover: bool
-    server_bits: int
+    server_bits: int | None
     client_bits: int | None
 
 
-def negotiate(values: Sequence[str], mode: str) -> Parameters | None:
+def negotiate(values: Sequence[str], mode: str) -> tuple[str, Parameters] | None:
     """Choose among the offers of Sec-WebSocket-Extensions fields; None declines them all.
+
+    Returns the answer, as the value of the same field, and what is thereby agreed on.
 
     `mode` is `shared` or `dedicated`. The first offer that can be met is taken; one with unknown,
     repeated or impossible parameters, or with a server window of 8 bits (which zlib has not), is
@@ -74,9 +83,16 @@ def negotiate(values: Sequence[str], mode: str) -> Parameters | None:
         if name != NAME:
             continue
         offer = _read_offer(parameters)
-        if offer is not None and offer.server_bits >= MIN_BITS:
-            return _answer(offer, mode)
+        if offer is None or (offer.server_bits or MAX_BITS) < MIN_BITS:
+            continue
+        agreed = _answer(offer, mode)
+        return agreed.header(names_server_bits=offer.server_bits is not None), agreed
     return None
+
+
+@lru_cache(maxsize=256)  # browsers send the same few for ever
+def _negotiate_one(value: str, mode: str) -> tuple[str, Parameters] | None:
+    return negotiate([value], mode)
 
 
 def _read_offer(parameters: Sequence[tuple[str, str | None]]) -> _Offer | None:
@@ -85,12 +101,11 @@ def _read_offer(parameters: Sequence[tuple[str, str | None]]) -> _Offer | None:
         return None
     if any(found.get(name) is not None for name in Parameters._fields[:2]):
         return None
-    server_bits, client_bits = MAX_BITS, None
+    server_bits = client_bits = None
     if "server_max_window_bits" in found:
-        bits = _read_bits(found["server_max_window_bits"])
-        if bits is None:
+        server_bits = _read_bits(found["server_max_window_bits"])
+        if server_bits is None:
             return None
-        server_bits = bits
     if "client_max_window_bits" in found:
         hint = found["client_max_window_bits"]
         client_bits = MAX_BITS if hint is None else _read_bits(hint)
@@ -110,18 +125,19 @@ def _read_bits(text: str | None) -> int | None:
 
 
 def _answer(offer: _Offer, mode: str) -> Parameters:
+    server_bits = offer.server_bits or MAX_BITS
     if mode == "shared":
         # A window larger than a message buys nothing, and none outlives it: take what is offered.
         client_bits = MAX_BITS if offer.client_bits is None else offer.client_bits
-        return Parameters(True, True, offer.server_bits, max(client_bits, MIN_BITS))
+        return Parameters(True, True, server_bits, client_bits)
     # RFC 7692 §7.1.2.2: a window may be asked of a client only if it hinted that it can obey.
     client_bits = MAX_BITS
     if offer.client_bits is not None:
-        client_bits = max(MIN_BITS, min(offer.client_bits, DEDICATED_BITS))
+        client_bits = min(offer.client_bits, DEDICATED_BITS)
     return Parameters(
         offer.server_no_context_takeover,
         offer.client_no_context_takeover,
-        min(offer.server_bits, DEDICATED_BITS),
+        min(server_bits, DEDICATED_BITS),
         client_bits,
     )
 
@@ -145,6 +161,11 @@ _compressobj, _LEVEL = _load_compressor()
 def _new_compressor(bits: int) -> _Compressor:
     compressor: _Compressor = _compressobj(_LEVEL, zlib.DEFLATED, -bits, MEMORY_LEVEL)
     return compressor
+
+
+def _new_inflater(bits: int) -> Any:
+    # What was made with a window of 8 bits can be read with a larger one.
+    return zlib.decompressobj(-max(bits, MIN_BITS))
 
 
 def _deflate(compressor: _Compressor, payload: bytes) -> bytes:
@@ -191,7 +212,7 @@ class SharedCodec:
 
     def decode(self, payload: bytes, limit: int) -> bytes:
         """The payload of a compressed message. Raises ProtocolError 1007 or 1009."""
-        inflater = zlib.decompressobj(-self.parameters.client_max_window_bits)
+        inflater = _new_inflater(self.parameters.client_max_window_bits)
         return _inflate(inflater, payload, limit)
 
 
@@ -222,10 +243,17 @@ class DedicatedCodec:
         """The payload of a compressed message. Raises ProtocolError 1007 or 1009."""
         inflater = self._inflater
         if inflater is None or inflater.eof:  # a final block ends a context (RFC 7692 §7.2.3.4)
-            inflater = zlib.decompressobj(-self.parameters.client_max_window_bits)
+            inflater = _new_inflater(self.parameters.client_max_window_bits)
         data = _inflate(inflater, payload, limit)
         self._inflater = None if self.parameters.client_no_context_takeover else inflater
         return data
+
+
+class Agreement(NamedTuple):
+    """What a server answers to the offers, and what keeps to it."""
+
+    header: str  # the value of Sec-WebSocket-Extensions
+    codec: SharedCodec | DedicatedCodec
 
 
 class Deflate:
@@ -238,17 +266,21 @@ class Deflate:
         self.min_size = min_size
         self._shared: dict[Parameters, SharedCodec] = {}
 
-    def agree(self, values: Sequence[str]) -> tuple[str, SharedCodec | DedicatedCodec] | None:
+    def agree(self, values: Sequence[str]) -> Agreement | None:
         """The answer to a client's Sec-WebSocket-Extensions fields and the codec that keeps to it.
 
         None when nothing offered can be met. Raises HandshakeError 400 for broken grammar.
         """
-        parameters = negotiate(values, self.mode)
-        if parameters is None:
+        if len(values) == 1 and len(values[0]) <= MAX_REMEMBERED:
+            agreed = _negotiate_one(values[0], self.mode)
+        else:
+            agreed = negotiate(values, self.mode)
+        if agreed is None:
             return None
+        header, parameters = agreed
         if self.mode == "dedicated":
-            return parameters.header(), DedicatedCodec(parameters, self.min_size)
+            return Agreement(header, DedicatedCodec(parameters, self.min_size))
         codec = self._shared.get(parameters)
         if codec is None:
             codec = self._shared[parameters] = SharedCodec(parameters, self.min_size)
-        return parameters.header(), codec
+        return Agreement(header, codec)

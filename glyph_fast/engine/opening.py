@@ -14,6 +14,7 @@ from inspect import isawaitable
 from typing import Any
 
 from ..config import Config
+from ..deflate import Agreement, Deflate
 from ..errors import HandshakeError, Reject
 from ..handshake import (
     Upgrade,
@@ -22,6 +23,7 @@ from ..handshake import (
     check_upgrade,
     choose_subprotocol,
     is_upgrade,
+    parse_extensions,
 )
 from ..http.head import parse_head
 from ..http.request import Request
@@ -75,6 +77,9 @@ class Opening:
         self._errors = errors
         self._origins = config.allowed_origins
         self._subprotocols = config.subprotocols
+        self._deflate = None
+        if config.compression != "off":
+            self._deflate = Deflate(config.compression, config.compression_min_size)
         self._max_connections = config.max_connections
         self._scheme = "https" if config.is_tls else "http"
 
@@ -184,6 +189,7 @@ class Opening:
         try:
             self._check_capacity()  # once more: others may have come while this one waited
             subprotocol = choose_subprotocol(upgrade.subprotocols, self._subprotocols)
+            agreed = self._agree(upgrade.extensions)
         except HandshakeError as exc:
             self._reject(conn, request, exc)
             return
@@ -192,9 +198,20 @@ class Opening:
         conn.route_pattern = match.pattern
         conn.identity = identity
         conn.subprotocol = subprotocol
-        conn.write(accept_response(upgrade.key, subprotocol))
+        if agreed is None:
+            conn.write(accept_response(upgrade.key, subprotocol))
+        else:
+            conn.write(accept_response(upgrade.key, subprotocol, agreed.header))
+            conn.use_codec(agreed.codec)
         conn.upgrade()
         self._opened(conn)
+
+    def _agree(self, offers: list[str]) -> Agreement | None:
+        """What is agreed on extensions; offers that break the grammar are refused in any case."""
+        if self._deflate is not None:
+            return self._deflate.agree(offers)
+        parse_extensions(offers)
+        return None
 
     def _deny(self, conn: Any, request: Request, exc: Exception) -> None:
         """The authenticator raised."""
