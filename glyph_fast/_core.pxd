@@ -58,6 +58,13 @@ cdef class Limits:           # sizes in bytes, times in seconds
     cdef readonly Py_ssize_t max_missed_pongs
 
 
+cdef class Histogram:
+    cdef int64_t buckets[23]        # observations up to each of BOUNDS, and beyond the last
+    cdef readonly double total      # seconds
+
+    cdef int add(self, double seconds, int64_t weight) except -1
+
+
 cdef class Counters:
     cdef public int64_t bytes_received
     cdef public int64_t bytes_sent
@@ -70,6 +77,9 @@ cdef class Counters:
     cdef public int64_t pings_sent
     cdef public int64_t pongs_missed
     cdef public int64_t pongs_received
+    cdef readonly Histogram broadcast_seconds
+    cdef readonly Histogram handler_seconds     # one call in HANDLER_SAMPLE, for as many
+    cdef readonly Histogram ping_rtt_seconds
 
 
 cdef class Frame:
@@ -273,6 +283,7 @@ cdef class Dispatch:
     cdef readonly type context_type
     cdef readonly object text       # the type of a bare text message, and of a binary one
     cdef readonly object binary
+    cdef unsigned int runs          # how often handlers were run
 
     cdef bint handle_now(self, Connection conn, int opcode, object payload) except -1
     cdef bint run_now(self, Connection conn, object ctx, tuple calls, Py_ssize_t index) except -1

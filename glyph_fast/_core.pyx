@@ -5,6 +5,8 @@ The header page is `_core.pxd`. The parts, in the order in which they are read b
     _c/bytes.h          masking and UTF-8, in C
     _c/sockets.h        system calls, in C
     _c/frames.pxi       frames, buffers
+    _c/clock.h          a clock, in C
+    _c/histogram.pxi    durations, counted by size
     _c/turn.pxi         what connections share; gathered writes
     _c/connection.pxi   the connection: bytes in, messages out, bytes out, the end, time
     _c/room.pxi         fan-out
@@ -48,6 +50,9 @@ cdef extern from "_c/bytes.h" nogil:
     byte gf_copy(byte* target, const byte* source, size_t size)
     int gf_utf8_feed(gf_utf8* state, const byte* text, size_t size)
     size_t gf_head_end(const byte* data, size_t size, size_t start)
+
+cdef extern from "_c/clock.h" nogil:
+    double gf_now()
 
 cdef extern from "_c/sockets.h" nogil:
     ctypedef struct gf_iovec:
@@ -122,6 +127,7 @@ cdef enum:
     MAX_PONGS = 4096            # bytes of pongs that may leave with one write
     RING_START = 16             # slots of a ring when it first holds something
     MAX_SPARE_RINGS = 1024
+    HANDLER_SAMPLE = 16         # of so many calls one is timed; a power of two
 
     ACCEPTED = 0                # indexes of RESULTS
     BEHIND = 1
@@ -133,6 +139,7 @@ cdef tuple EMPTY = ()
 HAS_POLLER = bool(GF_HAS_EPOLL)
 
 include "_c/frames.pxi"
+include "_c/histogram.pxi"
 include "_c/turn.pxi"
 include "_c/connection.pxi"
 include "_c/room.pxi"

@@ -31,6 +31,7 @@ import socket
 import sys
 import threading
 import time
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Container, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -91,6 +92,7 @@ MAX_ACCEPTS = 64  # connections accepted from one socket in one turn
 MAX_ROUNDS = 8  # write, report, write again …: what is left then waits for the next turn
 MAX_PONGS = 4096  # bytes of pongs that may leave with one write
 MAX_EMPTY_FRAGMENTS = 65536  # of one message; they cost no memory and need a bound of their own
+HANDLER_SAMPLE = 16  # of so many calls one is timed: reading the clock twice is not free
 
 _RESULTS = (SENT, QUEUED, DROPPED)
 _ACCEPTED, _BEHIND, _REFUSED = 0, 1, 2  # indexes of _RESULTS
@@ -230,18 +232,50 @@ class Limits:
         self.max_missed_pongs = max_missed_pongs
 
 
+class Histogram:
+    """How often something took how long.
+
+    `bounds` are seconds; `counts` has one more: an entry for each bound (durations up to it and
+    above the one before), and one for what took longer than the last.
+    """
+
+    __slots__ = ("_buckets", "total")
+
+    bounds = (
+        1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3,
+        5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self._buckets = [0] * (len(self.bounds) + 1)
+        self.total = 0.0  # seconds
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """How many durations fell between each bound and the one before."""
+        return tuple(self._buckets)
+
+    def observe(self, seconds: float, weight: int = 1) -> None:
+        """Count a duration; as so many, when it stands for others that were not measured."""
+        self._buckets[bisect_left(self.bounds, seconds)] += weight
+        self.total += seconds * weight
+
+
 class Counters:
     """Sums over all connections of a server since it started."""
 
     __slots__ = (
+        "broadcast_seconds",
         "bytes_received",
         "bytes_sent",
         "dropped_block",
         "dropped_disconnect",
         "dropped_newest",
         "dropped_oldest",
+        "handler_seconds",
         "messages_received",
         "messages_sent",
+        "ping_rtt_seconds",
         "pings_sent",
         "pongs_missed",
         "pongs_received",
@@ -249,9 +283,12 @@ class Counters:
 
     def __init__(self) -> None:
         for name in self.__slots__:
-            setattr(self, name, 0)
+            setattr(self, name, Histogram() if name.endswith("_seconds") else 0)
 
     if TYPE_CHECKING:
+        broadcast_seconds: Histogram
+        handler_seconds: Histogram  # one call in HANDLER_SAMPLE, for as many
+        ping_rtt_seconds: Histogram
         bytes_received: int
         bytes_sent: int
         dropped_block: int
@@ -900,6 +937,7 @@ class Connection:
             self.last_pong = self.turn.clock()
             if number == self._ping_number:
                 self.ping_rtt = self.last_pong - self.ping_sent
+                self.turn.counters.ping_rtt_seconds.observe(self.ping_rtt)
             self.missed_pongs = 0
             self.turn.counters.pongs_received += 1
 
@@ -1362,6 +1400,7 @@ class Room:
         passed over and not counted.
         """
         counts = [0, 0, 0]
+        started = time.perf_counter()
         for name, conn in self.members.items():
             if exclude is not None and (
                 name == exclude if isinstance(exclude, str) else name in exclude
@@ -1369,7 +1408,10 @@ class Room:
                 continue
             if conn.phase == OPEN:
                 counts[conn._push(frame)] += 1
-        return SendResult(*counts) if any(counts) else NOBODY
+        if not any(counts):
+            return NOBODY
+        conn.turn.counters.broadcast_seconds.observe(time.perf_counter() - started)
+        return SendResult(*counts)
 
 
 # --- messages to handlers ------------------------------------------------------------------------
@@ -1449,7 +1491,7 @@ class Dispatch:
     subclass has `_wait`, `_read`, `_unhandled`, `_go_on` and `_fail`.
     """
 
-    __slots__ = ("binary", "context_type", "hub", "message_type", "text")
+    __slots__ = ("_runs", "binary", "context_type", "hub", "message_type", "text")
 
     def __init__(
         self,
@@ -1464,6 +1506,7 @@ class Dispatch:
         self.context_type = context_type
         self.text = text
         self.binary = binary
+        self._runs = 0  # how often handlers were run
 
     def message(self, conn: Any, opcode: int, payload: str | bytes) -> None:
         """A message came: handle it now, or after those before it."""
@@ -1492,6 +1535,8 @@ class Dispatch:
     def run(self, conn: Any, ctx: Any, calls: tuple[Callable[..., Any], ...], index: int) -> bool:
         """Call handlers from `index` on; False when one waits, and the rest follows then."""
         call: Any = None
+        self._runs += 1
+        started = time.perf_counter() if self._runs % HANDLER_SAMPLE == 0 else 0.0
         try:
             while index < len(calls):
                 call = calls[index]
@@ -1503,6 +1548,9 @@ class Dispatch:
                         return False
         except BaseException as exc:
             return self._fail(conn, ctx, call, exc)
+        if started:
+            seconds = time.perf_counter() - started
+            conn.turn.counters.handler_seconds.observe(seconds, HANDLER_SAMPLE)
         return True
 
     # The subclass's part.

@@ -24,6 +24,7 @@ __all__ = [
     "Counters",
     "Dispatch",
     "Frame",
+    "Histogram",
     "Limits",
     "Message",
     "Poller",
@@ -67,6 +68,7 @@ Context = _chosen.Context
 Counters = _chosen.Counters
 Dispatch = _chosen.Dispatch
 Frame = _chosen.Frame
+Histogram = _chosen.Histogram
 Limits = _chosen.Limits
 Message = _chosen.Message
 Poller = _chosen.Poller

@@ -465,6 +465,7 @@ cdef class Connection:
             self.last_pong = self.turn.clock()
             if number == self.ping_number:
                 self.ping_rtt = self.last_pong - self.ping_sent
+                self.turn.counters.ping_rtt_seconds.add(self.ping_rtt, 1)
             self.missed_pongs = 0
             self.turn.counters.pongs_received += 1
         return 0

@@ -95,6 +95,10 @@ cdef class Dispatch:
 
     cdef bint run_now(self, Connection conn, ctx, tuple calls, Py_ssize_t index) except -1:
         cdef PyObject* call = NULL
+        cdef double started = 0.0
+        self.runs += 1
+        if self.runs % HANDLER_SAMPLE == 0:
+            started = gf_now()
         try:
             while index < PyTuple_GET_SIZE(calls):
                 call = PyTuple_GET_ITEM(calls, index)
@@ -106,6 +110,8 @@ cdef class Dispatch:
                         return False
         except BaseException as exc:
             return self._fail(conn, ctx, <object>call, exc)
+        if started:
+            conn.turn.counters.handler_seconds.add(gf_now() - started, HANDLER_SAMPLE)
         return True
 
 

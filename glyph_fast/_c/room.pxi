@@ -41,10 +41,11 @@ cdef class Room:
         cdef Py_ssize_t position = 0
         cdef PyObject* name
         cdef PyObject* member
-        cdef Connection conn
+        cdef Connection conn = None
         cdef int64_t counts[3]
         cdef bytes data = frame.data
         cdef bint is_one = isinstance(exclude, str)
+        cdef double started = gf_now()
         counts[0] = counts[1] = counts[2] = 0
         while PyDict_Next(self.members, &position, &name, &member):
             if exclude is not None and (
@@ -60,4 +61,5 @@ cdef class Room:
                 counts[conn.push(conn.data_of(frame))] += 1
         if not (counts[0] or counts[1] or counts[2]):
             return NOBODY
+        conn.turn.counters.broadcast_seconds.add(gf_now() - started, 1)
         return SendResult(counts[0], counts[1], counts[2])

@@ -32,6 +32,11 @@ cdef class Limits:
 cdef class Counters:
     """Sums over all connections of a server since it started."""
 
+    def __cinit__(self):
+        self.broadcast_seconds = Histogram()
+        self.handler_seconds = Histogram()
+        self.ping_rtt_seconds = Histogram()
+
 
 cdef class Turn:
     """What the connections of one loop share, and the work left for the end of its turn.

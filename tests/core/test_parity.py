@@ -15,6 +15,7 @@ from glyph_fast import wire
 CLASSES = [
     "Limits",
     "Counters",
+    "Histogram",
     "Frame",
     "Turn",
     "Connection",
