@@ -9,7 +9,7 @@ from html import escape
 from .plot import Plot
 from .report import Report, duration
 
-_STYLE = """
+STYLE = """
 :root { color-scheme: light dark; --ink: #1c2430; --dim: #667085; --rule: #d5dae3; --line: #2f6fde;
   --second: #d9822b; --ground: #fff }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e9ef; --dim: #98a2b3; --rule: #343b48;
@@ -27,6 +27,7 @@ svg { width: 100%; height: auto } svg text { font: 12px system-ui, sans-serif; f
 .area { fill: var(--line); opacity: .15 }
 """
 
+_MAX_POINTS = 300  # of a line over time
 _NINES = (0.0, 50.0, 90.0, 99.0, 99.9, 99.99, 99.999)
 
 
@@ -45,7 +46,7 @@ def render_page(report: Report) -> str:
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
-        f"<style>{_STYLE}</style><h1>{escape(title)}</h1><p>{escape(shape)}</p>"
+        f"<style>{STYLE}</style><h1>{escape(title)}</h1><p>{escape(shape)}</p>"
         f"<table>{rows}</table>{''.join(_plots(report))}</html>\n"
     )
 
@@ -84,11 +85,13 @@ def _latency(report: Report) -> str:
 
 
 def _rates(report: Report) -> str:
-    points, before = [], 0.0
+    points, before, counted = [], 0.0, 0
+    step = report.series[-1][0] / _MAX_POINTS
     for at, count in report.series:
-        if at > before:
-            points.append((at, count / (at - before)))
-        before = at
+        counted += count
+        if at - before > step:
+            points.append((at, counted / (at - before)))
+            before, counted = at, 0
     return Plot(points, x_text=lambda s: f"{s:g} s", y_text=_count, label="rate").render()
 
 

@@ -220,7 +220,7 @@ class _Course:
 
 
 def _share_done(options: Options, usage: Usage) -> float:
-    if usage.seconds >= options.max_duration:
+    if usage.seconds >= max(options.max_duration, options.duration):
         return 1.0
     share = usage.seconds / options.duration if options.duration else 1.0
     if options.server_cpu and usage.server_ns is not None:

@@ -179,7 +179,9 @@ class Swarm:
         self._sources = [f"127.0.0.{n + 1}" for n in range(MAX_SOURCES)] if is_loopback else []
         self._host = f"{options.host}:{options.port}"
 
-    def connect(self, index: int, *, room: int = 0, receive_buffer: int = 0) -> Peer:
+    def connect(
+        self, index: int, *, room: int = 0, receive_buffer: int = 0, target: str = ""
+    ) -> Peer:
         """Begin to open a connection; the workload hears when it is open."""
         sock = self._new_socket(index, receive_buffer)
         sink = SocketSink(self._epoll, sock)
@@ -188,7 +190,7 @@ class Swarm:
         peer.index, peer.room = index, room
         peer.opened_at = time.perf_counter_ns()
         peer.key = new_key()
-        target = self.options.target(room)
+        target = target or self.options.target(room)
         peer.write(request_head(target, self._host, peer.key, browser=self.options.browser_head))
         self._sinks[sock.fileno()] = sink
         try:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from .catalogue import ROOT, Rival
@@ -112,28 +113,63 @@ def sample(plan: Plan, work: Work, rival: Rival) -> dict[str, Any]:
         return run_client(work, port, pid, arguments, cpu=plan.client_on, timeout=timeout)
 
 
+class Client:
+    """The load generator in its own process. It writes to files: nobody has to read meanwhile."""
+
+    def __init__(self, command: list[str]) -> None:
+        self._output = TemporaryFile("w+")
+        self._said = TemporaryFile("w+")
+        self._process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=self._said,
+        )
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        self._output.close()
+        self._said.close()
+
+    def is_running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
+    def report(self, timeout: float | None = None) -> dict[str, Any]:
+        """Wait for its end and return its report. Raises RunFailed with what it said."""
+        try:
+            status = self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise RunFailed("the client did not end in time") from None
+        if status:
+            self._said.seek(0)
+            raise RunFailed((self._said.read().strip().splitlines() or ["no output"])[-1])
+        self._output.seek(0)
+        report: dict[str, Any] = json.load(self._output)
+        return report
+
+
+def start_client(
+    work: Work, port: int, pid: int, arguments: Sequence[str], *, cpu: int | None
+) -> Client:
+    """Start the load generator for a work."""
+    command = [sys.executable, "-m", "bench.load", f"ws://127.0.0.1:{port}{work.path}"]
+    command += [*work.arguments, "--pid", str(pid), "--json", "-", "--no-progress", *arguments]
+    return Client(pinned(command, cpu))
+
+
 def run_client(
     work: Work, port: int, pid: int, arguments: Sequence[str], *, cpu: int | None, timeout: float
 ) -> dict[str, Any]:
-    """The load generator in its own process; its report. Raises RunFailed with what it said."""
-    command = [sys.executable, "-m", "bench.load", f"ws://127.0.0.1:{port}{work.path}"]
-    command += [*work.arguments, "--pid", str(pid), "--json", "-", "--no-progress", *arguments]
-    try:
-        done = subprocess.run(
-            pinned(command, cpu),
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise RunFailed("the client did not end in time") from None
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or ["no output"]
-        raise RunFailed(lines[-1])
-    report: dict[str, Any] = json.loads(done.stdout)
-    return report
+    """The report of a whole run. Raises RunFailed."""
+    with start_client(work, port, pid, arguments, cpu=cpu) as client:
+        return client.report(timeout)
 
 
 def _brief(report: dict[str, Any]) -> str:

@@ -23,7 +23,9 @@ class RunFailed(Exception):
 
 
 @contextmanager
-def serving(rival: Rival, cache: Path, cpu: int | None) -> Iterator[tuple[int, int]]:
+def serving(
+    rival: Rival, cache: Path, cpu: int | None, *, logs: Path | None = None
+) -> Iterator[tuple[int, int]]:
     """Run the server for the length of the block; yields its port and process id."""
     port = free_port()
     environment = {
@@ -33,7 +35,7 @@ def serving(rival: Rival, cache: Path, cpu: int | None) -> Iterator[tuple[int, i
         "PYTHONDONTWRITEBYTECODE": "1",
         **rival.environment,
     }
-    log = cache / "logs" / f"{rival.name}.log"
+    log = (logs or cache / "logs") / f"{rival.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     # Ours is found from the project's root, every other beside its program.
     home = ROOT if rival.needs == "ours" else SERVERS

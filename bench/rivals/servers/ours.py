@@ -32,3 +32,10 @@ def publish(ctx: MessageContext) -> None:
 
 
 server.websocket("/idle")
+
+
+@server.on_connect(route="/many/:first/:count")
+def join_many(conn: Connection) -> None:
+    first, count = int(conn.path_params["first"]), int(conn.path_params["count"])
+    for number in range(first, first + count):
+        conn.join_room(f"many-{number}")
