@@ -188,7 +188,7 @@ typedef struct {
     size_t whole; /* bytes of header and payload together */
 } frame_t;
 
-/* 1: a frame; 0: `frame->whole` bytes are needed (0 while unknown); -1: the peer broke the rules. */
+/* 1: a frame; 0: `frame->whole` bytes are needed (0: unknown yet); -1: the peer broke the rules. */
 static int parse(uint8_t *p, size_t n, frame_t *frame)
 {
     frame->whole = 0;
@@ -448,7 +448,7 @@ static void close_politely(int fd, conn_t *c, uint8_t *payload, size_t n)
 }
 
 /* Answer every complete frame of p[0..n); returns the bytes used, `*need` is the whole size of the
- * frame begun. Echoes are compacted to the left in place (small ones) or sent from where they lie. */
+ * frame begun. Small echoes are moved together in place, large ones sent from where they lie. */
 static size_t feed(int fd, conn_t *c, uint8_t *p, size_t n, size_t *need)
 {
     struct iovec slices[SLICES];
