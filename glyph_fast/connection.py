@@ -19,7 +19,7 @@ from typing import Any
 from . import core
 from .errors import ConnectionClosed
 from .http.request import Request
-from .message import JsonText, Message, MessageType
+from .message import Message, MessageType, json_text
 from .room import Member
 from .wire import ABNORMAL, SERVER, SendResult
 
@@ -71,7 +71,7 @@ class Connection(Member):
 
         Raises TypeError or ValueError for a value that JSON cannot hold, and what `send` raises.
         """
-        return self.send(JsonText(value))
+        return self.send(json_text(value))
 
     def send_message(self, message: Message) -> SendResult | None:
         """Send the JSON of a message, its envelope. Raises what `send` raises."""
@@ -182,6 +182,26 @@ class Connection(Member):
             return None
         ago = self.turn.clock() - self.last_pong
         return datetime.fromtimestamp(time.time() - ago, UTC)
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        """Its figures as plain values. Times are seconds; the round trip None before a first pong.
+
+        Messages are those received and sent since the beginning; queued is what waits now.
+        """
+        return {
+            "seconds": self.turn.clock() - self._opened_at,
+            "messages_received": self.messages_received,
+            "messages_sent": self.messages_sent,
+            "messages_dropped": self.messages_dropped,
+            "bytes_received": self.bytes_received,
+            "bytes_sent": self.bytes_sent,
+            "queued_messages": self.queued_messages,
+            "queued_bytes": self.queued_bytes,
+            "missed_pongs": self.missed_pongs,
+            "ping_rtt_seconds": self.ping_rtt if self.last_pong else None,
+            "rooms": len(self._rooms),
+        }
 
     @property
     def is_healthy(self) -> bool:

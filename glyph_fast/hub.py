@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 import os
 from typing import Any, cast
 
@@ -10,11 +11,12 @@ from . import core
 from .config import Config
 from .connection import Connection
 from .errors import ConnectionNotFound
-from .message import JsonText, Message, MessageType, Sendable
+from .message import Message, MessageType, Sendable, json_text
 from .metrics import Metrics
 from .room import Exclude, RoomManager, excluded_ids
 from .wire import CLOSE_REASONS, GOING_AWAY, NOBODY, SendResult
 
+LARGEST_ROOMS = 20  # that are named in the figures
 CLOSE_BATCH = 500  # connections closed before the loop gets a breath
 
 
@@ -27,7 +29,7 @@ class Hub:
     """
 
     def __init__(self, config: Config | None = None) -> None:
-        self.metrics = Metrics()
+        self.metrics = Metrics(self.figures)
         self.turn: core.Turn | None = None
         self._everyone = core.Room()
         self._rooms = RoomManager()
@@ -58,7 +60,7 @@ class Hub:
 
     def broadcast_json(self, value: object, exclude: Exclude = None) -> SendResult | None:
         """Send the bare JSON of a value to every connection."""
-        return self.broadcast(JsonText(value), exclude)
+        return self.broadcast(json_text(value), exclude)
 
     def broadcast_to_room(
         self, room: str, message: Sendable, exclude: Exclude = None
@@ -70,7 +72,7 @@ class Hub:
         self, room: str, value: object, exclude: Exclude = None
     ) -> SendResult | None:
         """Send the bare JSON of a value to the members of a room."""
-        return self._rooms.broadcast(room, JsonText(value), exclude)
+        return self._rooms.broadcast(room, json_text(value), exclude)
 
     def broadcast_event(
         self, name: str, data: Any = None, room: str | None = None, exclude: Exclude = None
@@ -108,6 +110,22 @@ class Hub:
     def get_room_manager(self) -> RoomManager:
         """The rooms."""
         return self._rooms
+
+    def figures(self) -> dict[str, Any]:
+        """What there is now: connections, what waits for them, rooms, and the largest 20 of those.
+
+        Looks at every connection and every room, so it is for once a second, not for every message.
+        """
+        connections = self.get_connections()
+        sizes = ((room.name, len(room)) for room in self._rooms)
+        largest = heapq.nlargest(LARGEST_ROOMS, sizes, key=lambda each: each[1])
+        return {
+            "connections": len(connections),
+            "queue_bytes": sum([conn.queued_bytes for conn in connections]),
+            "queue_messages": sum([conn.queued_messages for conn in connections]),
+            "rooms": len(self._rooms),
+            "room_members": dict(largest),
+        }
 
     # The life of a connection, for the dispatcher and the server.
 

@@ -132,14 +132,11 @@ class Message(core.Message):
 
         Raises TypeError or ValueError for data that JSON cannot hold.
         """
-        envelope: dict[str, Any] = {"type": self.type.value}
+        envelope: dict[str, Any] = {"type": self.type._value_}
         if self.event:
             envelope["event"] = self.event
-        data = self.data
-        if data is not None:
-            if isinstance(data, bytes | bytearray | memoryview):
-                data = b64encode(data).decode("ascii")
-            envelope["data"] = data
+        if self.data is not None:
+            envelope["data"] = envelope_data(self.data)
         if self.room:
             envelope["room"] = self.room
         if self.target:
@@ -220,6 +217,18 @@ class Message(core.Message):
             if (value := getattr(self, name)) not in ("", None)
         ]
         return f"<Message {' '.join(members)}>"
+
+
+def envelope_data(data: Any) -> Any:
+    """`data` as an envelope holds it: bytes as base64."""
+    if isinstance(data, (bytes, bytearray, memoryview)):
+        return b64encode(data).decode("ascii")
+    return data
+
+
+def json_text(value: object) -> str:
+    """The bare JSON of `value`, as a message to send. Raises what `json.dumps` raises."""
+    return dumps(value).decode()
 
 
 class JsonText:

@@ -7,7 +7,14 @@ from typing import Any
 from .. import core
 from ..connection import Connection
 from ..hub import Hub
-from ..message import JsonText, Message, MessageType, Sendable
+from ..message import (
+    Message,
+    MessageType,
+    Sendable,
+    envelope_data,
+    json_text,
+    rfc3339_now,
+)
 from ..wire import SendResult
 
 
@@ -34,7 +41,7 @@ class MessageContext(core.Context):
         """Answer the sender with JSON. Raises what `reply` raises."""
         if self.message.is_envelope:
             return self.conn.send(self._envelope(MessageType.JSON, data))
-        return self.conn.send(JsonText(data))
+        return self.conn.send(json_text(data))
 
     def reply_error(self, error: object) -> SendResult | None:
         """Answer the sender with `{"error": …}`, the text of `error`. Raises ConnectionClosed."""
@@ -51,8 +58,16 @@ class MessageContext(core.Context):
         message = Message(type, data, room=room, connection_id=self.conn.id)
         return self.hub.broadcast_to_room(room, message, self.conn.id)
 
-    def _envelope(self, type_: MessageType, data: Any) -> Message:
-        return Message(type_, data, target=self.conn.id, id=self.message.id)
+    def _envelope(self, type_: MessageType, data: Any) -> str:
+        # As Message.to_json, for the four members there are.
+        envelope: dict[str, Any] = {"type": type_._value_}
+        if data is not None:
+            envelope["data"] = envelope_data(data)
+        envelope["target"] = self.conn.id
+        envelope["timestamp"] = rfc3339_now()
+        if self.message.id is not None:
+            envelope["id"] = self.message.id
+        return json_text(envelope)
 
     def __repr__(self) -> str:
         return f"<MessageContext {self.message!r} of {self.conn!r}>"
@@ -67,4 +82,4 @@ def _bare(type_: MessageType, data: Any) -> Sendable:
         if isinstance(data, bytes | bytearray | memoryview):
             return bytes(data)
         raise TypeError(f"a binary reply is bytes, not {data.__class__.__name__}")
-    return JsonText(data)
+    return json_text(data)

@@ -28,11 +28,11 @@ def read_text(payload: str, words: Mapping[str, MessageType], connection_id: str
             value = loads(payload)
         except ValueError:
             pass
-    if isinstance(value, dict):
+    if isinstance(value, dict) and ("type" in value or "event" in value):
         type_ = _envelope_type(value, words)
         if type_ is not None:
             return _envelope(type_, value, payload, connection_id)
-    elif not isinstance(value, list):
+    elif not isinstance(value, (dict, list)):
         return Message.received(MessageType.TEXT, payload, payload, connection_id)
     return Message.received(MessageType.JSON, value, payload, connection_id)
 

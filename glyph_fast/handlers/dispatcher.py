@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 from inspect import isawaitable
+from types import CoroutineType
 from typing import Any, TypeAlias
 
 from .. import core
@@ -155,7 +156,12 @@ class Dispatcher(Registry, core.Dispatch):
         result: Any,
     ) -> bool:
         """A handler returned something: if it waits, `calls[index:]` follow when it is done."""
-        task = start(as_coroutine(result), conn) if isawaitable(result) else None
+        if result.__class__ is CoroutineType:  # the usual case; the general question costs more
+            task = start(result, conn)
+        elif isawaitable(result):
+            task = start(as_coroutine(result), conn)
+        else:
+            return True
         if task is None:
             return True
         self._follow(task, ctx, calls, index)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 from asyncio import events, tasks
 from collections.abc import Callable, Coroutine, Generator
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from types import CoroutineType
 from typing import Any, Final, TypeAlias
 
@@ -29,30 +29,29 @@ _get_running_loop = events._get_running_loop
 _enter_task: Callable[[Any, Any], None] = tasks._enter_task
 _leave_task: Callable[[Any, Any], None] = tasks._leave_task
 
+_new_task: Callable[[type[HandlerTask]], HandlerTask] = asyncio.Task.__new__
+
 _STARTING: Final = object()  # the first step has not reached a wait
 _NOTHING: Final = object()  # the first wait has been passed on to the task
 
 
 class HandlerTask(asyncio.Task[Any]):
-    """The task of one handler; a real one from `become_task` on.
+    """The task of one handler, made by `start`; a real one from `become_task` on.
 
     `subject`, `calls` and `index` are the dispatcher's: what to go on with afterwards.
     """
 
     __slots__ = ("_context", "_first", "_rest", "calls", "conn", "index", "subject")
 
+    _first: Awaited
+    _context: Context
+    _rest: _Rest | None
+    conn: Any
     subject: Any
     calls: tuple[Callable[..., Any], ...]
     index: int
 
     _log_destroy_pending = False  # of one that never became a task there is nothing to say
-
-    def __init__(self, coro: Awaited, conn: Any) -> None:
-        # Not Task.__init__: that would schedule a step.
-        self._first = coro
-        self._context = copy_context()
-        self._rest: _Rest | None = None
-        self.conn = conn
 
     def become_task(self) -> _Rest:
         """Register with the loop; the first thing it does there is to pass on the first wait."""
@@ -60,7 +59,7 @@ class HandlerTask(asyncio.Task[Any]):
         if rest is None:
             rest = self._rest = _Rest(self._first, self.conn)
             loop = events.get_running_loop()
-            super().__init__(rest, loop=loop, context=self._context)
+            self.__init__(rest, loop=loop, context=self._context)  # type: ignore[misc]
         return rest
 
     def cancelling(self) -> int:
@@ -161,7 +160,11 @@ def start(coro: Awaited, conn: Any) -> HandlerTask | None:
     if loop is None:
         _finish_without_loop(coro)
         return None
-    task = HandlerTask(coro, conn)
+    task = _new_task(HandlerTask)  # without Task.__init__, which would schedule a step
+    task._first = coro
+    task._context = context = copy_context()
+    task._rest = None
+    task.conn = conn
     outer = None
     try:
         _enter_task(loop, task)
@@ -170,7 +173,7 @@ def start(coro: Awaited, conn: Any) -> HandlerTask | None:
         _leave_task(loop, outer)
         _enter_task(loop, task)
     try:
-        held = task._context.run(coro.send, None)
+        held = context.run(coro.send, None)
     except StopIteration:
         return None
     finally:
