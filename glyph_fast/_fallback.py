@@ -1682,10 +1682,13 @@ class Poller:
         """Accept, read and handle what is there, then write once to each connection.
 
         Peers that answer at once are often there again by then, so it looks once more before it
-        goes back to the loop, which costs more; but it serves a bounded number of events.
+        goes back to the loop, which costs more; but it serves a bounded number of events, and
+        looks again only while what came is little.
         """
         served = 0
-        while served < MAX_EVENTS and not self._epoll.closed:
+        counters = self.turn.counters
+        enough = counters.bytes_received + READ_SIZE
+        while served < MAX_EVENTS and counters.bytes_received < enough and not self._epoll.closed:
             ready = self._epoll.poll(0, MAX_EVENTS)
             if not ready:
                 break

@@ -71,12 +71,15 @@ cdef class Poller:
         """Accept, read and handle what is there, then write once to each connection.
 
         Peers that answer at once are often there again by then, so it looks once more before it
-        goes back to the loop, which costs more; but it serves a bounded number of events.
+        goes back to the loop, which costs more; but it serves a bounded number of events, and
+        looks again only while what came is little.
         """
         cdef int count, i
         cdef int served = 0
         cdef uint64_t data
-        while served < MAX_EVENTS:
+        cdef Counters counters = self.turn.counters
+        cdef int64_t enough = counters.bytes_received + READ_SIZE
+        while served < MAX_EVENTS and counters.bytes_received < enough:
             count = gf_epoll_poll(self.epoll, self.events, MAX_EVENTS)
             if count <= 0:
                 break

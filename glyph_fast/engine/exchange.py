@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 HEALTH_PATH = "/healthz"
 _HEALTHY = Response({"status": "ok"})
-FLUSH_SIZE = 64 * 1024  # bytes of answers to pipelined requests that are written together
 MAX_IN_A_ROW = 64  # requests of one connection handled before others have their turn
 CANCEL_GRACE_S = 1.0  # for a handler to end once it is cancelled
 
@@ -98,7 +97,6 @@ class Exchanges:
         self._tasks: set[asyncio.Task[Any]] = set()  # the loop holds no reference to them
         self._latest: Connection | None = None  # that was answered
         self._in_a_row = 0  # answers it got with no other connection's between
-        self._unflushed = 0  # bytes of them
         self.is_draining = False
 
     # Steps of a request.
@@ -296,32 +294,23 @@ class Exchanges:
                 and exchange.is_read
             )
             head_only = request.method == "HEAD"
-            self._write(conn, encode_response(response, keep_alive=keep_alive, head_only=head_only))
+            conn.write(encode_response(response, keep_alive=keep_alive, head_only=head_only))
             if not keep_alive:
                 conn.finish()
-            elif self._in_a_row < MAX_IN_A_ROW:
+            elif self._may_go_on(conn):
                 conn.expect_head()
             else:
-                self._in_a_row = 0
                 conn.hold()
                 conn.turn.post(conn.expect_head)
         if ACCESS.isEnabledFor(logging.INFO):
             self._log_access(conn, exchange, response)
 
-    def _write(self, conn: Connection, data: bytes) -> None:
-        """Write an answer; many in a row leave in the middle of the turn.
-
-        The core joins what it is given, at a cost that grows with what waits already. And only a
-        write can find out that the client reads nothing, so that no more of its requests are read.
-        """
-        conn.write(data)
-        if self._latest is not conn:
-            self._latest, self._unflushed, self._in_a_row = conn, 0, 0
+    def _may_go_on(self, conn: Connection) -> bool:
+        """Whether the next request of a pipelining client may be handled at once."""
+        if self._latest is not conn or self._in_a_row == MAX_IN_A_ROW:
+            self._latest, self._in_a_row = conn, 0
         self._in_a_row += 1
-        self._unflushed += len(data)
-        if self._unflushed > FLUSH_SIZE:
-            self._unflushed = 0
-            conn.flush()
+        return self._in_a_row < MAX_IN_A_ROW
 
     def _log_access(self, conn: Connection, exchange: Exchange, response: Response) -> None:
         request = exchange.request

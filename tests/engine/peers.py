@@ -170,11 +170,13 @@ class Served:
 
     async def end(self) -> None:
         """Close the clients, then the engine."""
-        for sock in self._socks:
-            sock.close()
-        for peer in self._peers:
-            await peer.close()
-        await self.engine.close()
+        try:
+            for sock in self._socks:
+                sock.close()
+            for peer in self._peers:
+                await peer.close()
+        finally:
+            await self.engine.close()
 
 
 def new_engine(
