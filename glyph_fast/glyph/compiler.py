@@ -184,7 +184,7 @@ class _ModuleCompiler:
             statements += self._given(event.given.get(name), helper, event.at)
         statements += compiler.block(event.body)
         names = [_name_of(binding.variable) for binding in event.path_variables]
-        prefix = f"ws_{event.name}_"
+        prefix = f"ws_{event.name}"
         self._handler(event, prefix, body, [client.python_name, *names], statements)
 
     def _given(self, variable: Variable | None, helper: str, at: Position) -> list[ast.stmt]:

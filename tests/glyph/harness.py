@@ -1,10 +1,10 @@
 """Programs run without a server: a hub in memory, requests that are plain values.
 
-    world = World('@ GET /hello/:name { > "Hello, " + name }')
-    assert world.get("/hello/ada").json == "Hello, ada"
+world = World('@ GET /hello/:name { > "Hello, " + name }')
+assert world.get("/hello/ada").json == "Hello, ada"
 
-    peer = World("@ ws /echo { on message { ws.send(input) } }").connect("/echo")
-    assert peer.says("hi") == ['"hi"']
+peer = World("@ ws /echo { on message { ws.send(input) } }").connect("/echo")
+assert peer.says("hi") == ['"hi"']
 """
 
 from __future__ import annotations
@@ -200,9 +200,7 @@ class World:
 
     def __post_init__(self) -> None:
         source = Source("app.glyph", self.text, self.path)
-        self.program = load_source(
-            source, skip_unsupported=self.skip_unsupported, host=self.host
-        )
+        self.program = load_source(source, skip_unsupported=self.skip_unsupported, host=self.host)
         self.hub = FakeHub()
         self.site = Site(self.hub)
         self.http: Router[Endpoint] = Router()
