@@ -270,6 +270,8 @@ cdef class Message:              # see the application's Message
     cdef public object raw
     cdef public bint is_envelope
 
+    cdef int clear(self) except -1
+
 
 cdef class Context:
     cdef public object conn
@@ -284,6 +286,7 @@ cdef class Dispatch:
     cdef readonly object text       # the type of a bare text message, and of a binary one
     cdef readonly object binary
     cdef unsigned int runs          # how often handlers were run
+    cdef Context spare              # with its message, to be used again; or None
 
     cdef bint handle_now(self, Connection conn, int opcode, object payload) except -1
     cdef bint run_now(self, Connection conn, object ctx, tuple calls, Py_ssize_t index) except -1

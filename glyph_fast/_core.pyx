@@ -42,6 +42,7 @@ cdef extern from "Python.h":
     ctypedef object (*newfunc)(type, object, void*)
     ctypedef struct PyTypeObject:
         newfunc tp_new
+    Py_ssize_t Py_REFCNT(PyObject* item)
     Py_ssize_t PyTuple_GET_SIZE(tuple items)
     PyObject* PyTuple_GET_ITEM(tuple items, Py_ssize_t index)
 

@@ -11,7 +11,13 @@ cdef class Message:
     """The members of a message; the application's `Message` tells of them and adds the rest."""
 
     def __cinit__(self):
+        self.clear()
+
+    cdef int clear(self) except -1:
+        self.type = self.data = self.raw = self.id = self._metadata = None
         self.event = self.room = self.target = self.connection_id = self._timestamp = ""
+        self.is_envelope = False
+        return 0
 
 
 cdef class Context:
@@ -65,29 +71,39 @@ cdef class Dispatch:
 
     cdef bint handle_now(self, Connection conn, int opcode, payload) except -1:
         cdef Message message
-        cdef Context ctx
+        cdef Context ctx = self.spare
         cdef tuple calls
+        cdef bint is_done
+        self.spare = None
+        if ctx is None:
+            ctx = new(self.context_type)
+            ctx.hub = self.hub
+            ctx.message = new(self.message_type)
         if opcode == TEXT and may_be_json(payload):
-            message, calls = self._read(conn, payload)
+            ctx.message, calls = self._read(conn, payload)
         else:
-            message = new(self.message_type)
+            message = <Message>ctx.message
             message.raw = message.data = payload
             message.connection_id = conn.id
-            message._metadata = None
             if opcode == TEXT:
                 message.type = self.text
                 calls = conn._plan.text
             else:
                 message.type = self.binary
                 calls = conn._plan.binary
+            message = None
         if not calls:
             self._unhandled()
             return True
-        ctx = new(self.context_type)
         ctx.conn = conn
-        ctx.message = message
-        ctx.hub = self.hub
-        return self.run_now(conn, ctx, calls, 0)
+        is_done = self.run_now(conn, ctx, calls, 0)
+        if (is_done and Py_REFCNT(<PyObject*>ctx) == 1
+                and Py_REFCNT(<PyObject*>ctx.message) == 1):
+            # Nobody has kept them, as nearly always: the next message gets the same two objects.
+            ctx.conn = None
+            (<Message>ctx.message).clear()
+            self.spare = ctx
+        return is_done
 
     def run(self, Connection conn not None, ctx, tuple calls not None, Py_ssize_t index):
         """Call handlers from `index` on; False when one waits, and the rest follows then."""
