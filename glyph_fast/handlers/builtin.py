@@ -96,7 +96,8 @@ class ClientCommands:
         """Send to the other members of one's room, or, where that is allowed, to everybody."""
         message = ctx.message
         if message.room:
-            if not ctx.conn.is_in_room(message.room):
+            # Of one that has left since, the former rooms count: its last words are heard.
+            if message.room not in ctx.conn.get_rooms():
                 raise Refused("not a member of this room")
         elif not self._broadcast_all:
             raise Refused("a broadcast needs a room")

@@ -57,7 +57,6 @@ class Dispatcher(Registry, core.Dispatch):
         self.errors = ErrorLog()
         self.deliver = self._deliver
         hub.get_room_manager().left = self._left
-        self._is_stopping = False
         self._tasks: set[HandlerTask] = set()  # the loop holds no reference to a task that waits
         # Policy `block`: who is paused because of whom, both ways.
         self._fed: dict[Connection, set[Connection]] = {}  # a full one → those who feed it
@@ -73,6 +72,7 @@ class Dispatcher(Registry, core.Dispatch):
             self, broadcast_all=config.client_broadcast_all, failed=self._report
         )
         self.commands = commands.effects(config.client_commands)
+        self._is_stopping = False
         self.renew()
 
     # What the core reports.

@@ -107,6 +107,24 @@ def test_every_answer_carries_the_id_of_its_request(site: Site, message: Any) ->
     assert answer(site.connect(), message | {"id": 7})["id"] == 7
 
 
+def test_the_last_broadcast_of_one_that_has_left_is_heard(run: Run) -> None:
+    async def main() -> None:
+        site = Site().on_loop()
+        gate = asyncio.Event()
+        site.dispatcher.on_message("text")(lambda: gate.wait())
+        ada, bob = site.connect(), site.connect()
+        ada.conn.join_room("blue")
+        bob.conn.join_room("blue")
+        ada.send("wait", {"type": "broadcast", "room": "blue", "data": "bye"})
+        ada.vanish()
+        gate.set()
+        while ada.conn._inbox is not None:
+            await asyncio.sleep(0)
+        assert [answer["data"] for answer in bob.answers()] == ["bye"]
+
+    run(main())
+
+
 # What is refused.
 
 

@@ -1167,6 +1167,29 @@ def test_finish_cancels_what_does_not_end_and_still_runs_on_disconnect(run: Run)
     run(main())
 
 
+def test_a_dispatcher_can_be_used_again_after_it_has_stopped(run: Run) -> None:
+    async def main() -> None:
+        site = Site().on_loop()
+
+        @site.dispatcher.on_message("text")
+        async def handler(ctx: Any) -> None:
+            await asyncio.sleep(0)
+            if ctx.message.data == "stuck":
+                await asyncio.Event().wait()
+            ctx.reply("text", ctx.message.data)
+
+        ada = site.connect()
+        ada.send("stuck", "dropped")
+        await site.dispatcher.finish(0)
+        await settled(ada)
+        site.dispatcher.configure()
+        ada.send("a", "b")
+        await settled(ada)
+        assert ada.received() == ["a", "b"]
+
+    run(main())
+
+
 def test_finish_may_be_awaited_in_a_handler(run: Run) -> None:
     async def main() -> None:
         site = Site().on_loop()

@@ -14,6 +14,8 @@ import pytest
 
 from glyph_fast.handlers.eager import HandlerTask, as_coroutine, start
 
+pytestmark = pytest.mark.usefixtures("backend")  # `run` on the loops of this core
+
 Run = Callable[..., Any]
 color: ContextVar[str] = ContextVar("color", default="none")
 
