@@ -5,6 +5,7 @@ call that can run Python code. `PyObject*` fields and slots own a reference; `vo
 unless said otherwise.
 """
 
+cimport cython
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 
@@ -62,6 +63,7 @@ cdef class Histogram:
     cdef int64_t buckets[23]        # observations up to each of BOUNDS, and beyond the last
     cdef readonly double total      # seconds
 
+    @cython.final
     cdef int add(self, double seconds, int64_t weight) except -1
 
 
@@ -125,16 +127,27 @@ cdef class Turn:
     cdef int epoll                      # the poller's descriptor, or -1
 
     cpdef schedule(self)
+    @cython.final
     cdef int link(self, Connection conn) except -1
+    @cython.final
     cdef int unlink(self, Connection conn) except -1
+    @cython.final
     cdef int mark(self, Connection conn) except -1
+    @cython.final
     cdef int write_all(self) except -1
+    @cython.final
     cdef int report(self) except -1
+    @cython.final
     cdef int run_posted(self) except -1
+    @cython.final
     cdef int forget_run(self) except -1
+    @cython.final
     cdef Py_ssize_t gather(self, Connection conn) except -1
+    @cython.final
     cdef PyObject** take_ring(self) except NULL
+    @cython.final
     cdef int give_ring(self, PyObject** ring, Py_ssize_t capacity) except -1
+    @cython.final
     cdef bytes next_key(self)
 
 
@@ -150,6 +163,7 @@ cdef class Connection:
     cdef uint32_t ring_count
     cdef uint32_t ring_capacity     # slots; a power of two
     cdef bint dirty                 # in the turn's dirty list
+    cdef bint is_skipped            # by the publish under way
     cdef Py_ssize_t ring_bytes      # bytes of the frames in the ring
     cdef Outgoing* outgoing         # owned, or NULL
     cdef bint blocked               # the sink is full
@@ -195,66 +209,121 @@ cdef class Connection:
     cdef void* next
 
     # Bytes in.
+    @cython.final
     cdef int take(self, const byte* data, Py_ssize_t size) except -1
+    @cython.final
     cdef Py_ssize_t parse(self, const byte* data, Py_ssize_t size) except -1
+    @cython.final
     cdef Py_ssize_t parse_head(self, const byte* data, Py_ssize_t size) except -1
+    @cython.final
     cdef Py_ssize_t parse_body(self, const byte* data, Py_ssize_t size) except -1
+    @cython.final
     cdef Py_ssize_t parse_frame(self, const byte* data, Py_ssize_t size) except -1
+    @cython.final
     cdef Py_ssize_t read_payload(self, const byte* data, Py_ssize_t size) except -1
+    @cython.final
     cdef int end_payload(self) except -1
+    @cython.final
     cdef int deliver(self, int opcode, object message) except -1
+    @cython.final
     cdef int control(self, int opcode, bytes payload) except -1
+    @cython.final
     cdef int answer_ping(self, bytes pong) except -1
+    @cython.final
     cdef int pong_received(self, bytes payload) except -1
+    @cython.final
     cdef int close_received(self, bytes payload) except -1
+    @cython.final
     cdef bint answers_pile_up(self) except -1
+    @cython.final
     cdef int refuse(self, int status) except -1
+    @cython.final
     cdef int need_incoming(self) except -1
+    @cython.final
     cdef int trim_incoming(self) except -1
+    @cython.final
     cdef int hear_end(self) except -1
     cpdef pause_reading(self, int why)
+    @cython.final
     cdef int resume(self, int why) except -1
     # Messages out.
+    @cython.final
     cdef object send_now(self, object message)
+    @cython.final
     cdef bytes encode(self, int opcode, object payload)
+    @cython.final
     cdef bytes data_of(self, Frame frame)
+    @cython.final
     cdef int push(self, bytes data) except -1
+    @cython.final
     cdef bint is_full_for(self, Py_ssize_t size, int times)
+    @cython.final
     cdef int make_room(self, Py_ssize_t size) except -1
+    @cython.final
     cdef int ring_append(self, bytes data) except -1
+    @cython.final
     cdef PyObject* ring_pop(self)
+    @cython.final
     cdef int ring_clear(self) except -1
+    @cython.final
     cdef bint pack_ring(self) except -1
+    @cython.final
     cdef int evict(self) except -1
     # Bytes out.
+    @cython.final
     cdef int flush_now(self) except -1
+    @cython.final
     cdef Py_ssize_t write_some(self, Py_ssize_t* offered) except -2
+    @cython.final
     cdef Py_ssize_t write_small(self, Py_ssize_t* offered) except -2
+    @cython.final
     cdef Py_ssize_t write_large(self, Py_ssize_t* offered) except -2
+    @cython.final
     cdef Py_ssize_t write_sink(self, Py_ssize_t* offered) except -2
+    @cython.final
     cdef int taken(self, Py_ssize_t size) except -1
+    @cython.final
     cdef PyObject* pop_output(self, Py_ssize_t* frames)
+    @cython.final
     cdef int need_outgoing(self) except -1
+    @cython.final
     cdef int trim_outgoing(self) except -1
+    @cython.final
     cdef bint has_room(self)
+    @cython.final
     cdef int report_drained(self) except -1
+    @cython.final
     cdef int watch(self) except -1
     # The end.
+    @cython.final
     cdef int set_close_frame(self, bytes payload) except -1
+    @cython.final
     cdef int begin_close(self, int code, str reason) except -1
+    @cython.final
     cdef int fail(self, int code, str reason) except -1
+    @cython.final
     cdef int end(self, bint linger) except -1
+    @cython.final
     cdef int shut_down(self) except -1
+    @cython.final
     cdef int close_now(self) except -1
+    @cython.final
     cdef int free_buffers(self) except -1
     # Time.
+    @cython.final
     cdef int sweep(self, double now) except -1
+    @cython.final
     cdef int keep_alive(self, double now) except -1
 
 
 cdef class Room:
     cdef public Py_ssize_t limit    # members; 0: none
     cdef readonly dict members      # by id, in the order of joining
+
+    @cython.final
+    cdef Turn publish_to_all(self, Frame frame, int64_t* counts)
+    @cython.final
+    cdef int skip(self, object exclude, bint skipped) except -1
 
 
 cdef class Message:              # see the application's Message
@@ -270,6 +339,7 @@ cdef class Message:              # see the application's Message
     cdef public object raw
     cdef public bint is_envelope
 
+    @cython.final
     cdef int clear(self) except -1
 
 
@@ -288,7 +358,9 @@ cdef class Dispatch:
     cdef unsigned int runs          # how often handlers were run
     cdef Context spare              # with its message, to be used again; or None
 
+    @cython.final
     cdef bint handle_now(self, Connection conn, int opcode, object payload) except -1
+    @cython.final
     cdef bint run_now(self, Connection conn, object ctx, tuple calls, Py_ssize_t index) except -1
 
 
@@ -302,8 +374,13 @@ cdef class Poller:
     cdef gf_event* events           # MAX_EVENTS of them
     cdef list retired               # closed connections whose descriptor is still open
 
+    @cython.final
     cdef int watch_listener(self, Py_ssize_t index, int operation) except -1
+    @cython.final
     cdef int accept(self, Py_ssize_t index) except -1
+    @cython.final
     cdef int serve(self, Connection conn, uint32_t events) except -1
+    @cython.final
     cdef int retire(self, Connection conn) except -1
+    @cython.final
     cdef int close_retired(self) except -1

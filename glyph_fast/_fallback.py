@@ -33,7 +33,7 @@ import threading
 import time
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from .errors import ConnectionClosed, ProtocolError, RoomFull
@@ -1393,7 +1393,7 @@ class Room:
         """Remove a member, if it is one."""
         self.members.pop(conn.id, None)
 
-    def publish(self, frame: Frame, exclude: str | Container[str] | None = None) -> SendResult:
+    def publish(self, frame: Frame, exclude: str | Iterable[str] | None = None) -> SendResult:
         """Give every open member but those with an excluded id a reference to `frame`.
 
         Runs no user code, so the members cannot change meanwhile. Members that are closing are
@@ -1401,12 +1401,10 @@ class Room:
         """
         counts = [0, 0, 0]
         started = time.perf_counter()
+        excluded = () if exclude is None else (exclude,) if isinstance(exclude, str) else exclude
+        skipped = frozenset(excluded)
         for name, conn in self.members.items():
-            if exclude is not None and (
-                name == exclude if isinstance(exclude, str) else name in exclude
-            ):
-                continue
-            if conn.phase == OPEN:
+            if conn.phase == OPEN and name not in skipped:
                 counts[conn._push(frame)] += 1
         if not any(counts):
             return NOBODY

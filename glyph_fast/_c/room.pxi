@@ -38,28 +38,58 @@ cdef class Room:
         Runs no user code, so the members cannot change meanwhile. Members that are closing are
         passed over and not counted.
         """
+        cdef int64_t counts[3]
+        cdef Turn turn = None
+        cdef double started = gf_now()
+        counts[0] = counts[1] = counts[2] = 0
+        self.skip(exclude, True)
+        try:
+            turn = self.publish_to_all(frame, counts)
+        finally:
+            self.skip(exclude, False)
+        if turn is None:
+            return NOBODY
+        turn.counters.broadcast_seconds.add(gf_now() - started, 1)
+        return SendResult(counts[0], counts[1], counts[2])
+
+    cdef Turn publish_to_all(self, Frame frame, int64_t* counts):
+        """Publish to the members not marked to be skipped; None when there was nobody."""
         cdef Py_ssize_t position = 0
         cdef PyObject* name
         cdef PyObject* member
-        cdef Connection conn = None
-        cdef int64_t counts[3]
+        cdef Connection conn
+        cdef Turn turn = None
         cdef bytes data = frame.data
-        cdef bint is_one = isinstance(exclude, str)
-        cdef double started = gf_now()
-        counts[0] = counts[1] = counts[2] = 0
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
+        cdef Py_ssize_t most_messages = 0
+        cdef Py_ssize_t most_bytes = 0
         while PyDict_Next(self.members, &position, &name, &member):
-            if exclude is not None and (
-                <object>name == exclude if is_one else <object>name in exclude
-            ):
-                continue
             conn = <Connection>member
-            if conn.phase != OPEN:
+            if conn.phase != OPEN or conn.is_skipped:
                 continue
-            if conn.codec is None and conn.role == SERVER:
-                counts[conn.push(data)] += 1
-            else:
+            if turn is None:
+                turn = conn.turn
+                most_messages = turn.limits.queue_messages
+                most_bytes = turn.limits.queue_bytes - size
+            if conn.codec is not None or conn.role != SERVER:
                 counts[conn.push(conn.data_of(frame))] += 1
-        if not (counts[0] or counts[1] or counts[2]):
-            return NOBODY
-        conn.turn.counters.broadcast_seconds.add(gf_now() - started, 1)
-        return SendResult(counts[0], counts[1], counts[2])
+            elif (conn.outgoing == NULL and conn.ring_count < most_messages
+                    and (conn.ring_bytes <= most_bytes or not conn.ring_count)):
+                # What `push` does with a queue that has room.
+                conn.ring_append(data)
+                if not conn.dirty:
+                    turn.mark(conn)
+                counts[BEHIND if conn.blocked else ACCEPTED] += 1
+            else:
+                counts[conn.push(data)] += 1
+        return turn
+
+    cdef int skip(self, exclude, bint skipped) except -1:
+        """Mark the excluded members, so that the others need no comparison of ids."""
+        if exclude is None:
+            return 0
+        for name in (exclude,) if isinstance(exclude, str) else exclude:
+            member = self.members.get(name)
+            if member is not None:
+                (<Connection>member).is_skipped = skipped
+        return 0
