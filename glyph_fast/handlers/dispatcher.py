@@ -178,8 +178,6 @@ class Dispatcher(Registry, core.Dispatch):
             return True
         if isinstance(exc, ConnectionClosed) and not conn.is_open:
             return True  # nothing is wrong with a handler that answers somebody who has left
-        if isinstance(exc, asyncio.CancelledError) and self._is_stopping:
-            return True
         return self._begin(conn, self._report(ctx, call, exc))
 
     # Running, waiting, going on.
@@ -317,6 +315,8 @@ class Dispatcher(Registry, core.Dispatch):
 
     async def _report(self, subject: Any, call: Call, exc: BaseException) -> None:
         """Log and count what a handler raised, then tell the handlers of errors."""
+        if self._is_stopping and isinstance(exc, asyncio.CancelledError):
+            return  # it is ours
         conn: Connection = getattr(subject, "conn", subject)
         self.hub.metrics.handler_errors += 1
         self.errors.record(call, exc, connection=conn.id, route=conn.route_pattern)
@@ -325,7 +325,7 @@ class Dispatcher(Registry, core.Dispatch):
                 result = error_call(subject, exc)
                 if isawaitable(result):
                     await result
-            except Exception as second:
+            except (Exception, asyncio.CancelledError) as second:
                 self.errors.record(error_call, second, connection=conn.id)
 
     # Streams.

@@ -112,6 +112,20 @@ def test_an_unknown_type_is_a_value_error() -> None:
     answered_to("x", act)
 
 
+def test_the_text_form_names_message_and_sender() -> None:
+    forms: list[str] = []
+
+    def act(ctx: MessageContext) -> Any:
+        forms.append(repr(ctx))
+        return SENT
+
+    ada, _ = answered_to("x", act)
+    assert forms == [
+        f"<MessageContext <Message text data='x' connection_id='{ada.id}'> of "
+        f"<Connection {ada.id} open >>"
+    ]
+
+
 def test_answering_somebody_who_has_left_raises() -> None:
     def act(ctx: MessageContext) -> Any:
         ctx.conn.close(1000)

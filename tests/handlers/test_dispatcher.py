@@ -685,6 +685,28 @@ def test_on_leave_runs_after_the_handler_that_caused_it() -> None:
     assert log == ["handler", "blue"]
 
 
+def test_on_leave_waits_for_the_handler_that_caused_it_to_end(run: Run) -> None:
+    async def main() -> None:
+        site = Site().on_loop()
+        log: list[str] = []
+
+        @site.dispatcher.on_message("text")
+        async def handler(ctx: Any) -> None:
+            await asyncio.sleep(0)
+            ctx.conn.leave_room("blue")
+            await asyncio.sleep(0)
+            log.append(f"handler {ctx.message.data}")
+
+        site.dispatcher.on_leave(lambda conn, room: log.append(room))
+        ada = site.connect()
+        ada.conn.join_room("blue")
+        ada.send("1", "2")
+        await settled(ada)
+        assert log == ["handler 1", "handler 2", "blue"]
+
+    run(main())
+
+
 # Errors.
 
 
@@ -790,6 +812,51 @@ def test_a_cancelled_handler_is_an_error_like_others(run: Run) -> None:
         assert len(ada.received()) == 1
 
     run(main())
+
+
+def test_an_on_error_that_is_cancelled_is_logged_like_others(run: Run) -> None:
+    async def main() -> None:
+        site = Site().on_loop()
+
+        @site.dispatcher.on_message("text")
+        def broken() -> None:
+            raise KeyError("x")
+
+        @site.dispatcher.on_error
+        async def cancelled() -> None:
+            await asyncio.sleep(0)
+            raise asyncio.CancelledError
+
+        ada = site.connect()
+        ada.send("x", '{"type":"ping"}')
+        await settled(ada)
+        assert len(ada.received()) == 1
+        assert site.hub.metrics.handler_errors == 1
+
+    run(main())
+
+
+def test_what_ends_the_process_is_not_caught() -> None:
+    site = Site()
+
+    @site.dispatcher.on_message("text")
+    def leave() -> None:
+        raise SystemExit(3)
+
+    ada = site.connect()
+    with pytest.raises(SystemExit):
+        ada.send("x")
+
+
+def test_an_on_connect_that_waits_without_a_loop_is_an_error() -> None:
+    site = Site()
+
+    @site.dispatcher.on_connect
+    async def connected() -> None:
+        await asyncio.sleep(0)
+
+    assert site.connect().conn.is_open
+    assert site.hub.metrics.handler_errors == 1
 
 
 def test_a_cancelled_job_does_not_end_the_turn() -> None:
@@ -1163,6 +1230,27 @@ def test_finish_cancels_what_does_not_end_and_still_runs_on_disconnect(run: Run)
         await settled(ada)
         assert log == ["a", "disconnect"]
         assert site.hub.metrics.handler_errors == 0
+
+    run(main())
+
+
+def test_what_finish_cancels_is_no_error(run: Run) -> None:
+    async def main() -> None:
+        site = Site().on_loop()
+
+        async def stuck() -> None:
+            await asyncio.Event().wait()
+
+        site.dispatcher.on_connect("/connect")(stuck)
+        site.dispatcher.on_disconnect("/disconnect")(stuck)
+        site.dispatcher.websocket("/read")(stuck)
+        site.dispatcher.on_message("text", "/message")(stuck)
+        peers = [site.connect(f"/{what}") for what in ("connect", "disconnect", "read", "message")]
+        peers[1].vanish()
+        peers[3].send("x")
+        await site.dispatcher.finish(0)
+        assert site.hub.metrics.handler_errors == 0
+        assert not site.dispatcher._tasks
 
     run(main())
 
