@@ -189,3 +189,29 @@ def masked(message: str | bytes | dict[str, Any] | list[Any]) -> bytes:
         return core.encode_frame(BINARY, message, key=KEY)
     text = message if isinstance(message, str) else json.dumps(message)
     return core.encode_frame(TEXT, text, key=KEY)
+
+
+class Gate:
+    """Something a handler can wait for, which the test opens."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    async def passed(self) -> None:
+        await self._event.wait()
+
+    def open(self) -> None:
+        self._event.set()
+
+
+async def settled(*peers: Peer) -> None:
+    """Until no handler of these connections runs or waits."""
+    while any(peer.conn._inbox is not None for peer in peers):
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+
+async def spin(n: int = 5) -> None:
+    """Some iterations of the loop, enough for whatever could happen by itself."""
+    for _ in range(n):
+        await asyncio.sleep(0)
