@@ -319,7 +319,7 @@ class Exchanges:
             logging.INFO,
             "request",
             method=request.method,
-            target=request.target,
+            target=request.raw_path,  # without the query, which may be secret
             status=response.status,
             bytes=len(response.content),
             remote=request.remote,

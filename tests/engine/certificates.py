@@ -1,12 +1,23 @@
-"""Certificates made when a test wants them, by the `openssl` command; none is kept."""
+"""Certificates made when a test wants them; none is kept."""
 
 from __future__ import annotations
 
-import subprocess
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
 
-import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    KeySerializationEncryption,
+    NoEncryption,
+    PrivateFormat,
+)
+from cryptography.x509.oid import NameOID
 
 
 class Certificate(NamedTuple):
@@ -16,18 +27,32 @@ class Certificate(NamedTuple):
     key: str
 
 
-def make_certificate(folder: Path, name: str, *, issuer: Certificate | None = None) -> Certificate:
-    """A certificate for localhost and 127.0.0.1, signed by itself or by `issuer`."""
+def make_certificate(folder: Path, name: str, *, password: str = "") -> Certificate:
+    """A certificate for localhost and 127.0.0.1 that signs itself; its key has the password."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    names: list[x509.GeneralName] = [
+        x509.DNSName("localhost"),
+        x509.IPAddress(ip_address("127.0.0.1")),
+    ]
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, SHA256())
+    )
+    locked: KeySerializationEncryption = NoEncryption()
+    if password:
+        locked = BestAvailableEncryption(password.encode())
     made = Certificate(str(folder / f"{name}.pem"), str(folder / f"{name}.key"))
-    command = [
-        "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-        "-nodes", "-days", "2", "-subj", f"/CN={name}",
-        "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
-        "-keyout", made.key, "-out", made.cert,
-    ]  # fmt: skip
-    if issuer is not None:
-        command += ["-CA", issuer.cert, "-CAkey", issuer.key]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    if done.returncode:
-        pytest.fail(f"openssl: {done.stderr}", pytrace=False)
+    Path(made.cert).write_bytes(certificate.public_bytes(Encoding.PEM))
+    Path(made.key).write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, locked))
     return made

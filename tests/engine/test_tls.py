@@ -6,7 +6,6 @@ import asyncio
 import os
 import socket
 import ssl
-import subprocess
 
 import pytest
 from conftest import backends
@@ -109,12 +108,10 @@ class TestTheContext:
         with pytest.raises(ConfigError, match="key values mismatch"):
             server_context(certificate.cert, other.key)
 
-    def test_a_key_with_a_password_is_an_error_and_no_question(self, certificate, tmp_path):
-        locked = str(tmp_path / "locked.key")
-        command = ["openssl", "ec", "-in", certificate.key, "-aes256", "-passout", "pass:x"]
-        subprocess.run([*command, "-out", locked], check=True, capture_output=True, timeout=60)
+    def test_a_key_with_a_password_is_an_error_and_no_question(self, tmp_path):
+        locked = make_certificate(tmp_path, "locked", password="secret")
         with pytest.raises(ConfigError):
-            server_context(certificate.cert, locked)
+            server_context(locked.cert, locked.key)
 
     @pytest.mark.parametrize(("oldest", "works"), [("1.2", True), ("1.3", False)])
     def test_the_oldest_version_counts(self, run, certificate, oldest, works):
