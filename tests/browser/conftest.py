@@ -59,6 +59,7 @@ def chat() -> Iterator[ServeProcess]:
     """The bundled chat on a port of its own."""
     with serving() as server:
         yield server
+        print(server.log())  # shown with a failure
 
 
 @pytest.fixture
