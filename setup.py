@@ -1,8 +1,8 @@
-"""Build the compiled core, or leave it out; all else about the package is in pyproject.toml.
+"""Build the compiled parts, or leave them out; all else about the package is in pyproject.toml.
 
-GLYPH_FAST_BUILD=auto     build it if that works, else warn and install the pure package (default)
-GLYPH_FAST_BUILD=yes      build it or fail: releases, CI, `make build`
-GLYPH_FAST_BUILD=no       leave it out: the `py3-none-any` wheel
+GLYPH_FAST_BUILD=auto     build them if that works, else warn and install the pure package (default)
+GLYPH_FAST_BUILD=yes      build them or fail: releases, CI, `make build`
+GLYPH_FAST_BUILD=no       leave them out: the `py3-none-any` wheel
 GLYPH_FAST_DEBUG=1        bounds checks, asserts, -O1 -g
 GLYPH_FAST_SANITIZE=LIST  what -fsanitize takes, say `address,undefined`; Python itself then
                           has to run with the sanitizer's library preloaded
@@ -57,18 +57,26 @@ def flags() -> tuple[list[str], list[str], list[tuple[str, str | None]], list[st
     return compile_args, link_args, macros, undefine
 
 
-def extension() -> Extension:
-    """The core with everything its source includes, so that an edited part is compiled again."""
+def extensions() -> list[Extension]:
+    """The core, and the load generator's hot part: plain Python with types in `.pxd` files.
+
+    Each comes with everything its source includes, so that an edited part is compiled again.
+    """
+    return [extension("glyph_fast/_core.pyx", "*.pxd", "_c/*")] + [
+        extension(path.relative_to(ROOT).with_suffix(".py").as_posix(), "load/*.pxd")
+        for path in sorted((ROOT / "glyph_fast/load").glob("*.pxd"))
+    ]
+
+
+def extension(source: str, *parts: str) -> Extension:
+    """The module of one source file, which includes `parts`: patterns below the package."""
     compile_args, link_args, macros, undefine = flags()
-    parts = sorted(
-        path.relative_to(ROOT).as_posix()
-        for pattern in ("*.pxd", "*.pxi", "*.h")
-        for path in (ROOT / "glyph_fast").rglob(pattern)
-    )
+    package = ROOT / "glyph_fast"
+    included = (path for pattern in parts for path in package.glob(pattern))
     return Extension(
-        "glyph_fast._core",
-        ["glyph_fast/_core.pyx"],
-        depends=parts,
+        source.rpartition(".")[0].replace("/", "."),
+        [source],
+        depends=sorted(path.relative_to(ROOT).as_posix() for path in included),
         include_dirs=["glyph_fast"],  # the generated C lies elsewhere
         extra_compile_args=compile_args,
         extra_link_args=link_args,
@@ -100,7 +108,8 @@ class BuildCore(build_ext):
             if MODE == "yes":
                 raise
             Path(self.get_ext_fullpath(ext.name)).unlink(missing_ok=True)  # an earlier build's
-            warn_pure(exc)
+            if ext.name == "glyph_fast._core":  # what else there is has no reason of its own
+                warn_pure(exc)
 
     def compile(self, ext: Extension) -> None:
         from Cython.Build import cythonize
@@ -132,6 +141,6 @@ def warn_pure(exc: Exception) -> None:
 
 
 setup(
-    ext_modules=[] if MODE == "no" else [extension()],
+    ext_modules=[] if MODE == "no" else extensions(),
     cmdclass={"build_ext": BuildCore},
 )

@@ -19,13 +19,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from .load.build import build_if_possible
-from .load.connect import Connect
-from .load.options import Options
-from .load.page import STYLE
-from .load.plot import Plot
-from .load.process import ServerProcess
-from .load.swarm import Swarm
+from glyph_fast.load.connect import Connect
+from glyph_fast.load.options import Options
+from glyph_fast.load.page import STYLE
+from glyph_fast.load.plot import Plot
+from glyph_fast.load.process import ServerProcess
+from glyph_fast.load.swarm import Swarm
+
 from .rivals.catalogue import BY_NAME, CACHE, ROOT
 from .rivals.comparison import describe_machine, start_client
 from .rivals.process import RunFailed, serving
@@ -178,7 +178,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--server-cpu", type=float, default=2.0, metavar="S")
     parser.add_argument("--output", type=Path, default=ROOT / "bench" / "results")
     options = parser.parse_args(arguments)
-    build_if_possible()
     now = time.strftime("%Y-%m-%d", time.gmtime())
     found: dict[str, Any] = {"date": now, "machine": describe_machine(), "series": {}}
     status = 0

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from bench.load.build import build_if_possible
 from bench.rivals.catalogue import BY_NAME, Rival
 from bench.rivals.comparison import run_client
 from bench.rivals.process import serving
@@ -21,12 +20,6 @@ from bench.rivals.works import Work
 BACKENDS = ("glyph-fast", "glyph-fast-asyncio", "glyph-fast-python")
 LOADS = ("echo-64-1", "echo-64-16", "fan-out-100-8")
 DURATION = ("--duration", "1.5", "--warm-up", "0.3")
-
-
-@pytest.fixture(scope="module")
-def client() -> None:
-    """The client with its hot part compiled, as far as this machine can."""
-    build_if_possible()
 
 
 @pytest.fixture(scope="module", params=BACKENDS)
@@ -41,7 +34,7 @@ def server(
 
 @pytest.mark.parametrize("work", [WORKS[name] for name in LOADS], ids=lambda work: work.name)
 def test_every_message_arrives_in_order(
-    work: Work, server: tuple[Rival, int, int], client: None, results: list[dict[str, Any]]
+    work: Work, server: tuple[Rival, int, int], results: list[dict[str, Any]]
 ) -> None:
     rival, port, pid = server
     report = run_client(work, port, pid, DURATION, cpu=None, timeout=60)

@@ -21,7 +21,7 @@ PACKAGE = ROOT / "glyph_fast"
 FLOORS = (
     "errors wire json logs | options config sources choice | interfaces _core _fallback core"
     " | http handshake deflate | metrics | message room connection hub | handlers engine"
-    " | lifecycle server | glyph | glyph_server | admin | chat cli"
+    " | lifecycle admin server | glyph | glyph_server | chat | load cli"
 )
 ORDER = [name for name in FLOORS.split() if name != "|"]
 
@@ -40,6 +40,18 @@ TESTED_BY = {
     "_fallback.py": "core/test_parity.py",
     "__init__.py": "test_packaging.py",
     "__main__.py": "test_packaging.py",
+    **dict.fromkeys(
+        [
+            f"load/{name}.py"
+            for name in "churn connect echo fanout opening runner steady swarm".split()
+        ],
+        "load/test_modes.py",
+    ),
+    "load/live.py": "load/test_cli.py",
+    "load/options.py": "load/test_cli.py",
+    "load/meter.py": "load/test_process.py",
+    "load/page.py": "load/test_report.py",
+    "load/plot.py": "load/test_report.py",
 }
 
 SOURCES = sorted(path for suffix in ("py", "pyx") for path in PACKAGE.rglob(f"*.{suffix}"))
@@ -91,7 +103,7 @@ def test_knows_nothing_it_must_not_know(path: Path) -> None:
 @pytest.mark.parametrize("path", SOURCES, ids=name)
 def test_has_its_test_file(path: Path) -> None:
     relative = path.relative_to(PACKAGE)
-    if other := TESTED_BY.get(path.name):
+    if other := TESTED_BY.get(path.name) or TESTED_BY.get(relative.as_posix()):
         assert (ROOT / "tests" / other).exists()
     elif len(relative.parts) > 1:  # glyph_fast/http/router.py: tests/http/test_router.py
         assert (ROOT / "tests" / relative.parent / f"test_{path.stem}.py").exists()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
+import subprocess
+import sys
 import urllib.request
 from pathlib import Path
 
@@ -48,6 +51,23 @@ def test_readme_server_runs_as_written(tmp_path):
 
     with serving("app:server", cwd=tmp_path) as server:
         asyncio.run(asyncio.wait_for(talk(server.url), 20))
+
+
+def test_readme_bench_measures_the_echo_example(tmp_path):
+    (line,) = re.findall(r"^    (glyph-fast bench .*)", (ROOT / "README.md").read_text(), re.M)
+    with serving("echo:server", cwd=ROOT / "examples/echo") as server:
+        arguments = line.replace("127.0.0.1:8080", f"127.0.0.1:{server.port}").split()[1:]
+        done = subprocess.run(
+            [sys.executable, "-m", "glyph_fast", *arguments, "--duration", "0.3"],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert done.returncode == 0, done.stderr
+    assert "server CPU" in done.stdout
+    assert "<svg" in (tmp_path / "report.html").read_text()
 
 
 def test_readme_commands_are_what_ci_runs():

@@ -11,8 +11,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from bench.load.build import build_if_possible
-
 from .catalogue import BY_NAME, CACHE, RIVALS, ROOT
 from .comparison import Plan, compare, document
 from .installation import install
@@ -28,7 +26,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if not options.no_install:
         install(options.dir, say=lambda text: print(text, file=sys.stderr))
-    build_if_possible()
     plan = _plan(options)
     results = compare(plan, say=lambda text: print(text, file=sys.stderr, flush=True))
     found = document(plan, results)

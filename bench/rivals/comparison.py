@@ -159,7 +159,7 @@ def start_client(
     work: Work, port: int, pid: int, arguments: Sequence[str], *, cpu: int | None
 ) -> Client:
     """Start the load generator for a work."""
-    command = [sys.executable, "-m", "bench.load", f"ws://127.0.0.1:{port}{work.path}"]
+    command = [sys.executable, "-m", "glyph_fast", "bench", f"ws://127.0.0.1:{port}{work.path}"]
     command += [*work.arguments, "--pid", str(pid), "--json", "-", "--no-progress", *arguments]
     return Client(pinned(command, cpu))
 

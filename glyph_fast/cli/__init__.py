@@ -23,12 +23,13 @@ BAD_USAGE = 2
 NOT_LISTENING = 3
 INTERRUPTED = 130  # 128 + SIGINT, before the server handles signals itself
 
-# name: the module below this package and the command in it, the line of `glyph-fast --help`
+# name: the module, seen from this package, and the command in it; the line of `glyph-fast --help`
 COMMANDS = {
-    "serve": ("serve:serve", "Serve a program, a Glyph file or the bundled chat."),
-    "check": ("check:check", "Report every error of Glyph programs."),
-    "fmt": ("fmt:fmt", "Rewrite Glyph programs in the one layout."),
-    "routes": ("routes:routes", "List the routes of a program and their handlers."),
+    "serve": (".serve:serve", "Serve a program, a Glyph file or the bundled chat."),
+    "check": (".check:check", "Report every error of Glyph programs."),
+    "fmt": (".fmt:fmt", "Rewrite Glyph programs in the one layout."),
+    "routes": (".routes:routes", "List the routes of a program and their handlers."),
+    "bench": ("..load.cli:bench", "Load a WebSocket server and check every answer."),
 }
 
 
@@ -50,7 +51,7 @@ class _LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
-        command: click.Command = getattr(import_module(f".{module}", __name__), attribute)
+        command: click.Command = getattr(import_module(module, __name__), attribute)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from urllib.parse import urlsplit
 
 import pytest
+from foreign import serving
 
 from bench.growth import SERIES, page, surroundings
-from bench.load.swarm import LoadError
+from glyph_fast.load.swarm import LoadError
 
 
 @pytest.mark.parametrize("series", SERIES, ids=lambda series: series.name)
@@ -25,17 +24,13 @@ def test_a_hundred_thousand_rooms_are_all_joined() -> None:
         assert joined == point.x
 
 
-def test_surroundings_are_open_while_the_block_runs(
-    foreign: Callable[..., AbstractContextManager[str]],
-) -> None:
-    with foreign() as url, surroundings(urlsplit(url).port or 0, ["/idle"] * 70) as serve:
+def test_surroundings_are_open_while_the_block_runs() -> None:
+    with serving() as url, surroundings(urlsplit(url).port or 0, ["/idle"] * 70) as serve:
         serve()
 
 
-def test_surroundings_that_cannot_be_opened_are_an_error(
-    foreign: Callable[..., AbstractContextManager[str]],
-) -> None:
-    with foreign() as url:
+def test_surroundings_that_cannot_be_opened_are_an_error() -> None:
+    with serving() as url:
         port = urlsplit(url).port or 0
     with pytest.raises(LoadError), surroundings(port, ["/idle"]):
         pytest.fail("nobody listens")

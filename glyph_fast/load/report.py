@@ -6,8 +6,7 @@ import platform
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from glyph_fast.core import NAME as CORE
-
+from ..core import NAME as CORE
 from . import flow
 from .histogram import PERCENTILES, Histogram
 from .meter import Usage

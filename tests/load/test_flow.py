@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from bench.load.flow import Flow, ManySeats, Seat, Tally, WindowFull
-from bench.load.payloads import make_script
+from glyph_fast.load.flow import Flow, ManySeats, Seat, Tally, WindowFull
+from glyph_fast.load.payloads import make_script
 
 
 class Publisher:

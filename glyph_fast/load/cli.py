@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from .runner import run
 from .swarm import LoadError
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command()
 @click.argument("url")
 @click.option("--mode", type=click.Choice(MODES), default="echo", show_default=True)
 @click.option(
@@ -127,6 +128,8 @@ def bench(
     churn     connect, say something, close, for ever
     stalled   fan-out with a tenth of the members never reading
     """
+    if not hasattr(select, "epoll"):
+        raise click.ClickException("the load generator needs Linux")
     try:
         options = Options(url=url, **values)
     except ValueError as exc:

@@ -1,4 +1,4 @@
-"""`foreign`: small servers of another library, right and wrong, for the load generator to judge.
+"""Small servers of another library, right and wrong, for the load generator to judge.
 
 Each runs in a thread of the test process on the `websockets` library; `wrong` names what it does
 that a server must not do.
@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 
-import pytest
 from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
 
@@ -92,9 +91,3 @@ def serving(wrong: str = "") -> Iterator[str]:
     finally:
         server.shutdown()
         thread.join(10)
-
-
-@pytest.fixture
-def foreign() -> Callable[..., AbstractContextManager[str]]:
-    """Starts a server, `with foreign("altered") as url`."""
-    return serving

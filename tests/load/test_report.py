@@ -7,12 +7,12 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from bench.load import Options, Report
-from bench.load.histogram import Histogram
-from bench.load.meter import Usage
-from bench.load.page import render_page
-from bench.load.plot import Plot, round_ticks
-from bench.load.report import duration
+from glyph_fast.load import Options, Report
+from glyph_fast.load.histogram import Histogram
+from glyph_fast.load.meter import Usage
+from glyph_fast.load.page import render_page
+from glyph_fast.load.plot import Plot, round_ticks
+from glyph_fast.load.report import duration
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 
 import pytest
 
-from bench.load import LoadError, OpeningFailed, Options, Report, run
+from glyph_fast.load import LoadError, OpeningFailed, Options, Report, run
 
 Foreign = Callable[..., AbstractContextManager[str]]
 Load = Callable[..., Report]

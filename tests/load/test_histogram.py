@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from bench.load.histogram import Histogram
+from glyph_fast.load.histogram import Histogram
 
 
 def filled(values: list[int]) -> Histogram:

@@ -1,3 +1,4 @@
+# cython: annotation_typing=False
 """The hot part of the client: is this the message that had to come, and who still lacks it?
 
 A `Flow` is what one publisher sends: known payloads in a known order. A `Seat` is where one
@@ -5,7 +6,7 @@ listener is in the flow it hears. A message is done when all seats have it; then
 taken and, in a closed loop, the next one is sent. An echo is the flow of a connection that is its
 own only listener.
 
-Plain Python, which `build.py` compiles with the types of `flow.pxd`; the client is then four times
+Plain Python, which `setup.py` compiles with the types of `flow.pxd`; the client is then four times
 as fast. Nothing here looks at sockets or frames.
 """
 

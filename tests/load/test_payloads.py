@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.load.payloads import make_script, tag_of
+from glyph_fast.load.payloads import make_script, tag_of
 
 
 @pytest.mark.parametrize("size", [10, 64, 128, 16384, 1 << 20])

@@ -6,7 +6,7 @@ import os
 from base64 import b64encode
 from hashlib import sha1
 
-from glyph_fast.wire import ACCEPT_GUID
+from ..wire import ACCEPT_GUID
 
 # What a desktop browser adds, by kind and length: about 800 bytes with the rest.
 _BROWSER = (

@@ -14,9 +14,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from glyph_fast.core import Connection, Limits, Turn
-from glyph_fast.wire import CLIENT
-
+from ..core import Connection, Limits, Turn
+from ..wire import CLIENT
 from .opening import check_answer, new_key, request_head
 from .options import MAX_SOURCES, Options
 
@@ -25,7 +24,7 @@ MAX_EVENTS = 512
 _IP_BIND_ADDRESS_NO_PORT = 24  # linux/in.h: choose the port at connect, when the peer is known
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 seconds: close sends a reset
 _NO_LIMIT = 1 << 30
-_READ, _WRITE = select.EPOLLIN, select.EPOLLOUT
+_READ, _WRITE = 1, 4  # EPOLLIN, EPOLLOUT; `select` has the names on Linux alone
 
 
 class LoadError(Exception):

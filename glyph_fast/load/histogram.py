@@ -1,10 +1,11 @@
+# cython: annotation_typing=False
 """Durations counted in buckets whose width grows with the value, as HdrHistogram does.
 
 Each power of two is cut into 64 buckets, so a percentile is at most 1.6 % above the value it stands
 for, from a nanosecond to an hour, in a list of some thousand integers. Histograms of several runs
 add up, which percentiles do not.
 
-Plain Python, which `build.py` compiles with the types of `histogram.pxd`.
+Plain Python, which `setup.py` compiles with the types of `histogram.pxd`.
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ class Histogram:
     @property
     def mean(self) -> float:
         """Nanoseconds; 0 while nothing was counted."""
-        return self.total / self.count if self.count else 0.0
+        # `float`, because the division of two C integers would be one as well.
+        return float(self.total) / self.count if self.count else 0.0
 
     def percentile(self, percent: float) -> int:
         """The smallest bucket bound, in ns, that at least `percent` of the values do not exceed."""

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from bench.load.cli import bench
-from bench.load.options import Options
+from glyph_fast.load.cli import bench
+from glyph_fast.load.options import Options
 
 Foreign = Callable[..., AbstractContextManager[str]]
 SHORT = ["--duration", "0.2", "--warm-up", "0", "--timeout", "3", "--pid", str(os.getpid())]

@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from bench.load.meter import Meter, Usage
-from bench.load.process import ServerProcess, find_listener
+from glyph_fast.load.meter import Meter, Usage
+from glyph_fast.load.process import ServerProcess, find_listener
 
 
 def test_the_cpu_clock_of_a_process_is_the_one_it_reads_itself() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from .build import is_stale
 from .churn import run_churn
 from .connect import run_connect
 from .echo import Echo
@@ -11,7 +10,6 @@ from .options import Options
 from .process import ServerProcess, find_listener
 from .report import Report
 from .steady import Progress, run_steady
-from .swarm import LoadError
 
 
 def run(options: Options, progress: Progress | None = None) -> Report:
@@ -20,8 +18,6 @@ def run(options: Options, progress: Progress | None = None) -> Report:
     Raises LoadError when the server's answers are wrong, late or missing, OpeningFailed when it
     refuses a handshake, OSError when it is not there.
     """
-    if is_stale():
-        raise LoadError("the compiled client is older than its source: python -m bench.build")
     server = find_server(options)
     if options.mode == "connect":
         return run_connect(options, server, progress)
