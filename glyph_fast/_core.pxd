@@ -28,7 +28,7 @@ cdef struct Incoming:        # what came and is not complete; exists only while 
     Buffer pending           # unparsed: part of a head, a header or a control frame
     Py_ssize_t searched      # bytes of `pending` known not to hold the end of a head
     Buffer message           # payload of the message so far, unmasked
-    Py_ssize_t remaining     # payload bytes of the frame being read still to come; -1 between frames
+    Py_ssize_t remaining     # payload bytes of the frame still to come; -1 between frames
     byte key[4]              # of that frame
     int phase                # payload bytes of it already unmasked, modulo 4
     bint masked
@@ -368,7 +368,7 @@ cdef class Poller:
     cdef readonly Turn turn
     cdef public object accept_failed
     cdef int epoll                  # owned descriptor, or -1
-    cdef list listeners             # sockets, or None where one was taken away; epoll knows the index
+    cdef list listeners             # sockets by the index epoll knows; None where one left
     cdef list resting               # indexes of listeners that wait after a failure
     cdef byte* buffer               # READ_SIZE bytes: what one recv brings
     cdef gf_event* events           # MAX_EVENTS of them

@@ -20,7 +20,6 @@ from collections import deque
 
 from .errors import ConnectionClosed, ProtocolError, RoomFull
 from .wire import CLOSE_REASONS, DROPPED, NOBODY, QUEUED, SENT, SendResult, is_sendable_code
-from . import wire
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -123,7 +122,7 @@ cdef enum:
     MAX_BUFFERS = 64            # of one write of large frames
     MAX_EVENTS = 256            # descriptors served in one turn
     MAX_ACCEPTS = 64            # connections accepted from one socket in one turn
-    MAX_ROUNDS = 8              # write, report, write again …: what is left waits for the next turn
+    MAX_ROUNDS = 8              # write, report, write again; what is left waits for the next turn
     MAX_EMPTY_FRAGMENTS = 65536
     MAX_PONGS = 4096            # bytes of pongs that may leave with one write
     RING_START = 16             # slots of a ring when it first holds something

@@ -671,9 +671,13 @@ class Connection:
         self.pause_reading(PAUSE_HELD)
 
     def finish(self) -> None:
-        """Send what is queued, then close. For HTTP; a WebSocket is ended by `close`."""
+        """Send what is queued, then close. For HTTP; a WebSocket is ended by `close`.
+
+        One that waits for a request, with nothing asked or queued, is closed at once.
+        """
         if self.phase < ENDING:
-            self._end(linger=True)
+            is_idle = self.phase == OPENING and not self._pending and not self._has_output()
+            self._end(linger=not is_idle)
 
     # Bytes in.
 

@@ -17,7 +17,7 @@ class GlyphFastError(Exception):
 class ConnectionClosed(GlyphFastError):
     """A message was sent on, or awaited from, a connection that is closed or closing.
 
-    `code` and `reason` are those of the close (RFC 6455 §7.1.5, §7.1.6); 1006 when none was exchanged.
+    `code` and `reason` are those of the close (RFC 6455 §7.1.5, §7.1.6); 1006 when there was none.
     """
 
     def __init__(self, code: int = 1006, reason: str = "") -> None:

@@ -20,7 +20,7 @@ from .options import ENV_PREFIX, unknown_option
 # Variables with our prefix that are not options: the two of the build, and those that Kubernetes
 # sets in every container when a Service is called "glyph-fast".
 _FOREIGN_ENV = re.compile(
-    r"GLYPH_FAST_(BUILD=.*|DEBUG=.*|SERVICE_(HOST|PORT\w*)=.*|PORT_[0-9]+_(TCP|UDP|SCTP)\w*=.*"
+    r"GLYPH_FAST_(BUILD=.*|DEBUG=.*|SANITIZE=.*|SERVICE_(HOST|PORT\w*)=.*|PORT_[0-9]+_(TCP|UDP|SCTP)\w*=.*"
     r"|PORT=(tcp|udp|sctp)://.*)",
     re.DOTALL,
 )

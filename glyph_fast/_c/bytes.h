@@ -30,8 +30,8 @@ static inline uint64_t gf_key_word(const unsigned char key[4], size_t phase)
 
 /* Write `source` xor the key to `target` (which may be `source`) and return the bits set in any
  * byte of the result, so that a caller learns in the same pass whether it is ASCII. */
-GF_WIDEST static unsigned char gf_mask(unsigned char *target, const unsigned char *source, size_t size,
-                                       const unsigned char key[4], size_t phase)
+GF_WIDEST static unsigned char gf_mask(unsigned char *target, const unsigned char *source,
+                                       size_t size, const unsigned char key[4], size_t phase)
 {
     const uint64_t word = gf_key_word(key, phase);
     uint64_t seen = 0;

@@ -127,9 +127,14 @@ cdef class Connection:
         self.pause_reading(PAUSE_HELD)
 
     def finish(self):
-        """Send what is queued, then close. For HTTP; a WebSocket is ended by `close`."""
+        """Send what is queued, then close. For HTTP; a WebSocket is ended by `close`.
+
+        One that waits for a request, with nothing asked or queued, is closed at once.
+        """
         if self.phase < ENDING:
-            self.end(True)
+            is_idle = (self.phase == OPENING and self.outgoing == NULL
+                       and (self.incoming == NULL or not self.incoming.pending.size))
+            self.end(not is_idle)
 
     # Bytes in.
 

@@ -5,8 +5,9 @@ cdef int buffer_append(Buffer* buffer, const byte* data, Py_ssize_t size) except
     """Append a copy. The capacity doubles, so what is announced and never sent costs nothing."""
     if not buffer_reserve(buffer, size):
         raise MemoryError
-    memcpy(buffer.data + buffer.size, data, size)
-    buffer.size += size
+    if size:  # memcpy must not be told to read from NULL, not even nothing
+        memcpy(buffer.data + buffer.size, data, size)
+        buffer.size += size
     return 0
 
 

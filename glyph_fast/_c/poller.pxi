@@ -1,8 +1,9 @@
 # The sockets of a native engine.
 #
-# epoll remembers, for a connection, the address of its object (objects are aligned, so it is even)
-# and for a listening socket twice its index plus one. A connection that closes leaves epoll at once,
-# but its object and its descriptor live until the turn is over: events already fetched may name it.
+# epoll remembers, for a connection, the address of its object (objects are aligned, so it is even),
+# and for a listening socket twice its index plus one. A connection that closes leaves epoll at
+# once, but its object and its descriptor live until the turn is over: events already fetched may
+# name it.
 
 
 cdef class Poller:

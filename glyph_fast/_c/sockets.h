@@ -60,7 +60,10 @@ static inline int gf_accept(int listener, unsigned char *family, unsigned char a
     return fd;
 }
 
-static inline ssize_t gf_receive(int fd, void *data, size_t size) { return recv(fd, data, size, 0); }
+static inline ssize_t gf_receive(int fd, void *data, size_t size)
+{
+    return recv(fd, data, size, 0);
+}
 
 static inline ssize_t gf_send(int fd, const void *data, size_t size)
 {
@@ -106,13 +109,17 @@ static inline int gf_absent(void) { errno = ENOSYS; return -1; }
 static inline int gf_epoll_create(void) { return gf_absent(); }
 static inline int gf_epoll_control(int e, int o, int f, uint32_t v, uint64_t d)
 { (void)e; (void)o; (void)f; (void)v; (void)d; return gf_absent(); }
-static inline int gf_epoll_poll(int e, gf_event *v, int s) { (void)e; (void)v; (void)s; return gf_absent(); }
+static inline int gf_epoll_poll(int e, gf_event *v, int s)
+{ (void)e; (void)v; (void)s; return gf_absent(); }
 static inline uint64_t gf_event_data(const gf_event *event) { return event->data; }
 static inline int gf_accept(int l, unsigned char *f, unsigned char a[16], uint16_t *p)
 { (void)l; (void)f; (void)a; (void)p; return gf_absent(); }
-static inline ssize_t gf_receive(int f, void *d, size_t s) { (void)f; (void)d; (void)s; return gf_absent(); }
-static inline ssize_t gf_send(int f, const void *d, size_t s) { (void)f; (void)d; (void)s; return gf_absent(); }
-static inline ssize_t gf_send_all(int f, gf_iovec *b, size_t c) { (void)f; (void)b; (void)c; return gf_absent(); }
+static inline ssize_t gf_receive(int f, void *d, size_t s)
+{ (void)f; (void)d; (void)s; return gf_absent(); }
+static inline ssize_t gf_send(int f, const void *d, size_t s)
+{ (void)f; (void)d; (void)s; return gf_absent(); }
+static inline ssize_t gf_send_all(int f, gf_iovec *b, size_t c)
+{ (void)f; (void)b; (void)c; return gf_absent(); }
 static inline int gf_shutdown(int f) { (void)f; return gf_absent(); }
 static inline void gf_reset(int f) { (void)f; }
 static inline int gf_close(int f) { (void)f; return gf_absent(); }

@@ -196,8 +196,7 @@ def test_connection_that_asks_nothing_is_closed_without_an_answer(core):
     peer = Peer(core, is_open=False, head_timeout=10)
     peer.sweep(12)
     assert peer.handler.refused == []
-    assert peer.sink.events == ["shutdown"]
-    peer.sweep(7)
+    assert peer.sink.events == ["close"]
     assert peer.handler.closed == [(1006, "")]
 
 
