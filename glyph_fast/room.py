@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
@@ -97,6 +97,10 @@ class Room(core.Room):
         """The number of members."""
         return len(self.members)
 
+    def __bool__(self) -> bool:
+        """True: `if room:` asks whether there is one, not whether somebody is in it."""
+        return True
+
     def broadcast(self, message: Sendable, exclude: Exclude = None) -> SendResult | None:
         """Send a message (str, bytes or Message) to every open member but the excluded ones.
 
@@ -114,6 +118,12 @@ class Room(core.Room):
             if self._metadata is None:
                 self._metadata = {}
             self._metadata[key] = value
+
+    def replace_metadata(self, values: Mapping[str, Any]) -> None:
+        """Note `values` and nothing else. For the loop's thread."""
+        with self._manager.lock:
+            self._metadata = dict(values) or None
+        self._manager.forget_unused(self)
 
     def get_metadata(self, key: str, default: Any = None) -> Any:
         """What was noted under `key`, or `default`."""
@@ -193,6 +203,9 @@ class RoomManager:
 
     def __len__(self) -> int:
         return len(self._rooms)
+
+    def __bool__(self) -> bool:
+        return True
 
     def __iter__(self) -> Iterator[Room]:
         """The rooms as they are now."""
@@ -284,9 +297,13 @@ class RoomManager:
     def _discard(self, conn: Member, room: Room) -> None:
         core.Room.discard(room, conn)
         if not room.members:
-            with self.lock:
-                if room.is_unused and self._rooms.get(room.name) is room:
-                    del self._rooms[room.name]
+            self.forget_unused(room)
+
+    def forget_unused(self, room: Room) -> None:
+        """Remove a room that nothing keeps. Must run in the loop's thread."""
+        with self.lock:
+            if room.is_unused and self._rooms.get(room.name) is room:
+                del self._rooms[room.name]
 
     def broadcast(self, name: str, message: Sendable, exclude: Exclude = None) -> SendResult | None:
         """Send a message to a room; an unknown one receives nothing. As `Room.broadcast`."""

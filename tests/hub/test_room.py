@@ -336,3 +336,9 @@ def test_a_room_kept_from_another_thread_is_kept(site: Site, rooms: RoomManager)
 
 def test_the_text_form_of_a_room(rooms: RoomManager) -> None:
     assert repr(rooms.get_or_create_room("blue")) == "<Room 'blue' of 0>"
+
+
+def test_an_empty_room_is_still_a_room():
+    manager = RoomManager()
+    assert manager
+    assert manager.get_or_create_room("lobby")
