@@ -54,6 +54,8 @@ _WORD_LITERALS: dict[str, Scalar] = {"true": True, "false": False, "null": None}
 class ExpressionParser(Cursor):
     """The part of the parser for everything inside statements."""
 
+    _in_guard = False  # of a match case, not counting what is in brackets there
+
     def block(self) -> Block:
         """A block of statements; the statement parser provides it."""
         raise NotImplementedError
@@ -200,9 +202,12 @@ class ExpressionParser(Cursor):
         opening = self.advance()
         if self.at(")") and self.peek().kind == "=>":
             self.stop_at_unsupported("lambdas", opening.position)
+        in_guard, self._in_guard = self._in_guard, False
         with self.nested():
             value = self.expression()
-        if self.at(",") or (self.at(")") and self.peek().kind == "=>"):
+        self._in_guard = in_guard
+        # `(x) => e` is a lambda, but `when (x) => e` a guard and its result.
+        if self.at(",") or (not in_guard and self.at(")") and self.peek().kind == "=>"):
             self.stop_at_unsupported("lambdas", opening.position)
         self.expect(")")
         return value
@@ -260,10 +265,17 @@ class ExpressionParser(Cursor):
     def _case(self) -> MatchCase:
         at = self.current.position
         pattern = self.pattern()
-        guard = self.expression() if self.accept_word("when") else None
+        guard = self._guard_of_case() if self.accept_word("when") else None
         self.expect("=>", "`=>` after the pattern")
         self.skip_newlines()
         return MatchCase(pattern, guard, self.expression(), at=at)
+
+    def _guard_of_case(self) -> Expression:
+        self._in_guard = True
+        try:
+            return self.expression()
+        finally:
+            self._in_guard = False
 
     def pattern(self) -> Pattern:
         """A pattern of a match case."""

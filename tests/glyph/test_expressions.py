@@ -72,6 +72,8 @@ def test_lines_may_break_where_nothing_could_end(text: str, tree: str) -> None:
         ("match x { 1 => a, -2 => b _ => c }", "match x {1 => a; -2 => b; _ => c}"),
         ('match x {\n  "a" => 1\n  true => 2\n}', "match x {'a' => 1; True => 2}"),
         ("match x { n when n > 1 => n }", "match x {n when (n > 1) => n}"),
+        ("match x { n when (n) => n }", "match x {n when n => n}"),
+        ("match x { n when ((n)) => (n) }", "match x {n when n => n}"),
         ("match x { {a, b: [p, ...r]} => p }", "match x {{a: a, b: [p, ...r]} => p}"),
         ('match x { {"k": _} => 1, [] => 2 }', "match x {{k: _} => 1; [] => 2}"),
         ("match x {\n 1 =>\n  a\n}", "match x {1 => a}"),
