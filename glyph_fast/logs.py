@@ -27,6 +27,7 @@ ERROR = logging.getLogger("glyph_fast.error")
 
 FIRST_INTERVAL = 10.0  # seconds until errors that repeat are summed up for the first time
 LONGEST_INTERVAL = 3600.0
+LINES_PER_INTERVAL = 20  # about things that whoever connects can cause at will
 INTERVAL_GROWTH = 4.0
 MAX_KINDS = 1000  # of errors told apart; beyond it the one seen longest ago is forgotten
 
@@ -140,12 +141,42 @@ def _quoted(value: object) -> str:
     return json.dumps(text, ensure_ascii=not text.isprintable())
 
 
+class Throttle:
+    """Lets so many lines through in an interval, and counts the others. For one thread."""
+
+    def __init__(
+        self,
+        limit: int = LINES_PER_INTERVAL,
+        interval: float = FIRST_INTERVAL,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._limit = limit
+        self._interval = interval
+        self._clock = clock
+        self._since = clock()
+        self._said = 0
+        self._unsaid = 0
+
+    def admit(self) -> int | None:
+        """None to say nothing; else how many were passed over since the last that was said."""
+        now = self._clock()
+        if now - self._since >= self._interval:
+            self._since, self._said = now, 0
+        if self._said >= self._limit:
+            self._unsaid += 1
+            return None
+        self._said += 1
+        unsaid, self._unsaid = self._unsaid, 0
+        return unsaid
+
+
 class _Kind:
     """One kind of error: how often it came, and when that is said next."""
 
-    __slots__ = ("due", "interval", "total", "unsaid")
+    __slots__ = ("due", "interval", "latest", "total", "unsaid")
 
     def __init__(self, now: float) -> None:
+        self.latest = time.time()  # seconds since the epoch
         self.total = 1
         self.unsaid = 0  # since the last line about it
         self.interval = FIRST_INTERVAL
@@ -184,11 +215,26 @@ class ErrorLog:
         self._kinds[key] = kind
         kind.total += 1
         kind.unsaid += 1
+        kind.latest = time.time()
         now = self._clock()
         if now >= kind.due:
             kind.interval = min(kind.interval * INTERVAL_GROWTH, LONGEST_INTERVAL)
             kind.due = now + kind.interval
             self._sum_up(key, kind)
+
+    def recent(self, limit: int = 20) -> list[dict[str, object]]:
+        """The kinds of errors seen last, the latest first: what, where, how often, and when."""
+        kinds = list(self._kinds.items())[-limit:]
+        return [
+            {
+                "handler": handler,
+                "exception": exception,
+                "where": where,
+                "count": kind.total,
+                "latest": timestamp(kind.latest),
+            }
+            for (handler, exception, where), kind in reversed(kinds)
+        ]
 
     def flush(self) -> None:
         """Write a summary of every kind that has errors not yet mentioned; at the end, say."""

@@ -1,18 +1,39 @@
-"""What a server counts about itself: the core's counters and those of the layers above it."""
+"""What a server counts about itself: the core's counters and those of the layers above it.
+
+Nothing is added up while messages pass but plain numbers; sums over connections, rates and
+percentiles are made when somebody asks for them.
+"""
 
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from .core import Counters
+from .core import Counters, Histogram
+
+RATE_WINDOW_S = 10.0  # rates are averages over about so long
+SAMPLE_S = 1.0  # between two samples that rates are taken from, at least
+_RATED = (
+    "connections_total", "messages_received", "messages_sent", "bytes_received", "bytes_sent",
+)  # fmt: skip
+
+# Every reason there is to refuse an upgrade, so that each has a zero before it has a count.
+REJECTIONS = (
+    "authentication", "draining", "error", "full", "handshake", "on_connect", "origin", "route",
+)  # fmt: skip
 
 
 class Metrics:
-    """Figures since the server started. The loop's thread writes them."""
+    """Figures since the server started. The loop's thread writes them.
+
+    `present` gives what there is now, rather than what has been: connections, rooms, queues.
+    """
 
     __slots__ = (
+        "_present",
+        "_samples",
         "commands_refused",
         "connections_rejected",
         "connections_total",
@@ -23,7 +44,7 @@ class Metrics:
         "started_at",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, present: Callable[[], Mapping[str, Any]] = dict) -> None:
         self.core = Counters()  # those of the Turn, once there is one
         self.started_at = time.time()  # seconds since the epoch
         self.connections_total = 0  # WebSocket connections that were opened
@@ -32,6 +53,8 @@ class Metrics:
         self.handler_errors = 0  # exceptions raised by handlers
         self.messages_unhandled = 0  # messages for which there was no handler
         self.commands_refused = 0  # built-in client messages answered with an error
+        self._present = present
+        self._samples: deque[tuple[float, tuple[int, ...]]] = deque()  # clock reading, _RATED
 
     @property
     def messages_dropped(self) -> dict[str, int]:
@@ -45,10 +68,16 @@ class Metrics:
         }
 
     def snapshot(self) -> dict[str, Any]:
-        """All figures as plain values, ready for JSON."""
+        """All figures as plain values, ready for JSON. Sizes are bytes, times are seconds.
+
+        `rates` are per second, over the last ten seconds when somebody has asked since, else over
+        the time since the start. The times of handlers, broadcasts and pings are summaries of all
+        of them: count, sum, and percentiles to the precision of the histogram's bounds.
+        """
         core = self.core
-        return {
+        figures = {
             "uptime_seconds": time.time() - self.started_at,
+            **self._present(),
             "connections_total": self.connections_total,
             "connections_rejected": dict(self.connections_rejected),
             "disconnects": {str(code): n for code, n in sorted(self.disconnects.items())},
@@ -63,4 +92,53 @@ class Metrics:
             "pings_sent": core.pings_sent,
             "pongs_received": core.pongs_received,
             "pongs_missed": core.pongs_missed,
+            "handler_seconds": summary(core.handler_seconds),
+            "broadcast_seconds": summary(core.broadcast_seconds),
+            "ping_rtt_seconds": summary(core.ping_rtt_seconds),
         }
+        figures["rates"] = self._rates(figures)
+        return figures
+
+    def _rates(self, figures: Mapping[str, Any]) -> dict[str, float]:
+        now = time.monotonic()
+        values = tuple(figures[name] for name in _RATED)
+        samples = self._samples
+        while len(samples) > 1 and samples[1][0] <= now - RATE_WINDOW_S:
+            samples.popleft()  # the one that stays is the youngest that is old enough
+        if samples and samples[0][0] <= now - SAMPLE_S:
+            since, before = samples[0]
+        else:
+            since, before = now - figures["uptime_seconds"], (0,) * len(_RATED)
+        if not samples or samples[-1][0] <= now - SAMPLE_S:
+            samples.append((now, values))
+        seconds = max(now - since, 1e-3)
+        return {
+            name.removesuffix("_total"): (value - was) / seconds
+            for name, value, was in zip(_RATED, values, before, strict=True)
+        }
+
+
+def summary(histogram: Histogram) -> dict[str, float]:
+    """Count, sum, and the 50th, 95th and 99th percentile of durations, in seconds."""
+    counts = histogram.counts
+    return {
+        "count": sum(counts),
+        "sum": histogram.total,
+        "p50": quantile(histogram.bounds, counts, 0.5),
+        "p95": quantile(histogram.bounds, counts, 0.95),
+        "p99": quantile(histogram.bounds, counts, 0.99),
+    }
+
+
+def quantile(bounds: tuple[float, ...], counts: tuple[int, ...], share: float) -> float:
+    """The duration that `share` of all do not exceed, as if each bucket were filled evenly.
+
+    0.0 when there are none; the last bound for what lies beyond it.
+    """
+    rank = share * sum(counts)
+    below, low = 0, 0.0
+    for bound, count in zip(bounds, counts, strict=False):
+        if count and below + count >= rank:
+            return low + (bound - low) * (rank - below) / count
+        below, low = below + count, bound
+    return low if below < sum(counts) else 0.0

@@ -11,7 +11,15 @@ from collections.abc import Iterator
 import pytest
 
 from glyph_fast import logs
-from glyph_fast.logs import ACCESS, ERROR, SERVER, ErrorLog, configure_logging, log
+from glyph_fast.logs import (
+    ACCESS,
+    ERROR,
+    SERVER,
+    ErrorLog,
+    Throttle,
+    configure_logging,
+    log,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -315,3 +323,21 @@ def test_handlers_are_named_by_module_and_qualified_name(handler, name):
 
 def test_a_name_stands_for_itself():
     assert logs.qualified_name("chat.glyph:12") == "chat.glyph:12"
+
+
+def test_a_throttle_lets_some_through_and_counts_the_others() -> None:
+    now = [0.0]
+    throttle = Throttle(limit=2, interval=10.0, clock=lambda: now[0])
+    assert [throttle.admit() for _ in range(4)] == [0, 0, None, None]
+    now[0] = 10.0
+    assert [throttle.admit() for _ in range(3)] == [2, 0, None]
+
+
+def test_recent_errors_are_told_the_latest_first() -> None:
+    errors = ErrorLog()
+    for exc in (KeyError("a"), ValueError("b"), KeyError("c")):
+        errors.record("handler", exc)
+    latest, former = errors.recent()
+    assert (latest["exception"], latest["count"]) == ("KeyError", 2)
+    assert (former["exception"], former["count"]) == ("ValueError", 1)
+    assert [each["exception"] for each in errors.recent(1)] == ["KeyError"]

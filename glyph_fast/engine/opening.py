@@ -30,7 +30,7 @@ from ..http.request import Request
 from ..http.response import encode_response, error_response, phrase, refusal_response
 from ..http.router import Match, Router
 from ..http.static import StaticFiles
-from ..logs import ACCESS, SERVER, ErrorLog, log
+from ..logs import ACCESS, SERVER, ErrorLog, Throttle, log
 from ..metrics import Metrics
 from ..wire import ENDING
 from .exchange import Exchanges, HttpRoute, Start
@@ -75,6 +75,7 @@ class Opening:
         self._count = count
         self._metrics = metrics
         self._errors = errors
+        self._refused_lines = Throttle()
         self._origins = config.allowed_origins
         self._subprotocols = config.subprotocols
         self._deflate = None
@@ -237,14 +238,21 @@ class Opening:
             conn.write(encode_response(response, keep_alive=False))
             conn.finish()
         if ACCESS.isEnabledFor(logging.INFO):
-            log(
-                ACCESS,
-                logging.INFO,
-                "upgrade refused",
-                target=request.target,
-                status=response.status,
-                remote=request.remote,
-            )
+            self._log_refused(request, response.status)
+
+    def _log_refused(self, request: Request, status: int) -> None:
+        """A line about an upgrade refused, some of many; without the query, which may be secret."""
+        unsaid = self._refused_lines.admit()
+        if unsaid is None:
+            return
+        fields: dict[str, Any] = {
+            "target": request.raw_path,
+            "status": status,
+            "remote": request.remote,
+        }
+        if unsaid:
+            fields["others_unsaid"] = unsaid
+        log(ACCESS, logging.INFO, "upgrade refused", **fields)
 
 
 class _Refusal(HandshakeError):
