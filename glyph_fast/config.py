@@ -39,8 +39,6 @@ CLIENT_COMMANDS = ("join_room", "leave_room", "broadcast", "ping")
 NOT_YET = {
     "reload",
     "skip_unsupported",
-    "admin",
-    "admin_token",
     "max_connections_per_ip",
     "max_connections_per_user",
     "rate_limit",

@@ -77,7 +77,11 @@ class Events:
 
 
 class Lifecycle:
-    """One run. `start` makes it serve, `stop` asks it to end, `ended` returns when it has."""
+    """One run. `start` makes it serve, `stop` asks it to end, `ended` returns when it has.
+
+    `role` is the word of the line that says where it listens; of any but the first the log says
+    little, for it ends with the server.
+    """
 
     def __init__(
         self,
@@ -89,6 +93,7 @@ class Lifecycle:
         background: Sequence[BackgroundTask] = (),
         on_startup: Sequence[Hook] = (),
         on_shutdown: Sequence[Hook] = (),
+        role: str = "listening",
     ) -> None:
         self._config = config
         self._hub = hub
@@ -97,6 +102,8 @@ class Lifecycle:
         self._background = background
         self._on_startup = on_startup
         self._on_shutdown = on_shutdown
+        self._role = role
+        self._log_level = logging.INFO if role == "listening" else logging.DEBUG
         self._loop = asyncio.get_running_loop()
         self._listening: Listening | None = None
         self._engine: Engine | None = None
@@ -167,13 +174,13 @@ class Lifecycle:
         for sock in listening.sockets:
             await self._engine.listen(sock)
         url = config.url(listening.port)
-        log(SERVER, logging.INFO, "listening", url=url, core=core.NAME, engine=engine_name)
-        announce(f"glyph-fast listening on {url}")
+        log(SERVER, self._log_level, self._role, url=url, core=core.NAME, engine=engine_name)
+        announce(f"glyph-fast {self._role} on {url}")
 
     async def _drain(self) -> float:
         """Close every connection in good order; return the loop's time when that must be done."""
         assert self._engine is not None and self._turn is not None
-        log(SERVER, logging.INFO, "draining", connections=len(self._hub))
+        log(SERVER, self._log_level, "draining", connections=len(self._hub))
         self._opening.drain()
         if self._config.drain_delay:
             await asyncio.sleep(self._config.drain_delay)
@@ -225,7 +232,7 @@ class Lifecycle:
             except Exception as exc:
                 self._dispatcher.errors.record(hook, exc)
         if self._has_started:
-            log(SERVER, logging.INFO, "stopped")
+            log(SERVER, self._log_level, "stopped")
 
     def _left(self, deadline: float) -> float:
         return max(0.0, deadline - self._loop.time())

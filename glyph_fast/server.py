@@ -287,9 +287,29 @@ class Server:
             on_shutdown=self._on_shutdown,
         )
         try:
-            await self._lifecycle.run(announce or _print)
+            await self._run(self._lifecycle, opening, announce or _print)
         finally:
             self._lifecycle = None
+
+    async def _run(self, lifecycle: Lifecycle, opening: Opening, announce: Announce) -> None:
+        """Run with the operators' port, if there is one: it is there before and after the rest."""
+        if self.config.admin is None:
+            await lifecycle.run(announce)
+            return
+        from .admin import OperatorsPort  # not for those who do without: it imports a good deal
+
+        port = OperatorsPort(self.config, self.hub, self._dispatcher.errors)
+
+        def serving(line: str) -> None:
+            port.is_ready = lambda: not opening.is_draining
+            announce(line)
+            announce(port.line)
+
+        await port.start()
+        try:
+            await lifecycle.run(serving)
+        finally:
+            await port.stop()
 
     @contextmanager
     def _signals(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:

@@ -80,7 +80,10 @@ def _run(server: Servable, config: Config) -> None:
     try:
         server.run(config, announce=announce)
     except OSError as exc:
-        raise Failure(f"could not listen on {_place(config)}: {_why(exc)}", NOT_LISTENING) from exc
+        place = _place(config)
+        if config.admin is not None and exc.filename == str(config.admin):
+            place = f"{exc.filename} (--admin)"
+        raise Failure(f"could not listen on {place}: {_why(exc)}", NOT_LISTENING) from exc
 
 
 def announce(line: str) -> None:

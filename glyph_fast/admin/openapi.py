@@ -1,0 +1,149 @@
+"""The OpenAPI document of the server API, derived from the declarations of its calls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import __version__
+from .calls import CALLS, KEY_PATTERN, MAX_BATCH, Call
+
+JSON = "application/json"
+_COUNT = {"type": "integer", "minimum": 0}
+_ERRORS = {
+    400: "The body or a member of it is not what was expected",
+    401: "No valid bearer token came",
+    403: "The server has no --admin-token, or the Host header is another's",
+    404: "There is no such connection or room",
+    413: "The body is too large",
+    422: "The Idempotency-Key was used for another request",
+}
+
+
+def document() -> dict[str, Any]:
+    """The document, OpenAPI 3.1."""
+    paths: dict[str, Any] = {
+        f"/api/{name}": {"post": _post(call.summary, body_schema(call), call.answers, call)}
+        for name, call in CALLS.items()
+    }
+    paths["/api/batch"] = {"post": _post("Do several calls in order", _BATCH, "Results")}
+    paths["/api/rooms"] = {"get": _get("List the rooms", "Rooms")}
+    paths["/api/info"] = {"get": _get("What runs, and how much there is of it", "Info")}
+    paths["/api/rooms/{name}"] = {"parameters": [_NAME], "get": _get("One room", "Room", 404)}
+    paths["/api/rooms/{name}/metadata"] = {"parameters": [_NAME], "put": _put_metadata()}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "glyph-fast server API", "version": __version__},
+        "paths": paths,
+        "components": {
+            "schemas": _SCHEMAS,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{"token": []}],
+    }
+
+
+def body_schema(call: Call) -> dict[str, Any]:
+    """The JSON Schema of a call's parameters."""
+    members = {**call.required, **call.one_of, **call.optional}
+    schema: dict[str, Any] = {
+        "type": "object",
+        "properties": {name: kind.schema for name, kind in members.items()},
+        "required": list(call.required),
+        "additionalProperties": False,
+    }
+    if call.one_of:
+        schema["oneOf"] = [{"required": [name]} for name in call.one_of]
+    return schema
+
+
+def _answer(name: str) -> dict[str, Any]:
+    schema = {"$ref": f"#/components/schemas/{name}"}
+    return {"description": name, "content": {JSON: {"schema": schema}}}
+
+
+def _errors(*statuses: int) -> dict[str, Any]:
+    error = {JSON: {"schema": {"$ref": "#/components/schemas/Error"}}}
+    return {str(each): {"description": _ERRORS[each], "content": error} for each in statuses}
+
+
+def _get(summary: str, answers: str, *errors: int) -> dict[str, Any]:
+    return {
+        "summary": summary,
+        "responses": {"200": _answer(answers), **_errors(401, 403, *errors)},
+    }
+
+
+def _post(
+    summary: str, schema: dict[str, Any], answers: str, call: Call | None = None
+) -> dict[str, Any]:
+    errors = (404,) if call is not None and call.may_miss else ()
+    return {
+        "summary": summary,
+        "parameters": [_KEY],
+        "requestBody": {"required": True, "content": {JSON: {"schema": schema}}},
+        "responses": {"200": _answer(answers), **_errors(400, 401, 403, *errors, 413, 422)},
+    }
+
+
+def _put_metadata() -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/Metadata"}
+    return {
+        "summary": "Replace what is noted about a room, which is made if need be",
+        "requestBody": {"required": True, "content": {JSON: {"schema": schema}}},
+        "responses": {"200": _answer("Metadata"), **_errors(400, 401, 403, 413)},
+    }
+
+
+_NAME = {
+    "name": "name", "in": "path", "required": True, "description": "The name, percent-encoded",
+    "schema": {"type": "string", "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]+$"},
+}  # fmt: skip
+_KEY = {
+    "name": "Idempotency-Key", "in": "header", "required": False,
+    "description": "A repeated request within five minutes gets the first answer again",
+    "schema": {"type": "string", "pattern": f"^{KEY_PATTERN}$"},
+}  # fmt: skip
+_BATCH = {
+    "type": "object",
+    "properties": {
+        "calls": {
+            "type": "array",
+            "maxItems": MAX_BATCH,
+            # An entry that is wrong has its error among the results; it does not spoil the batch.
+            "items": {"description": '{"method": NAME, "params": {...}}, NAME as in /api/NAME'},
+        }
+    },
+    "required": ["calls"],
+    "additionalProperties": False,
+}
+
+
+def _object(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+_STRING = {"type": "string"}
+_SUMMARY = _object(name=_STRING, size=_COUNT)
+_SCHEMAS = {
+    "Error": _object(error=_STRING),
+    "Sent": _object(sent=_COUNT, queued=_COUNT, dropped=_COUNT),
+    "Closed": _object(closed=_COUNT),
+    "Results": _object(results={"type": "array", "items": {"type": "object"}}),
+    "Rooms": _object(rooms={"type": "array", "items": _SUMMARY}),
+    "Metadata": {"type": "object"},
+    "Room": _object(
+        name=_STRING,
+        size=_COUNT,
+        members={"type": "array", "items": _STRING},
+        metadata={"$ref": "#/components/schemas/Metadata"},
+    ),
+    "Info": _object(
+        version=_STRING,
+        core=_STRING,
+        engine=_STRING,
+        loop=_STRING,
+        uptime={"type": "number"},
+        connections=_COUNT,
+        rooms=_COUNT,
+    ),
+}

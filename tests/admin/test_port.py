@@ -1,0 +1,162 @@
+"""The operators' port: where it is, who may use it, and how long it answers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+
+import httpx
+import pytest
+from admin.operated import BEARER, TOKEN, operated
+from serving import serving
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from glyph_fast import Config
+from glyph_fast.errors import ConfigError
+
+READING = ["/metrics", "/stats", "/openapi.json", "/api/info", "/api/rooms", "/api/rooms/x"]
+OPEN = ["/healthz", "/readyz", "/dashboard", "/dashboard/uplot.js"]
+ACTING = [
+    ("POST", f"/api/{call}")
+    for call in ("publish", "broadcast", "send", "disconnect", "close-room", "batch")
+] + [("PUT", "/api/rooms/x/metadata")]
+
+
+def test_the_second_line_on_stdout_is_its_url():
+    with serving("--admin", "127.0.0.1:0", "--log-level", "warning") as server:
+        assert server.process.stdout is not None
+        line = server.process.stdout.readline().decode()
+        assert line.startswith("glyph-fast admin on http://127.0.0.1:")
+        url = line.split()[-1]
+        assert httpx.get(f"{url}/healthz").json() == {"status": "ok"}
+        assert "glyph_fast_connections 0.0" in httpx.get(f"{url}/metrics").text
+
+
+def test_an_address_others_can_reach_needs_a_token():
+    with pytest.raises(ConfigError, match="admin_token"):
+        Config(admin="0.0.0.0:0")
+    Config(admin="0.0.0.0:0", admin_token="x")
+
+
+def test_a_taken_port_is_said_by_name_and_status_3(backend, run):
+    async def main():
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            address = f"127.0.0.1:{taken.getsockname()[1]}"
+            with pytest.raises(OSError) as caught:
+                from glyph_fast import Server
+
+                await Server(Config(port=0, engine=backend.engine, admin=address)).serve()
+            assert caught.value.filename == address
+
+    run(main())
+
+
+def test_with_a_token_reading_needs_it(backend, run):
+    async def main():
+        async with operated(backend) as site, httpx.AsyncClient(base_url=site.admin) as bare:
+            for path in READING:
+                answer = await bare.get(path)
+                assert answer.status_code == 401, path
+                assert answer.headers["www-authenticate"] == "Bearer"
+                assert "token" in answer.json()["error"]
+                wrong = {"Authorization": f"Bearer {TOKEN}x"}
+                assert (await bare.get(path, headers=wrong)).status_code == 401
+                assert (await bare.get(path, headers=BEARER)).status_code != 401
+            for path in OPEN:
+                assert (await bare.get(path)).status_code == 200, path
+            for method, path in ACTING:
+                assert (await bare.request(method, path, json={})).status_code == 401, path
+
+    run(main())
+
+
+def test_without_a_token_reading_is_open_and_acting_refused(backend, run):
+    async def main():
+        async with operated(backend, None) as site, httpx.AsyncClient(base_url=site.admin) as bare:
+            for path in [*READING[:-1], *OPEN]:
+                assert (await bare.get(path)).status_code == 200, path
+            for method, path in ACTING:
+                answer = await bare.request(method, path, json={}, headers=BEARER)
+                assert answer.status_code == 403, path
+                assert "--admin-token" in answer.json()["error"]
+
+    run(main())
+
+
+@pytest.mark.parametrize("token", [None, TOKEN])
+def test_a_host_header_of_another_name_is_refused(backend, run, token):
+    async def main():
+        async with operated(backend, token) as site:
+            port = site.admin.rpartition(":")[2]
+            for path in ["/healthz", "/dashboard", *READING]:
+                for host in ("evil.example", f"evil.example:{port}", "127.0.0.1", "127.0.0.1:1"):
+                    answer = await site.http.get(path, headers={"Host": host})
+                    assert answer.status_code == 403, (path, host)
+                good = await site.http.get(path, headers={"Host": f"localhost:{port}"})
+                assert good.status_code in (200, 404)
+            url = site.admin.replace("http", "ws") + "/live"
+            with pytest.raises(InvalidStatus) as caught:
+                await connect(url, additional_headers={"Host": "evil.example"}, proxy=None)
+            assert caught.value.response.status_code in (400, 403)
+
+    run(main())
+
+
+def test_the_live_figures_come_after_the_token(backend, run):
+    async def main():
+        async with operated(backend) as site:
+            url = site.admin.replace("http", "ws") + "/live"
+            async with connect(url, proxy=None) as watcher:
+                await watcher.send(json.dumps({"token": TOKEN}))
+                first = json.loads(await watcher.recv())
+                assert first["connections"] == 0
+                await site.connect()
+                while json.loads(await watcher.recv())["connections"] != 1:
+                    pass
+            for wrong in ('{"token": "no"}', "no json", '{"token": null}', "[]"):
+                async with connect(url, proxy=None) as stranger:
+                    await stranger.send(wrong)
+                    with pytest.raises(ConnectionClosed):
+                        await stranger.recv()
+                    assert stranger.close_code == 1008
+
+    run(main())
+
+
+def test_without_a_token_the_live_figures_come_at_once(backend, run):
+    async def main():
+        async with operated(backend, None) as site:
+            async with connect(site.admin.replace("http", "ws") + "/live", proxy=None) as watcher:
+                first = json.loads(await watcher.recv())
+                assert len(first["histograms"]["handler_seconds"]) == 23
+
+    run(main())
+
+
+def test_it_answers_until_the_last_connection_is_closed(backend, run):
+    async def main():
+        async with operated(backend, drain_timeout=5, drain_delay=0) as site:
+            blocked = asyncio.Event()
+            states: list[int] = []
+
+            @site.server.on_disconnect
+            async def ask(conn, code, reason):
+                states.append((await site.http.get("/readyz")).status_code)
+                states.append((await site.http.get("/healthz")).status_code)
+                states.append((await site.http.get("/metrics")).status_code)
+                blocked.set()
+
+            assert (await site.http.get("/readyz")).status_code == 200
+            client = await site.connect()
+            closing = asyncio.create_task(site.server.shutdown())
+            await client.socket.wait_closed()
+            assert client.socket.close_code == 1001
+            await blocked.wait()
+            assert states == [503, 503, 200]
+            await closing
+
+    run(main())
