@@ -174,19 +174,19 @@ class Frame:
     __slots__ = ("data", "opcode", "payload", "variants")
 
     def __init__(self, message: Any) -> None:
-        if isinstance(message, str):
-            self.opcode = TEXT
-            self.payload = message.encode()
-        elif isinstance(message, bytes | bytearray | memoryview):
-            self.opcode = BINARY
-            self.payload = bytes(message)
-        elif hasattr(message, "to_json"):
-            self.opcode = TEXT
-            self.payload = message.to_json()
-        else:
-            raise TypeError(f"a message is str, bytes or Message, not {type(message).__name__}")
+        self.opcode, self.payload = _opcode_and_payload(message)
         self.data = encode_frame(self.opcode, self.payload)
         self.variants: dict[Any, bytes] | None = None
+
+
+def _opcode_and_payload(message: Any) -> tuple[int, bytes]:
+    if isinstance(message, str):
+        return TEXT, message.encode()
+    if isinstance(message, bytes | bytearray | memoryview):
+        return BINARY, bytes(message)
+    if hasattr(message, "to_json"):
+        return TEXT, message.to_json()
+    raise TypeError(f"a message is str, bytes or Message, not {type(message).__name__}")
 
 
 # --- what connections share ---------------------------------------------------------------------
@@ -1013,10 +1013,13 @@ class Connection:
             return None
         if self.phase != OPEN:
             raise ConnectionClosed(self.close_code or ABNORMAL, self.close_reason)
-        frame = Frame(message)
+        if self.codec is not None or self.role != CLIENT:
+            data = self._data_of(Frame(message))
+        else:  # the masked frame is the only one
+            data = self._encode(*_opcode_and_payload(message))
         if not self.is_open:  # closed by the message's own `to_json`
             raise ConnectionClosed(self.close_code or ABNORMAL, self.close_reason)
-        return _RESULTS[self._push(frame)]
+        return _RESULTS[self._push(data)]
 
     def ping(self) -> None:
         """Send a ping and count it as unanswered. A ping still waiting is replaced."""
@@ -1065,9 +1068,8 @@ class Connection:
             return data
         return self._encode(frame.opcode, frame.payload) if self.role == CLIENT else frame.data
 
-    def _push(self, frame: Frame) -> int:
+    def _push(self, data: bytes) -> int:
         """Queue a frame; return the index of its SendResult. Runs no user code."""
-        data = self._data_of(frame)
         if self._is_full_for(len(data), 1):
             self.flush()
             if self.phase != OPEN:
@@ -1409,7 +1411,7 @@ class Room:
         skipped = frozenset(excluded)
         for name, conn in self.members.items():
             if conn.phase == OPEN and name not in skipped:
-                counts[conn._push(frame)] += 1
+                counts[conn._push(conn._data_of(frame))] += 1
         if not any(counts):
             return NOBODY
         conn.turn.counters.broadcast_seconds.observe(time.perf_counter() - started)

@@ -582,15 +582,15 @@ cdef class Connection:
             return None
         if self.phase != OPEN:
             raise ConnectionClosed(self.close_code or ABNORMAL, self.close_reason)
-        if self.codec is not None or self.role == CLIENT:
+        if self.codec is not None:
             frame = Frame(message)
             if self.phase != OPEN:  # closed by the message's own `to_json`
                 raise ConnectionClosed(self.close_code or ABNORMAL, self.close_reason)
-            return RESULTS[self.push(self.data_of(frame))]
+            return RESULTS[self.push(self.codec.encode(frame))]
         payload = payload_of(message, &opcode)
         if self.phase != OPEN:  # closed by the message's own `to_json`
             raise ConnectionClosed(self.close_code or ABNORMAL, self.close_reason)
-        return RESULTS[self.push(encode(0x80 | opcode, payload, None))]
+        return RESULTS[self.push(self.encode(opcode, payload))]
 
     def ping(self):
         """Send a ping and count it as unanswered. A ping still waiting is replaced."""
