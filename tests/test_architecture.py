@@ -20,7 +20,8 @@ PACKAGE = ROOT / "glyph_fast"
 
 FLOORS = (
     "errors wire json logs | publisher | options config sources choice"
-    " | interfaces _core _fallback core | http handshake deflate | metrics | message room connection hub | handlers engine"
+    " | interfaces _core _fallback core | http handshake deflate | metrics"
+    " | message room connection hub | handlers engine"
     " | lifecycle admin server | glyph | glyph_server | chat | load cli"
 )
 ORDER = [name for name in FLOORS.split() if name != "|"]
