@@ -875,6 +875,9 @@ class Connection:
             self._parts.append(self._decoder.decode(chunk, final))
         except UnicodeDecodeError:
             raise ProtocolError(INVALID_DATA, "text is not UTF-8") from None
+        # Of all the beginnings that lead nowhere, Python waits with one: that of a surrogate.
+        if chunk[-1:] >= b"\xa0" and self._decoder.getstate()[0] == b"\xed" + chunk[-1:]:
+            raise ProtocolError(INVALID_DATA, "text is not UTF-8")
 
     def _end_payload(self) -> int:
         self._remaining = -1

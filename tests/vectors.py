@@ -94,6 +94,9 @@ VIOLATIONS = [
     Violation("cut character", client(0x81, b"\xe2\x82"), 1007),
     Violation("cut across fragments", client(0x01, b"\xe2") + client(0x80, b"\x82"), 1007),
     Violation("bad text before its last fragment", client(0x01, b"\xff"), 1007),
+    Violation("surrogate before its last byte", client(0x01, b"\xed\xa0"), 1007),
+    Violation("overlong before its last byte", client(0x01, b"\xe0\x80"), 1007),
+    Violation("too large before its last byte", client(0x01, b"\xf4\x90"), 1007),
     Violation("close with half a code", client(0x88, b"\x03"), 1002),
     Violation("close reason not UTF-8", client(0x88, b"\x03\xe8\xff"), 1007),
     *(
