@@ -175,12 +175,18 @@ def _deflate(compressor: _Compressor, payload: bytes) -> bytes:
 
 def _inflate(inflater: Any, payload: bytes, limit: int) -> bytes:
     """One message, of at most `limit` bytes: no more than that is ever inflated."""
+    if not payload:
+        return b""  # should be one byte (RFC 7692 §7.2.3.6), but leaves no doubt
     try:
-        data: bytes = inflater.decompress(payload + TAIL, limit + 1)
-    except zlib.error as exc:
-        raise ProtocolError(INVALID_DATA, "compressed data is broken") from exc
-    if len(data) > limit:
-        raise ProtocolError(TOO_BIG, f"message is larger than {limit} bytes")
+        data: bytes = inflater.decompress(payload, limit + 1)
+        if len(data) > limit:
+            raise ProtocolError(TOO_BIG, f"message is larger than {limit} bytes")
+        # The tail ends an empty block. If it is anything else, it stands inside another one.
+        is_whole = not inflater.decompress(TAIL, 1)
+    except zlib.error:
+        is_whole = False
+    if not is_whole:
+        raise ProtocolError(INVALID_DATA, "compressed data is broken")
     return data
 
 

@@ -207,7 +207,17 @@ def test_message_of_exactly_the_limit_passes(mode):
 
 
 @MODES
-@pytest.mark.parametrize("payload", [b"\xff\xff", b"\x07", b"garbage!"], ids=repr)
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"\xff\xff",
+        b"\x07",
+        b"garbage!",
+        b"\x00\x0a\x00\xf5\xffonly",  # a stored block of ten bytes, six of which do not come
+        bytes.fromhex("f248cdc9c907")[:5],  # "Hello", cut
+    ],
+    ids=repr,
+)
 def test_data_that_is_not_deflate_is_refused(mode, payload):
     with pytest.raises(ProtocolError) as caught:
         codec_for(mode).decode(payload, 1000)
@@ -221,6 +231,13 @@ def test_final_block_ends_the_context_not_the_conversation(mode):
         deflater = zlib.compressobj(6, zlib.DEFLATED, -codec.parameters.client_max_window_bits)
         final = deflater.compress(b"Hello") + deflater.flush(zlib.Z_FINISH)
         assert codec.decode(final + b"\x00", 1000) == b"Hello"  # RFC 7692 §7.2.3.4
+
+
+@MODES
+def test_compressed_message_of_no_bytes_is_empty_and_harms_no_context(mode):
+    codec = codec_for(mode)
+    hello = bytes.fromhex("f248cdc9c90700")
+    assert [codec.decode(data, 100) for data in (hello, b"", hello)] == [b"Hello", b"", b"Hello"]
 
 
 @MODES
