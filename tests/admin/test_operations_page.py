@@ -1,0 +1,79 @@
+"""What docs/operations.md shows is run, and the names it uses exist."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import httpx
+from admin.operated import BEARER, TOKEN
+from admin.test_prometheus import NAMES
+from serving import serving
+from websockets.sync.client import connect
+
+from glyph_fast import json
+from glyph_fast.admin.calls import CALLS
+from glyph_fast.publisher import Publisher
+
+PAGE = (Path(__file__).parents[2] / "docs/operations.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+
+
+def test_the_curl_lines_publish_into_the_chat():
+    publishing, others = blocks("sh")
+    with serving("--admin", "127.0.0.1:0", "--admin-token", TOKEN) as server:
+        assert server.process.stdout is not None
+        admin = server.process.stdout.readline().decode().split()[-1]
+
+        def shell(script: str) -> list[dict[str, object]]:
+            done = subprocess.run(
+                ["sh", "-e", "-c", script.replace("\ncurl", "\necho\ncurl")],
+                env={**os.environ, "ADMIN": admin, "TOKEN": TOKEN},
+                capture_output=True, text=True, timeout=60, check=True,
+            )  # fmt: skip
+            return [json.loads(line) for line in done.stdout.splitlines()]
+
+        assert shell(publishing) == [{"sent": 0, "queued": 0, "dropped": 0}]
+        with connect(server.ws("/rooms/lobby/Ada"), proxy=None) as ada:
+            assert json.loads(ada.recv(timeout=10))["type"] == "welcome"
+            assert shell(publishing) == [{"sent": 1, "queued": 0, "dropped": 0}]
+            while (notice := json.loads(ada.recv(timeout=10)))["type"] != "notice":
+                pass  # what the chat itself tells a newcomer
+            assert notice == {"type": "notice", "text": "We restart at noon"}
+            broadcast, rooms, metadata, closed, batch = shell(others)
+            assert broadcast == {"sent": 1, "queued": 0, "dropped": 0}
+            assert rooms == {"rooms": [{"name": "lobby", "size": 1}]}
+            assert metadata == {"topic": "everything"}
+            assert closed == {"closed": 1}
+            assert batch["results"] == [{"sent": 0, "queued": 0, "dropped": 0}, {"closed": 0}]
+            assert ada.recv(timeout=10) == '"hello, all"'
+
+
+def test_the_python_lines_publish():
+    (program,) = blocks("python")
+    with serving("--admin", "127.0.0.1:0", "--admin-token", TOKEN) as server:
+        assert server.process.stdout is not None
+        admin = server.process.stdout.readline().decode().split()[-1]
+        exec(program.replace("http://127.0.0.1:9090", admin).replace("SECRET", TOKEN), {})
+        with Publisher(admin, TOKEN) as publisher:
+            assert publisher.rooms() == {}
+        for path in re.findall(r"^\| `(/[a-z.]+)`", PAGE, re.MULTILINE):
+            assert httpx.get(admin + path, headers=BEARER).status_code == 200, path
+
+
+def test_every_metric_is_explained_and_every_alert_uses_one():
+    for name in NAMES:
+        base = re.sub(r"_(bucket|count|sum)$", "", name)
+        assert re.search(rf"`{base}(\{{\w+\}})?`", PAGE), base
+    used = set(re.findall(r"glyph_fast_([a-z_]+?_?[a-z]+)(?=[\[{\s>`])", PAGE))
+    assert used
+    assert used <= NAMES
+
+
+def test_every_call_is_in_the_table():
+    assert set(re.findall(r"^\| `([a-z-]+)` \| `", PAGE, re.MULTILINE)) == {*CALLS, "batch"}
