@@ -29,6 +29,7 @@ COMMANDS = {
     "check": (".check:check", "Report every error of Glyph programs."),
     "fmt": (".fmt:fmt", "Rewrite Glyph programs in the one layout."),
     "routes": (".routes:routes", "List the routes of a program and their handlers."),
+    "top": (".top:top", "Show the figures of a running server."),
     "bench": ("..load.cli:bench", "Load a WebSocket server and check every answer."),
 }
 
