@@ -12,6 +12,7 @@ from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 cdef extern from "_c/bytes.h" nogil:
     ctypedef struct gf_utf8:
         unsigned char due, low, high
+    ctypedef bint gf_flag    # a bint of one byte: a connection has many
 
 cdef extern from "_c/sockets.h" nogil:
     ctypedef struct gf_event:
@@ -152,42 +153,43 @@ cdef class Turn:
 
 
 cdef class Connection:
-    # Used by every publish and flush: kept together.
+    # Used by every publish and flush: kept together. Most connections of a server are idle, so
+    # fields are no wider than need be, in an order that leaves no holes.
     cdef readonly Turn turn
-    cdef readonly int phase
-    cdef readonly int role
     cdef readonly object codec      # message compression, or None
-    cdef object packer              # the codec's `pack`, or None
     cdef PyObject** ring            # frames (bytes) that wait, owned references; NULL when empty
     cdef uint32_t ring_head         # slot of the oldest
     cdef uint32_t ring_count
-    cdef uint32_t ring_capacity     # slots; a power of two
-    cdef bint dirty                 # in the turn's dirty list
-    cdef bint is_skipped            # by the publish under way
     cdef Py_ssize_t ring_bytes      # bytes of the frames in the ring
     cdef Outgoing* outgoing         # owned, or NULL
-    cdef bint blocked               # the sink is full
-    cdef bint wants_drain           # the handler's `drain` is to be called
+    cdef uint32_t ring_capacity     # slots; a power of two
     cdef int fd                     # descriptor of the poller's, or -1: then `sink` takes the bytes
+    cdef readonly byte phase
+    cdef readonly byte role
+    cdef byte events                # what epoll watches `fd` for
+    cdef byte paused                # PAUSE_* bits
+    cdef gf_flag dirty              # in the turn's dirty list
+    cdef gf_flag is_skipped         # by the publish under way
+    cdef gf_flag packs              # frames go through the codec's `pack` as they leave
+    cdef gf_flag blocked            # the sink is full
+    cdef gf_flag wants_drain        # the handler's `drain` is to be called
+    cdef gf_flag resuming           # in the turn's resumed list
+    cdef gf_flag eof                # the peer ended its side while a request was being answered
+    cdef gf_flag linger             # ENDING: wait for the peer's end before closing
+    cdef gf_flag shut               # the writing side is ended
+    cdef readonly gf_flag opened
+    cdef readonly uint16_t close_code
     cdef public object sink         # or None
-    cdef uint32_t events            # what epoll watches `fd` for
-    # Input.
     cdef Incoming* incoming         # owned, or NULL
-    cdef int paused                 # PAUSE_* bits
-    cdef bint resuming              # in the turn's resumed list
-    cdef bint eof                   # the peer ended its side while a request was being answered
-    cdef bint linger                # ENDING: wait for the peer's end before closing
-    cdef bint shut                  # the writing side is ended
-    cdef readonly bint opened
     # Identity and the end.
     cdef public str id
     cdef public object _plan        # of a Dispatch: which handlers run
     cdef public object _inbox       # of a Dispatch: what waits for a handler; None while none runs
     cdef object _peername           # as set, or None
-    cdef byte family                # of `address`: AF_INET, AF_INET6, AF_UNIX, or 0
-    cdef byte address[16]
+    cdef object _remote             # as set, or None
+    cdef byte address[16]           # of the peer of a poller's descriptor
     cdef uint16_t port
-    cdef readonly int close_code
+    cdef byte family                # of `address`: AF_INET, AF_INET6, AF_UNIX, or 0
     cdef readonly str close_reason
     # Figures.
     cdef readonly int64_t messages_received
@@ -196,11 +198,12 @@ cdef class Connection:
     cdef readonly int64_t bytes_received
     cdef readonly int64_t bytes_sent
     # Time: seconds by the turn's clock.
+    cdef readonly double opened_at  # when it was upgraded; 0 before
     cdef double since               # start of the present wait as a sweep saw it; -1 at the next
     cdef double ping_at             # when the next ping is due; -1 before the first sweep
     cdef Py_ssize_t unsent          # bytes, what the sink said at the last sweep
     cdef uint32_t ping_number       # carried by the latest ping
-    cdef readonly Py_ssize_t missed_pongs
+    cdef readonly uint32_t missed_pongs
     cdef readonly double last_pong
     cdef readonly double ping_sent
     cdef readonly double ping_rtt

@@ -38,6 +38,7 @@ cdef extern from "Python.h":
     const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size) except NULL
     unsigned long PyThread_get_thread_ident() nogil
     PyObject* PyErr_SetFromErrno(object type) except NULL
+    object PyUnicode_FromString(const char* text)
     ctypedef object (*newfunc)(type, object, void*)
     ctypedef struct PyTypeObject:
         newfunc tp_new
@@ -67,6 +68,8 @@ cdef extern from "_c/sockets.h" nogil:
     int gf_epoll_poll(int epoll, gf_event* events, int size)
     uint64_t gf_event_data(const gf_event* event)
     int gf_accept(int listener, byte* family, byte* address, uint16_t* port)
+    int AF_INET
+    bint gf_address_text(int family, const byte* address, char* text)
     ssize_t gf_receive(int fd, void* data, size_t size)
     ssize_t gf_send(int fd, const void* data, size_t size)
     ssize_t gf_send_all(int fd, gf_iovec* buffers, size_t count)
@@ -82,6 +85,8 @@ cdef enum:
     CLOSE = 8
     PING = 9
     PONG = 10
+
+    ADDRESS_TEXT = 46           # bytes of an address as text (INET6_ADDRSTRLEN)
 
     SERVER = 0
     CLIENT = 1

@@ -179,6 +179,11 @@ class Frame:
         self.variants: dict[Any, bytes] | None = None
 
 
+def _address_text(host: str) -> str:
+    """An IPv4 address that came through an IPv6 socket reads as what it is."""
+    return host.removeprefix("::ffff:") if "." in host else host
+
+
 def _opcode_and_payload(message: Any) -> tuple[int, bytes]:
     if isinstance(message, str):
         return TEXT, message.encode()
@@ -505,6 +510,7 @@ class Connection:
         "_remaining_fin",
         "_remaining_key",
         "_remaining_phase",
+        "_remote",
         "_resuming",
         "_ring",
         "_ring_bytes",
@@ -524,6 +530,7 @@ class Connection:
         "messages_sent",
         "missed_pongs",
         "opened",
+        "opened_at",
         "peername",
         "phase",
         "ping_rtt",
@@ -543,8 +550,10 @@ class Connection:
         self.codec: Any = None  # message compression, set by `use_codec`
         self._pack: Any = None  # the codec's, when frames are compressed as they leave
         self.peername: Any = None  # as socket.getpeername gives it
+        self._remote: str | None = None  # as set
         self.phase = OPENING
         self.opened = False  # whether it ever was a WebSocket
+        self.opened_at = 0.0  # clock reading of the upgrade; 0 before
         self.close_code = 0  # 0 until a close begins
         self.close_reason = ""
         self.last_pong = 0.0  # clock reading; 0 before the first
@@ -618,6 +627,17 @@ class Connection:
             self.queued_messages >= limits.queue_messages or self.queued_bytes >= limits.queue_bytes
         )
 
+    @property
+    def remote(self) -> str | None:
+        """The client's address as text: what was set, else the peer's; None for a Unix socket."""
+        if self._remote is not None:
+            return self._remote
+        return _address_text(self.peername[0]) if isinstance(self.peername, tuple) else None
+
+    @remote.setter
+    def remote(self, value: str | None) -> None:
+        self._remote = value
+
     # Steps of the opening, for the handler's `request` and `data`.
 
     def write(self, data: bytes) -> None:
@@ -634,6 +654,7 @@ class Connection:
             return
         self.phase = OPEN
         self.opened = True
+        self.opened_at = self.turn.clock()
         self._since = -1.0
         self._resume(PAUSE_HELD)
 

@@ -38,12 +38,10 @@ class Connection(Member):
     __slots__ = (
         "_data",
         "_head",
-        "_opened_at",
         "_stream",
         "_waiters",
         "identity",
         "path_params",
-        "remote",
         "route_pattern",
         "subprotocol",
     )
@@ -55,11 +53,9 @@ class Connection(Member):
         self.route_pattern = ""
         self.identity: Any = None  # what `authenticate` returned
         self.subprotocol: str | None = None
-        self.remote: str | None = None  # the client's address as text
         self._head = b""  # of the request
         # Set by the dispatcher.
         self._stream: Stream | None = None  # of `async for`
-        self._opened_at = 0.0  # clock reading
         self._rooms = ()
         self._data: dict[str, Any] | None = None
         self._waiters: list[asyncio.Future[None]] | None = None  # in `drain`
@@ -190,7 +186,7 @@ class Connection(Member):
         Messages are those received and sent since the beginning; queued is what waits now.
         """
         return {
-            "seconds": self.turn.clock() - self._opened_at,
+            "seconds": self.turn.clock() - self.opened_at,
             "messages_received": self.messages_received,
             "messages_sent": self.messages_sent,
             "messages_dropped": self.messages_dropped,

@@ -17,6 +17,8 @@
 #define GF_WIDEST
 #endif
 
+typedef unsigned char gf_flag;
+
 /* The four key bytes, repeated and turned so that the first applies to payload offset `phase`. */
 static inline uint64_t gf_key_word(const unsigned char key[4], size_t phase)
 {

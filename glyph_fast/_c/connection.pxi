@@ -59,13 +59,27 @@ cdef class Connection:
     @property
     def peername(self):
         """The peer's address as socket.getpeername gives it, or None."""
-        if self._peername is None and self.fd >= 0:
-            self._peername = peer_address(self.family, self.address, self.port)
+        if self._peername is None and self.family:
+            return peer_address(self.family, self.address, self.port)
         return self._peername
 
     @peername.setter
     def peername(self, value):
         self._peername = value
+
+    @property
+    def remote(self):
+        """The client's address as text: what was set, else the peer's; None for a Unix socket."""
+        cdef char text[ADDRESS_TEXT]
+        if self._remote is not None:
+            return self._remote
+        if self._peername is None and gf_address_text(self.family, self.address, text):
+            return address_text(PyUnicode_FromString(text))
+        return address_text(self._peername[0]) if isinstance(self._peername, tuple) else None
+
+    @remote.setter
+    def remote(self, value):
+        self._remote = value
 
     # Steps of the opening, for the handler's `request` and `data`.
 
@@ -90,6 +104,7 @@ cdef class Connection:
             return
         self.phase = OPEN
         self.opened = True
+        self.opened_at = self.turn.clock()
         self.since = -1.0
         self.resume(PAUSE_HELD)
 
@@ -100,7 +115,7 @@ cdef class Connection:
         and, if it compresses frames as they leave, `pack(frame_bytes) -> bytes`.
         """
         self.codec = codec
-        self.packer = getattr(codec, "pack", None)
+        self.packs = hasattr(codec, "pack")
 
     def expect_head(self):
         """The request is answered; read the next one. A peer that ended its side is closed."""
@@ -763,7 +778,7 @@ cdef class Connection:
             frame = <bytes>self.ring[self.ring_head]
             Py_XDECREF(self.ring_pop())
             try:
-                frame = self.packer(frame)
+                frame = self.codec.pack(frame)
             except Exception as exc:
                 self.turn.handler.failed(self, exc)
                 return False
@@ -802,7 +817,7 @@ cdef class Connection:
         cdef Py_ssize_t taken, offered = 0
         self.blocked = False
         while (self.ring_count or self.outgoing != NULL) and not self.blocked:
-            if self.packer is not None and self.ring_count and not self.pack_ring():
+            if self.packs and self.ring_count and not self.pack_ring():
                 self.close_now()
                 return True
             taken = self.write_some(&offered)
@@ -860,7 +875,7 @@ cdef class Connection:
         if out != NULL and out.ping != NULL:
             size += add_buffer(buffers, &count, out.ping, 0)
         for i in range(self.ring_count):
-            if self.packer is not None or count == MAX_BUFFERS or size >= 4 * GATHER_SIZE:
+            if self.packs or count == MAX_BUFFERS or size >= 4 * GATHER_SIZE:
                 break
             size += add_buffer(
                 buffers, &count, self.ring[(self.ring_head + i) & (self.ring_capacity - 1)], 0
@@ -888,7 +903,7 @@ cdef class Connection:
         if out != NULL and out.ping != NULL:
             buffers.append(<object>out.ping)
         for i in range(self.ring_count):
-            if self.packer is not None or size >= GATHER_SIZE:
+            if self.packs or size >= GATHER_SIZE:
                 break
             frame = <object>self.ring[(self.ring_head + i) & (self.ring_capacity - 1)]
             size += PyBytes_GET_SIZE(frame)
@@ -1229,10 +1244,13 @@ cdef Py_ssize_t refused() noexcept:
 
 
 cdef object peer_address(int family, const byte* address, int port):
-    import socket
+    cdef char text[ADDRESS_TEXT]
+    if not gf_address_text(family, address, text):
+        return ""
+    host = PyUnicode_FromString(text)
+    return (host, port) if family == AF_INET else (host, port, 0, 0)
 
-    if family == socket.AF_INET:
-        return socket.inet_ntop(family, address[:4]), port
-    if family == socket.AF_INET6:
-        return socket.inet_ntop(family, address[:16]), port, 0, 0
-    return ""
+
+cdef str address_text(str host):
+    """An IPv4 address that came through an IPv6 socket reads as what it is."""
+    return host.removeprefix("::ffff:") if "." in host else host

@@ -172,7 +172,6 @@ cdef class Poller:
     cdef int close_retired(self) except -1:
         cdef Connection conn
         for conn in self.retired:
-            conn.peername  # kept for the log: the descriptor's number may be another's soon
             gf_close(conn.fd)
             conn.fd = -1
         self.retired.clear()

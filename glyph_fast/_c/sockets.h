@@ -9,6 +9,7 @@
 
 #if defined(__linux__)
 
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -60,6 +61,14 @@ static inline int gf_accept(int listener, unsigned char *family, unsigned char a
     return fd;
 }
 
+/* Write an address as text, ended by a 0, to INET6_ADDRSTRLEN bytes; false: it has none. */
+static inline int gf_address_text(int family, const unsigned char address[16], char *text)
+{
+    if (family != AF_INET && family != AF_INET6)
+        return 0;
+    return inet_ntop(family, address, text, INET6_ADDRSTRLEN) != NULL;
+}
+
 static inline ssize_t gf_receive(int fd, void *data, size_t size)
 {
     return recv(fd, data, size, 0);
@@ -101,7 +110,7 @@ typedef ptrdiff_t gf_ssize;
 #endif
 
 #define GF_HAS_EPOLL 0
-enum { EPOLLIN = 1, EPOLLOUT = 4, EPOLL_CTL_ADD = 1, EPOLL_CTL_DEL = 2, EPOLL_CTL_MOD = 3 };
+enum { AF_INET = 2, EPOLLIN = 1, EPOLLOUT = 4, EPOLL_CTL_ADD = 1, EPOLL_CTL_DEL = 2, EPOLL_CTL_MOD = 3 };
 typedef struct { uint32_t events; uint64_t data; } gf_event;
 typedef struct { void *iov_base; size_t iov_len; } gf_iovec;
 
@@ -114,6 +123,8 @@ static inline int gf_epoll_poll(int e, gf_event *v, int s)
 static inline uint64_t gf_event_data(const gf_event *event) { return event->data; }
 static inline int gf_accept(int l, unsigned char *f, unsigned char a[16], uint16_t *p)
 { (void)l; (void)f; (void)a; (void)p; return gf_absent(); }
+static inline int gf_address_text(int f, const unsigned char a[16], char *t)
+{ (void)f; (void)a; (void)t; return 0; }
 static inline ssize_t gf_receive(int f, void *d, size_t s)
 { (void)f; (void)d; (void)s; return gf_absent(); }
 static inline ssize_t gf_send(int f, const void *d, size_t s)

@@ -88,8 +88,6 @@ class Opening:
 
     def request(self, conn: Any, head: bytes) -> None:
         """A request head came."""
-        if conn.remote is None:
-            conn.remote = remote_address(conn.peername)
         try:
             request = parse_head(head, conn.remote)
         except HandshakeError as exc:
@@ -195,7 +193,8 @@ class Opening:
             self._reject(conn, request, exc)
             return
         conn._head = request.head
-        conn.path_params = match.params
+        if match.params:  # else it keeps the one that is everybody's
+            conn.path_params = match.params
         conn.route_pattern = match.pattern
         conn.identity = identity
         conn.subprotocol = subprotocol
@@ -263,15 +262,4 @@ class _Refusal(HandshakeError):
         self.metric = metric
 
 
-def remote_address(peername: Any) -> str | None:
-    """The address of a peer as text; None for a Unix socket.
-
-    IPv4 addresses that came through an IPv6 socket read as what they are.
-    """
-    if not isinstance(peername, tuple):
-        return None
-    host: str = peername[0]
-    return host.removeprefix("::ffff:") if "." in host else host
-
-
-__all__ = ["Authenticate", "Opening", "remote_address"]
+__all__ = ["Authenticate", "Opening"]

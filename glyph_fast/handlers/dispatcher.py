@@ -80,7 +80,6 @@ class Dispatcher(Registry, core.Dispatch):
     def opened(self, conn: Connection) -> None:
         """A connection was upgraded. Its route, request and identity are set already."""
         self.hub.open(conn)
-        conn._opened_at = conn.turn.clock()
         plan = conn._plan = self.plan(conn.route_pattern)
         if plan.connect or plan.stream is not None:
             self._enqueue(conn, partial(self._connect, conn, plan))
@@ -386,7 +385,7 @@ class Dispatcher(Registry, core.Dispatch):
                 route=conn.route_pattern,
                 code=code,
                 reason=reason,
-                seconds=round(conn.turn.clock() - conn._opened_at, 3),
+                seconds=round(conn.turn.clock() - conn.opened_at, 3),
                 messages_received=conn.messages_received,
                 messages_sent=conn.messages_sent,
                 bytes_received=conn.bytes_received,

@@ -274,3 +274,26 @@ def test_continuation_may_carry_nothing(core):
     peer = Peer(core)
     peer.feed(client(0x01, b"a") + client(CONTINUATION) + client(0x80) + client(0x81))
     assert peer.handler.messages == ["a", ""]
+
+
+@pytest.mark.parametrize(
+    ("peername", "remote"),
+    [
+        (("192.0.2.1", 5), "192.0.2.1"),
+        (("2001:db8::1", 5, 0, 0), "2001:db8::1"),
+        (("::ffff:192.0.2.1", 5, 0, 0), "192.0.2.1"),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_the_remote_address_is_text(core, peername, remote):
+    conn = Peer(core).conn
+    conn.peername = peername
+    assert conn.remote == remote
+
+
+def test_a_remote_address_that_is_set_counts(core):
+    conn = Peer(core).conn
+    conn.peername = ("192.0.2.1", 5)
+    conn.remote = "198.51.100.9"
+    assert conn.remote == "198.51.100.9"

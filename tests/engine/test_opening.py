@@ -9,7 +9,6 @@ from engine.desk import HANDSHAKE, Desk, head, upgrade
 
 from glyph_fast.config import Config
 from glyph_fast.engine.exchange import HandleWebSocket
-from glyph_fast.engine.opening import remote_address
 from glyph_fast.errors import Reject
 from glyph_fast.wire import OPEN
 
@@ -287,17 +286,3 @@ def test_a_body_that_does_not_come_is_408():
     desk.turn.flush()
     assert [each.status for each in client.answers()] == [408]
     assert not desk.opening.exchanges.is_busy(client.conn)
-
-
-@pytest.mark.parametrize(
-    ("peername", "remote"),
-    [
-        (("192.0.2.1", 5), "192.0.2.1"),
-        (("2001:db8::1", 5, 0, 0), "2001:db8::1"),
-        (("::ffff:192.0.2.1", 5, 0, 0), "192.0.2.1"),
-        ("", None),
-        (None, None),
-    ],
-)
-def test_the_remote_address_is_text(peername, remote):
-    assert remote_address(peername) == remote
