@@ -10,7 +10,7 @@ from urllib.parse import unquote_to_bytes
 
 from .nodes import ArrayType, NamedType, OptionalType, Parameter, TypeExpression
 from .operators import MAX_INT, MIN_INT
-from .values import ABSENT, Value
+from .values import Value
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,30}")
 _FLOAT = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
@@ -57,11 +57,13 @@ def declared_query(parameter: Parameter) -> DeclaredQuery:
     return DeclaredQuery(parameter.name, convert, element is not None, required, has_default)
 
 
-def read_query(text: str, declared: list[DeclaredQuery]) -> dict[str, Value]:
+def read_query(
+    text: str, declared: list[DeclaredQuery], absent: set[str] | None = None
+) -> dict[str, Value]:
     """The value of `query`: declared parameters by their types, others by what they look like.
 
-    A declared parameter that is missing is null, or ABSENT where the handler fills in a default.
-    Raises BadQuery.
+    A declared parameter that is missing is null; those whose default the handler has to fill in
+    are added to `absent`. Raises BadQuery.
     """
     given = _parse(text)
     query: dict[str, Value] = {}
@@ -72,7 +74,9 @@ def read_query(text: str, declared: list[DeclaredQuery]) -> dict[str, Value]:
         elif parameter.required:
             raise BadQuery(f"required query parameter missing: {parameter.name}")
         else:
-            query[parameter.name] = ABSENT if parameter.has_default else None
+            query[parameter.name] = None
+            if parameter.has_default and absent is not None:
+                absent.add(parameter.name)
     for name, values in given.items():
         query[name] = _guess(values[0]) if len(values) == 1 else list(values)
     return query

@@ -48,7 +48,7 @@ class InputType:
     """What `< input: Type` asks for."""
 
     check: Check
-    defaults: list[tuple[str, Callable[[], Value]]] = field(default_factory=list)
+    defaults: list[tuple[str, Callable[[Event], Value]]] = field(default_factory=list)
     has_required: bool = False
 
 
@@ -76,8 +76,8 @@ class Endpoint:
                 return refused
         event = HttpEvent(site, request)
         try:
-            event.query = read_query(request.query_string, self.queries)
-            event.input = self._input(request)
+            event.query = read_query(request.query_string, self.queries, event.absent)
+            event.input = self._input(event)
         except BadQuery as error:
             return Reply(400, {"error": str(error)})
         try:
@@ -92,7 +92,8 @@ class Endpoint:
                 raise Failure(f"the answer is not of the declared type: {wrong}")
         return Reply(200, result)
 
-    def _input(self, request: IncomingRequest) -> Value:
+    def _input(self, event: HttpEvent) -> Value:
+        request = event.request
         value = read_body(request) if request.method in METHODS_WITH_BODY else None
         declared = self.input_type
         if declared is None:
@@ -100,7 +101,7 @@ class Endpoint:
         if value is not None:
             for name, default in declared.defaults:
                 if name not in value:
-                    value[name] = default()
+                    value[name] = default(event)
         wrong = None
         if value is not None or declared.has_required:
             wrong = declared.check({} if value is None else value)
@@ -112,12 +113,13 @@ class Endpoint:
 class HttpEvent(Event):
     """The request of a handler."""
 
-    __slots__ = ("input", "query", "request")
+    __slots__ = ("absent", "input", "query", "request")
 
     def __init__(self, site: Site, request: IncomingRequest) -> None:
         super().__init__(site)
         self.request = request
         self.query: dict[str, Value] = {}
+        self.absent: set[str] = set()  # declared parameters that need their default
         self.input: Value = None
 
 
@@ -146,15 +148,12 @@ def body_of(reply: Reply) -> tuple[bytes, str]:
 
 def request_query(event: HttpEvent) -> Value:
     """`query`"""
-    for name, value in event.query.items():
-        if value is ABSENT:
-            event.query[name] = None
     return event.query
 
 
 def query_parameter(event: HttpEvent, name: str) -> Value:
     """A declared query parameter; ABSENT where the handler has a default for it."""
-    return event.query[name]
+    return ABSENT if name in event.absent else event.query[name]
 
 
 def set_query(event: HttpEvent, name: str, value: Value) -> None:

@@ -22,7 +22,7 @@ from glyph_fast.glyph.host import HostFunction
 from glyph_fast.glyph.load import GlyphLoadError, load_source
 from glyph_fast.glyph.program import SocketEndpoint
 from glyph_fast.glyph.source import Source
-from glyph_fast.glyph.values import Headers, Stop
+from glyph_fast.glyph.values import Failure, Headers, Stop
 from glyph_fast.glyph.web import SERVER_ERROR, Endpoint, body_of
 from glyph_fast.glyph.websocket import Site, SocketEvent
 from glyph_fast.http.router import Router
@@ -173,7 +173,7 @@ class FakePeer:
         except Stop:
             pass
         except Exception as error:
-            failure = self.world.program.failure(error)
+            failure = self.world.failed(error)
             self.world.failures.append(failure)
             if name in ("connect", "message"):
                 self.event("error", failure.text)
@@ -228,9 +228,15 @@ class World:
             reply = match.target.answer(request, match.params, self.site)
             content, content_type = body_of(reply)
         except Exception as error:
-            self.failures.append(self.program.failure(error))
+            self.failures.append(self.failed(error))
             return Answer(500, dumps(SERVER_ERROR), "application/json", {})
         return Answer(reply.status, content, content_type, dict(reply.headers))
+
+    def failed(self, error: Exception) -> ProgramFailure:
+        """The failure of a handler; what is no failure of the program is one of the test."""
+        if not isinstance(error, Failure | RecursionError):
+            raise error
+        return self.program.failure(error)
 
     def get(self, target: str, **rest: Any) -> Answer:
         """GET."""
