@@ -30,6 +30,7 @@ from .errors import ConfigError
 from .handlers.dispatcher import Dispatcher
 from .hub import Hub
 from .logs import SERVER, log
+from .loopwatch import LoopWatch
 from .wire import GOING_AWAY, OPEN, POLICIES
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ class Lifecycle:
         self._on_shutdown = on_shutdown
         self._role = role
         self._log_level = logging.INFO if role == "listening" else logging.DEBUG
+        self._watch = LoopWatch() if role == "listening" else None
         self._loop = asyncio.get_running_loop()
         self._listening: Listening | None = None
         self._engine: Engine | None = None
@@ -170,6 +172,8 @@ class Lifecycle:
             self._loop.create_task(self._keep_running(each), name=f"background {_name(each)}")
             for each in self._background
         ]
+        if self._watch is not None:
+            self._watch.start()
         listening.start()
         for sock in listening.sockets:
             await self._engine.listen(sock)
@@ -231,6 +235,8 @@ class Lifecycle:
                 await _call(hook)
             except Exception as exc:
                 self._dispatcher.errors.record(hook, exc)
+        if self._watch is not None:
+            self._watch.stop()
         if self._has_started:
             log(SERVER, self._log_level, "stopped")
 

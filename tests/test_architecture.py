@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "glyph_fast"
 
 FLOORS = (
-    "errors wire json logs | publisher | options config sources choice"
+    "errors wire json logs | publisher loopwatch | options config sources choice"
     " | interfaces _core _fallback core | http handshake deflate | metrics"
     " | message room connection hub | handlers engine"
     " | lifecycle admin server | glyph | glyph_server | chat | load cli"
