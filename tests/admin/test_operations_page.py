@@ -17,7 +17,8 @@ from glyph_fast import json
 from glyph_fast.admin.calls import CALLS
 from glyph_fast.publisher import Publisher
 
-PAGE = (Path(__file__).parents[2] / "docs/operations.md").read_text()
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/operations.md").read_text()
 
 
 def blocks(language: str) -> list[str]:
@@ -77,3 +78,13 @@ def test_every_metric_is_explained_and_every_alert_uses_one():
 
 def test_every_call_is_in_the_table():
     assert set(re.findall(r"^\| `([a-z-]+)` \| `", PAGE, re.MULTILINE)) == {*CALLS, "batch"}
+
+
+def test_the_grafana_dashboard_draws_every_metric_and_no_other():
+    dashboard = json.loads((ROOT / "docs/grafana/glyph-fast.json").read_text())
+    expressions = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    drawn = {name for each in expressions for name in re.findall(r"glyph_fast_(\w+)", each)}
+    assert drawn == {name for name in NAMES if not name.endswith(("_count", "_sum"))}
+    for each in expressions:
+        assert each.count("(") == each.count(")")
+        assert "$job" in each
