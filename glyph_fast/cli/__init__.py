@@ -30,6 +30,7 @@ COMMANDS = {
     "fmt": (".fmt:fmt", "Rewrite Glyph programs in the one layout."),
     "routes": (".routes:routes", "List the routes of a program and their handlers."),
     "top": (".top:top", "Show the figures of a running server."),
+    "connect": (".connect:connect", "Talk to a WebSocket server: type lines, see frames."),
     "bench": ("..load.cli:bench", "Load a WebSocket server and check every answer."),
 }
 

@@ -1,0 +1,181 @@
+"""`glyph-fast connect`: type lines, see frames.
+
+On a terminal lines are edited and remembered; from a pipe each line is a message, and the frames
+that come go to stdout, one a line, so a script can read them. What is no frame goes to stderr.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+import click
+
+from .. import json
+from ..wire import NORMAL
+from . import Failure
+
+DEFAULT_WAIT_S = 1.0
+
+
+class Screen:
+    """Writes frames for people on a terminal, and bare payloads into a pipe."""
+
+    def __init__(self, is_terminal: bool) -> None:
+        self._is_terminal = is_terminal
+
+    def frame(self, kind: str, payload: bytes) -> None:
+        """A message that came; binary ones are written in hexadecimal."""
+        body = payload.hex(" ") if kind == "binary" else payload.decode(errors="replace")
+        if not self._is_terminal:
+            click.echo(body)
+            return
+        safe = "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in body)
+        head = f"{datetime.now():%H:%M:%S.%f}"[:-3] + f" {kind} {len(payload)} B"
+        click.echo(f"{click.style(head, dim=True)} {safe}")
+
+    def note(self, text: str) -> None:
+        """Something that is no frame."""
+        click.secho(text, err=True, dim=self._is_terminal)
+
+
+class Dialogue:
+    """One connection, from the handshake to the close."""
+
+    def __init__(self, screen: Screen, *, is_json: bool, wait: float) -> None:
+        self._screen = screen
+        self._is_json = is_json
+        self._wait = wait
+        self._ended = asyncio.Event()
+        self.transport: Any = None
+        self.close: tuple[int, str] | None = None  # what the peer's close frame said
+
+    async def run(self, url: str, headers: Sequence[tuple[str, str]]) -> None:
+        """Talk until either side has enough. Raises Failure when there is no connection."""
+        picows = _picows()
+        dialogue = self
+
+        class Listener(picows.WSListener):  # type: ignore[name-defined,misc]
+            def on_ws_frame(self, transport: Any, frame: Any) -> None:
+                dialogue.received(picows, frame)
+
+            def on_ws_disconnected(self, transport: Any) -> None:
+                dialogue._ended.set()
+
+        try:
+            self.transport, _ = await picows.ws_connect(
+                Listener, url, extra_headers=list(headers), enable_auto_pong=True
+            )
+        except (OSError, picows.WSError, ValueError, TimeoutError) as exc:
+            raise Failure(f"cannot connect to {url}: {exc}") from exc
+        self._screen.note(f"connected to {url}")
+        loop = asyncio.get_running_loop()
+        threading.Thread(target=read_lines, args=(loop, self.typed, self.end), daemon=True).start()
+        await self._ended.wait()
+        code, reason = self.close or (1006, "")
+        self._screen.note(f"closed with {code}" + (f": {reason}" if reason else ""))
+
+    def received(self, picows: Any, frame: Any) -> None:
+        """A frame came."""
+        kind = frame.msg_type
+        if kind == picows.WSMsgType.CLOSE:
+            self.close = (int(frame.get_close_code() or 1005), _text(frame.get_close_message()))
+            self.transport.send_close(frame.get_close_code() or NORMAL)
+            self.transport.disconnect()
+        elif kind in (picows.WSMsgType.TEXT, picows.WSMsgType.BINARY):
+            name = "text" if kind == picows.WSMsgType.TEXT else "binary"
+            self._screen.frame(name, frame.get_payload_as_bytes())
+
+    def typed(self, line: str) -> None:
+        """A line was typed: send it."""
+        if self._is_json:
+            try:
+                json.loads(line)
+            except ValueError as exc:
+                self._screen.note(f"not sent, this is not JSON: {exc}")
+                return
+        from picows import WSMsgType
+
+        if not self._ended.is_set():
+            self.transport.send(WSMsgType.TEXT, line.encode())
+
+    def end(self) -> None:
+        """There are no more lines: what is on its way may still come, then the close."""
+        asyncio.get_running_loop().call_later(self._wait, self._close)
+
+    def _close(self) -> None:
+        if not self._ended.is_set():
+            self.transport.send_close(NORMAL)
+
+
+def read_lines(
+    loop: asyncio.AbstractEventLoop, typed: Callable[[str], object], end: Callable[[], object]
+) -> None:
+    """Hand each line of stdin to the loop; for a thread of its own, which may wait for ever."""
+    if sys.stdin.isatty():
+        with suppress(ImportError):
+            import readline  # noqa: F401  # gives `input` editing and history
+    with suppress(RuntimeError):  # the loop is closed: nobody wants more lines
+        try:
+            while True:
+                loop.call_soon_threadsafe(typed, input())
+        except EOFError:
+            loop.call_soon_threadsafe(end)
+
+
+def _picows() -> Any:
+    try:
+        import picows
+    except ImportError as exc:
+        raise Failure("connect needs picows, which is not installed here") from exc
+    return picows
+
+
+def _text(message: Any) -> str:
+    if message is None:
+        return ""
+    return message if isinstance(message, str) else bytes(message).decode(errors="replace")
+
+
+def _header(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> Any:
+    pairs = [tuple(part.strip() for part in value.partition(":")[::2]) for value in values]
+    if not all(name and value for name, value in pairs):
+        raise click.BadParameter("expected 'Name: value'")
+    return pairs
+
+
+@click.command()
+@click.argument("url")
+@click.option("--header", "-H", "headers", multiple=True, callback=_header, metavar="NAME:VALUE",
+              help="Send a header with the handshake; may be repeated.")  # fmt: skip
+@click.option("--origin", help="The Origin to claim.")
+@click.option("--subprotocol", multiple=True, help="A subprotocol to offer; may be repeated.")
+@click.option("--json", "is_json", is_flag=True, help="Send only lines that are JSON.")
+@click.option("--wait", type=click.FloatRange(min=0), default=DEFAULT_WAIT_S, show_default=True,
+              help="Seconds to go on listening after the last line.")  # fmt: skip
+def connect(
+    url: str,
+    headers: Sequence[tuple[str, str]],
+    origin: str | None,
+    subprotocol: Sequence[str],
+    is_json: bool,
+    wait: float,
+) -> None:
+    """Talk to a WebSocket server: lines that are typed go out, frames that come are shown."""
+    if not url.startswith(("ws://", "wss://")):
+        raise click.BadParameter(f"expected a URL that begins with ws:// or wss://, found {url!r}")
+    fields = list(headers)
+    if origin is not None:
+        fields.append(("Origin", origin))
+    if subprotocol:
+        fields.append(("Sec-WebSocket-Protocol", ", ".join(subprotocol)))
+
+    async def talk() -> None:
+        await Dialogue(Screen(sys.stdout.isatty()), is_json=is_json, wait=wait).run(url, fields)
+
+    asyncio.run(talk())
