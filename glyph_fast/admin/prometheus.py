@@ -97,7 +97,7 @@ class ServerCollector(Collector):
         yield _counter("handler_errors", "Exceptions raised by handlers", metrics.handler_errors)
         yield _histogram(
             "handler_seconds",
-            "Time in message handlers; of those that do not wait one in 16 is measured, for all",
+            "Time in message handlers; of those that do not wait one in 16 is timed, for all",
             core.handler_seconds,
         )
         yield _histogram("broadcast_seconds", "Time to queue one broadcast", core.broadcast_seconds)

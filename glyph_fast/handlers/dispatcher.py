@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -22,7 +23,7 @@ from .. import core
 from ..connection import Connection, Stream
 from ..errors import ConnectionClosed, Reject
 from ..hub import Hub
-from ..logs import ACCESS, SERVER, ErrorLog, log
+from ..logs import ACCESS, SERVER, ErrorLog, Throttle, log, qualified_name
 from ..message import Message, MessageType
 from ..room import Room
 from ..wire import (
@@ -38,6 +39,7 @@ from .dialect import envelope_words, read_text
 from .eager import Awaited, HandlerTask, as_coroutine, start
 from .registry import Call, Plan, Registry
 
+SLOW_HANDLER_S = 1.0  # from here on a handler that waits is named in the log
 CANCEL_GRACE_S = 1.0  # between two cancellations of a handler that does not end
 
 Job: TypeAlias = Callable[[], Awaited]
@@ -55,6 +57,7 @@ class Dispatcher(Registry, core.Dispatch):
             self, hub, Message, MessageContext, MessageType.TEXT, MessageType.BINARY
         )
         self.errors = ErrorLog()
+        self._slow_lines = Throttle()
         self.deliver = self._deliver
         hub.get_room_manager().left = self._left
         self._tasks: set[HandlerTask] = set()  # the loop holds no reference to a task that waits
@@ -203,6 +206,7 @@ class Dispatcher(Registry, core.Dispatch):
     def _follow(self, task: HandlerTask, subject: Any, calls: tuple[Call, ...], index: int) -> None:
         """Go on with `calls[index:]` when the task is done; until then the inbox collects."""
         task.subject, task.calls, task.index = subject, calls, index
+        task.started = time.perf_counter()
         if task.conn._inbox is None:
             task.conn._inbox = deque()
         self._tasks.add(task)
@@ -211,6 +215,8 @@ class Dispatcher(Registry, core.Dispatch):
     def _done(self, task: HandlerTask) -> None:
         self._tasks.discard(task)
         conn, ctx, calls, index = task.conn, task.subject, task.calls, task.index
+        if ctx is not None:
+            self._time(conn, calls[index - 1], time.perf_counter() - task.started)
         turn = conn.turn
         before, turn.current = turn.current, conn
         try:
@@ -225,6 +231,14 @@ class Dispatcher(Registry, core.Dispatch):
             self._resume(conn)
         finally:
             turn.current = before
+
+    def _time(self, conn: Connection, call: Call, seconds: float) -> None:
+        """A message handler has waited, which costs a task: so each of them is timed."""
+        conn.turn.counters.handler_seconds.observe(seconds)
+        if seconds >= SLOW_HANDLER_S and self._slow_lines.admit() is not None:
+            name = qualified_name(call)
+            log(SERVER, logging.WARNING, "slow handler", handler=name, seconds=round(seconds, 3),
+                connection=conn.id, route=conn.route_pattern)  # fmt: skip
 
     def _resume(self, conn: Connection) -> None:
         """Handle what waits in the inbox, up to the next wait."""

@@ -38,10 +38,11 @@ _NOTHING: Final = object()  # the first wait has been passed on to the task
 class HandlerTask(asyncio.Task[Any]):
     """The task of one handler, made by `start`; a real one from `become_task` on.
 
-    `subject`, `calls` and `index` are the dispatcher's: what to go on with afterwards.
+    `subject`, `calls` and `index` are the dispatcher's: what to go on with afterwards; `started` is
+    when it began to wait, a reading of `time.perf_counter`.
     """
 
-    __slots__ = ("_context", "_first", "_rest", "calls", "conn", "index", "subject")
+    __slots__ = ("_context", "_first", "_rest", "calls", "conn", "index", "started", "subject")
 
     _first: Awaited
     _context: Context
@@ -50,6 +51,7 @@ class HandlerTask(asyncio.Task[Any]):
     subject: Any
     calls: tuple[Callable[..., Any], ...]
     index: int
+    started: float
 
     _log_destroy_pending = False  # of one that never became a task there is nothing to say
 

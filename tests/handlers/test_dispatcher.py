@@ -331,3 +331,32 @@ def test_options_that_come_later_than_handlers_count() -> None:
     ada.send({"type": "ping"})
     assert seen == [{"type": "ping"}]
     assert ada.received() == []
+
+
+def test_every_handler_that_waits_is_timed_and_a_slow_one_named(run, caplog, monkeypatch):
+    monkeypatch.setattr("glyph_fast.handlers.dispatcher.SLOW_HANDLER_S", 0.0)
+
+    async def main():
+        site = Site().on_loop()
+        done = asyncio.Event()
+
+        @site.dispatcher.on_message("text")
+        async def patient(ctx):
+            await asyncio.sleep(0)
+            if ctx.message.data == "last":
+                done.set()
+
+        ada = site.connect()
+        for text in ("one", "two", "last"):
+            ada.send(text)
+        await done.wait()
+        await asyncio.sleep(0)
+        while sum(site.turn.counters.handler_seconds.counts) < 3:
+            await asyncio.sleep(0)
+        assert sum(site.turn.counters.handler_seconds.counts) == 3
+
+    with caplog.at_level("WARNING", "glyph_fast"):
+        run(main())
+    slow = [record.fields for record in caplog.records if record.getMessage() == "slow handler"]
+    assert len(slow) == 3
+    assert str(slow[0]["handler"]).endswith("patient")
