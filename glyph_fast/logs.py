@@ -19,6 +19,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, TextIO
 
 SERVER = logging.getLogger("glyph_fast")
@@ -30,6 +31,8 @@ LONGEST_INTERVAL = 3600.0
 LINES_PER_INTERVAL = 20  # about things that whoever connects can cause at will
 INTERVAL_GROWTH = 4.0
 MAX_KINDS = 1000  # of errors told apart; beyond it the one seen longest ago is forgotten
+
+_needs_quotes = re.compile(r'[ "=\\]').search  # of what is printable, which no other blank is
 
 
 def log(
@@ -70,8 +73,13 @@ def configure_logging(
 
 def timestamp(seconds: float) -> str:
     """A point of time as RFC 3339 writes it, UTC, in milliseconds."""
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    second, micros = divmod(round(seconds * 1_000_000), 1_000_000)
+    return f"{_whole_second(second)}.{micros // 1000:03d}Z"
+
+
+@lru_cache(maxsize=4)  # many lines fall into one second
+def _whole_second(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 class TextFormatter(logging.Formatter):
@@ -84,8 +92,11 @@ class TextFormatter(logging.Formatter):
         """
         level = record.levelname.lower()
         parts = [f"{timestamp(record.created)} {level:<8}", _one_line(record.getMessage())]
-        parts += [f"{key}={_quoted(value)}" for key, value in _fields(record).items()]
+        for key, value in _fields(record).items():  # a number needs no look at its text
+            parts.append(f"{key}={value if value.__class__ is int else _quoted(value)}")
         line = " ".join(parts)
+        if not record.exc_info:
+            return line
         trace = _traceback(record).splitlines()
         return "\n".join([line, *("  " + _one_line(each) for each in trace)])
 
@@ -136,8 +147,10 @@ def _quoted(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     text = str(value)
-    if text and text.isprintable() and not re.search(r'[\s"=\\]', text):
+    if text and text.isprintable() and not _needs_quotes(text):
         return text
+    if not text:
+        return '""'
     return json.dumps(text, ensure_ascii=not text.isprintable())
 
 

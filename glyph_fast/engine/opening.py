@@ -172,6 +172,19 @@ class Opening:
         except Exception as exc:
             self._deny(conn, request, exc)
         else:
+            self._accept_late(conn, request, match, upgrade, identity)
+
+    def _accept_late(
+        self, conn: Any, request: Request, match: Match[Any], upgrade: Upgrade, identity: Any
+    ) -> None:
+        """Accept after a wait, if the client is still there and there still is room."""
+        if conn.phase >= ENDING:
+            return
+        try:
+            self._check_capacity()
+        except HandshakeError as exc:
+            self._reject(conn, request, exc)
+        else:
             self._accept(conn, request, match, upgrade, identity)
 
     def _check_capacity(self) -> None:
@@ -183,10 +196,7 @@ class Opening:
     def _accept(
         self, conn: Any, request: Request, match: Match[Any], upgrade: Upgrade, identity: Any
     ) -> None:
-        if conn.phase >= ENDING:
-            return  # the client did not wait for the authenticator
         try:
-            self._check_capacity()  # once more: others may have come while this one waited
             subprotocol = choose_subprotocol(upgrade.subprotocols, self._subprotocols)
             agreed = self._agree(upgrade.extensions)
         except HandshakeError as exc:

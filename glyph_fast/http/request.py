@@ -85,21 +85,7 @@ class Request:
     @classmethod
     def from_head(cls, head: bytes, remote: str | None = None) -> Request:
         """A request of a head that `parse_head` has accepted before; parsed when looked at."""
-        return cls(head, remote)
-
-    if not TYPE_CHECKING:  # a checker would take any name for an attribute
-
-        def __getattr__(self, name: str) -> object:
-            # Called for a slot that is still empty: those that `set_line` and `headers` fill.
-            if name == "headers":
-                self.headers = Headers(parsers.read_fields(self.head))
-            elif name in _OF_THE_LINE:
-                line = self.head[: self.head.index(b"\r\n")].decode("ascii")
-                method, target, version = line.split(" ")
-                self.set_line(method, target, version.removeprefix("HTTP/"))
-            else:
-                raise AttributeError(f"'Request' object has no attribute {name!r}")
-            return getattr(self, name)
+        return _UnreadRequest(head, remote)
 
     def set_line(self, method: str, target: str, http_version: str) -> None:
         """Fill in what the request line says; ValueError for a target that is none."""
@@ -125,7 +111,10 @@ class Request:
     @property
     def host(self) -> str:
         """Host and port asked for: an absolute target's, else the Host field's (RFC 9112 §3.3)."""
-        return self.headers.get("host", "") if self.authority is None else self.authority
+        if self.authority is not None:
+            return self.authority
+        host = self.headers.raw(b"host")
+        return "" if host is None else host.decode("latin-1")
 
     @property
     def cookies(self) -> dict[str, str]:
@@ -176,3 +165,26 @@ class Request:
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.target}>"
+
+
+class _UnreadRequest(Request):
+    """A request whose head is taken apart when someone looks.
+
+    Not `Request` itself: with a `__getattr__` every look at an attribute costs more, found or not.
+    """
+
+    __slots__ = ()
+
+    if not TYPE_CHECKING:  # a checker would take any name for an attribute
+
+        def __getattr__(self, name: str) -> object:
+            # Called for a slot that is still empty: those that `set_line` and `headers` fill.
+            if name == "headers":
+                self.headers = Headers(parsers.read_fields(self.head))
+            elif name in _OF_THE_LINE:
+                line = self.head[: self.head.index(b"\r\n")].decode("ascii")
+                method, target, version = line.split(" ")
+                self.set_line(method, target, version.removeprefix("HTTP/"))
+            else:
+                raise AttributeError(f"'Request' object has no attribute {name!r}")
+            return getattr(self, name)
