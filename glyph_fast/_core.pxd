@@ -253,6 +253,8 @@ cdef class Connection:
     @cython.final
     cdef object send_now(self, object message)
     @cython.final
+    cdef int send_directly(self, int opcode, object payload) except -1
+    @cython.final
     cdef bytes encode(self, int opcode, object payload)
     @cython.final
     cdef bytes data_of(self, Frame frame)

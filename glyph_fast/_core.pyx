@@ -124,6 +124,7 @@ cdef enum:
 
     READ_SIZE = 262144          # bytes taken from one peer in one turn
     GATHER_SIZE = 65536         # bytes of small frames joined for one write
+    DIRECT_SIZE = 4096          # characters from which a message may be written without a copy
     MAX_BUFFERS = 64            # of one write of large frames
     MAX_EVENTS = 256            # descriptors served in one turn
     MAX_ACCEPTS = 64            # connections accepted from one socket in one turn

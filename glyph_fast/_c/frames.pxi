@@ -64,33 +64,49 @@ def encode_frame(int opcode, payload, *, bint fin=True, bint rsv1=False, bytes k
     return encode((0x80 if fin else 0) | (0x40 if rsv1 else 0) | opcode, payload, key)
 
 
-cdef bytes encode(int first, object payload, bytes key):
-    """One frame. `payload` is str or bytes and is copied once."""
+cdef Py_ssize_t payload_bytes_of(object payload, const char** data) except -1:
+    """Where the bytes of a str or bytes payload lie, and how many there are."""
     cdef Py_ssize_t size
-    cdef const char* data
-    cdef byte* out
-    cdef int masked = 0x80 if key is not None else 0
-    cdef int i
     if isinstance(payload, str):
-        data = PyUnicode_AsUTF8AndSize(payload, &size)
-    else:
-        data = PyBytes_AS_STRING(payload)
-        size = PyBytes_GET_SIZE(payload)
-    cdef Py_ssize_t head = (2 if size < 126 else 4 if size < 65536 else 10) + (4 if masked else 0)
-    cdef bytes frame = PyBytes_FromStringAndSize(NULL, head + size)
-    out = <byte*>PyBytes_AS_STRING(frame)
+        data[0] = PyUnicode_AsUTF8AndSize(payload, &size)
+        return size
+    data[0] = PyBytes_AS_STRING(payload)
+    return PyBytes_GET_SIZE(payload)
+
+
+cdef Py_ssize_t write_header(byte* out, int first, Py_ssize_t size, bint masked) noexcept:
+    """Write a frame's header without its key; return its bytes, the four of a key included."""
+    cdef int i
+    cdef byte mask = 0x80 if masked else 0
+    cdef Py_ssize_t head
     out[0] = first
     if size < 126:
-        out[1] = masked | size
+        out[1] = mask | size
+        head = 2
     elif size < 65536:
-        out[1] = masked | 126
+        out[1] = mask | 126
         out[2] = size >> 8
         out[3] = size & 0xFF
+        head = 4
     else:
-        out[1] = masked | 127
+        out[1] = mask | 127
         for i in range(8):
             out[2 + i] = (<uint64_t>size >> (56 - 8 * i)) & 0xFF
-    if masked:
+        head = 10
+    return head + 4 if masked else head
+
+
+cdef bytes encode(int first, object payload, bytes key):
+    """One frame. `payload` is str or bytes and is copied once."""
+    cdef byte header[14]
+    cdef byte* out
+    cdef const char* data
+    cdef Py_ssize_t size = payload_bytes_of(payload, &data)
+    cdef Py_ssize_t head = write_header(header, first, size, key is not None)
+    cdef bytes frame = PyBytes_FromStringAndSize(NULL, head + size)
+    out = <byte*>PyBytes_AS_STRING(frame)
+    memcpy(out, header, head)
+    if key is not None:
         memcpy(out + head - 4, PyBytes_AS_STRING(key), 4)
         gf_mask(out + head, <const byte*>data, size, <byte*>PyBytes_AS_STRING(key), 0)
     else:
