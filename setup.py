@@ -99,6 +99,12 @@ def switches_changed(stamp: Path) -> bool:
 class BuildCore(build_ext):
     """Cython to C to extension; with `auto`, a failure on the way leaves the pure package."""
 
+    def copy_extensions_to_source(self) -> None:
+        """Put a new file beside the source: a server may be running from the old one."""
+        for ext in self.extensions:
+            Path(self.get_ext_filename(ext.name)).unlink(missing_ok=True)
+        super().copy_extensions_to_source()
+
     def build_extension(self, ext: Extension) -> None:
         try:
             self.compile(ext)
