@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import selectors
 import sys
 import threading
 import time
@@ -19,7 +20,7 @@ from .logs import SERVER, Throttle, log
 
 BEAT_S = 0.25
 LAG_S = 0.5  # without a beat that was due
-_OWN = str(Path(__file__).parent)
+_NOT_MEANT = (str(Path(__file__).parent), selectors.__file__)  # ours, and where asyncio waits
 _LOOP = str(Path(asyncio.__file__).parent)
 
 
@@ -86,7 +87,7 @@ def application_frame(frame: FrameType | None) -> FrameType | None:
     """
     found = None
     while frame is not None and not frame.f_code.co_filename.startswith(_LOOP):
-        if not frame.f_code.co_filename.startswith(_OWN):
+        if not frame.f_code.co_filename.startswith(_NOT_MEANT):
             found = frame
         frame = frame.f_back
     return found if frame is not None else None
