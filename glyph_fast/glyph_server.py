@@ -327,7 +327,7 @@ def _response(reply: Reply, cors: dict[str, str]) -> Response:
     headers = {**reply.headers, **cors}
     if content_type:
         headers["Content-Type"] = content_type
-    return Response(content, reply.status, headers)
+    return Response(content or None, reply.status, headers)
 
 
 def _cors_headers(origin: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ from .source import Position
 Place = Literal["http", "socket", "function", "constant"]
 
 _MUTATORS = frozenset({"set", "remove"})
+_MESSAGES = {"send": 0, "broadcast": 0, "broadcast_to_room": 1}  # where the message stands
 
 
 class Body:
@@ -69,29 +70,32 @@ def can_relay(block: Block, received: Variable) -> bool:
 def _may_change(node: Node) -> bool:
     if isinstance(node, Assign):
         return isinstance(node.target, Field | Index)
-    if isinstance(node, Call) and node.target is not None:
-        target = node.target
-        if target.kind == "builtin":
-            return target.name in _MUTATORS or target.name in CALLING
-        return target.kind in ("function", "value", "result")
+    if isinstance(node, Call) and node.means is not None:
+        callee = node.means
+        if callee.kind == "builtin":
+            return callee.name in _MUTATORS or callee.name in CALLING
+        return callee.kind in ("function", "value", "result")
     return False
 
 
 def reads(block: Block, variable: Variable, *, but_relays_of: Body | None = None) -> bool:
     """Whether a body reads a variable; sending it on unchanged does not count if so asked."""
-    skipped: set[int] = set()
+    relayed: set[int] = set()
     if but_relays_of is not None:
         for node in walk(block):
-            if isinstance(node, Call) and node.target and node.target.kind == "socket":
-                skipped.update(id(a) for a in node.arguments if but_relays_of.relays(a))
-                # Only the message itself is relayed; as a room's name it is read.
-                if node.target.name not in ("send", "broadcast", "broadcast_to_room"):
-                    skipped.difference_update(map(id, node.arguments))
-                elif node.target.name == "broadcast_to_room":
-                    skipped.difference_update(map(id, node.arguments[:1]))
-                elif node.target.name == "broadcast":
-                    skipped.difference_update(map(id, node.arguments[1:]))
+            message = message_of(node)
+            if message is not None and but_relays_of.relays(message):
+                relayed.add(id(message))
     return any(
-        isinstance(node, Name) and node.variable is variable and id(node) not in skipped
+        isinstance(node, Name) and node.variable is variable and id(node) not in relayed
         for node in walk(block)
     )
+
+
+def message_of(node: Node) -> Expression | None:
+    """What a call sends to others: the message of `ws.send` and the broadcasts."""
+    if isinstance(node, Call) and node.means is not None and node.means.kind == "socket":
+        index = _MESSAGES.get(node.means.name)
+        if index is not None and index < len(node.arguments):
+            return node.arguments[index]
+    return None

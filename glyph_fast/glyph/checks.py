@@ -58,6 +58,7 @@ class _Checker:
             if isinstance(item, Constant):
                 self._constant(item)
         for item in self.items:
+            seen = len(self.report.unsupported)
             match item:
                 case TypeDefinition():
                     self._type(item)
@@ -72,6 +73,8 @@ class _Checker:
                 case Declared() if is_main and item.unsupported is None:
                     what = f"{item.what} `{item.name}`" if item.name else item.what
                     self.report.add("not-run", item.at, what=what)
+            if item.unsupported is None and len(self.report.unsupported) > seen:
+                item.unsupported = self.report.unsupported[seen]
         if is_main:
             self._duplicates()
 

@@ -11,6 +11,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from . import emit
+from .bodies import message_of
 from .kinds import Kind, combine
 from .nodes import (
     ArrayLiteral,
@@ -37,7 +38,7 @@ from .nodes import (
 )
 from .operators import MAX_INT, MIN_INT
 from .scopes import Callee, FunctionSymbol, Variable
-from .signatures import BUILTINS, CALLING, RESULT_METHODS, SOCKET
+from .signatures import BUILTINS, CALLING, RESULT_METHODS
 from .source import Position
 
 if TYPE_CHECKING:
@@ -65,7 +66,6 @@ _INLINE_COMPARISONS: dict[str, type[ast.cmpop]] = {
     ">": ast.Gt,
     ">=": ast.GtE,
 }
-_RELAYED = {"send": 0, "broadcast": 0, "broadcast_to_room": 1}  # where the message stands
 
 
 class ExpressionCompiler:
@@ -124,8 +124,8 @@ class ExpressionCompiler:
 
     def _name(self, node: Name) -> ast.expr:
         if node.variable is None:
-            assert node.target is not None and node.target.function is not None
-            return self._function_value(node.target.function, node.at)
+            assert node.means is not None and node.means.function is not None
+            return self._function_value(node.means.function, node.at)
         return self._variable(node.variable, node.at)
 
     def _variable(self, variable: Variable, at: Position) -> ast.expr:
@@ -136,7 +136,7 @@ class ExpressionCompiler:
         return emit.load(function.value_name, at)
 
     def _field(self, node: Field) -> ast.expr:
-        target = node.target
+        target = node.means
         if target is not None and target.constant is not None:
             return self._variable(target.constant, node.at)
         if target is not None and target.function is not None:
@@ -207,7 +207,7 @@ class ExpressionCompiler:
     # --- calls -----------------------------------------------------------------------------------
 
     def _call(self, node: Call) -> ast.expr:
-        target = node.target
+        target = node.means
         assert target is not None
         if target.kind == "socket":
             return self._socket_call(node, target.name)
@@ -261,13 +261,11 @@ class ExpressionCompiler:
 
     def _socket_call(self, node: Call, name: str) -> ast.expr:
         at = node.at
+        event, message = emit.load("event", at), message_of(node)
+        if message is not None and self.body.relays(message):
+            others = [self.expression(a) for a in node.arguments if a is not message]
+            return emit.call(f"ws_{name}_input", [event, *others], at)
         arguments = [self.expression(argument) for argument in node.arguments]
-        if not SOCKET[name].accepts(len(arguments)):
-            return self._wrong_arity(f"ws.{name}", arguments, at)
-        event = emit.load("event", at)
-        if name in _RELAYED and self.body.relays(node.arguments[_RELAYED[name]]):
-            del arguments[_RELAYED[name]]
-            return emit.call(f"ws_{name}_input", [event, *arguments], at)
         return emit.call(f"ws_{name}", [event, *arguments], at)
 
     # --- match -----------------------------------------------------------------------------------

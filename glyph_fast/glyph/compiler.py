@@ -78,7 +78,7 @@ class _ModuleCompiler:
 
     def _guarded(self, item: Item, compile_item: Callable[[], None]) -> None:
         """Compile an item; one that is too deep is reported instead of ending it all."""
-        if item.unsupported is not None:
+        if item.unsupported is not None and not isinstance(item, Function):
             return
         try:
             compile_item()
@@ -97,6 +97,9 @@ class _ModuleCompiler:
                 self._value_function(parameter, parameter.default, None)
 
     def _function(self, item: Function) -> None:
+        if item.unsupported is not None:
+            self._unsupported(item, item.unsupported)
+            return
         check = None
         if item.returns is not None:
             subject = f"the result of `{item.name}`"
@@ -116,6 +119,15 @@ class _ModuleCompiler:
         names = [(_name_of(p.variable), True) for p in item.parameters]
         name = self.module.scope.functions[item.name].python_name
         self._add(item, emit.function(name, [*hidden, *names], statements, at))
+
+    def _unsupported(self, item: Function, reason: str) -> None:
+        """A function that fails when it is called, in a program that is served nevertheless."""
+        at = item.at
+        failing = emit.evaluate(emit.call("unsupported", [emit.constant(reason, at)], at), at)
+        names = [(f"v_{number}", True) for number in range(len(item.parameters))]
+        hidden = [("event", False), ("steps", False), ("depth", False)]
+        name = self.module.scope.functions[item.name].python_name
+        self._add(item, emit.function(name, [*hidden, *names], [failing], at))
 
     def _argument(
         self, item: Function, parameter: Parameter, compiler: StatementCompiler

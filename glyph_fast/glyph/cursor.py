@@ -17,6 +17,7 @@ from typing import NoReturn, TypeVar
 
 from .diagnostics import Problem, Report
 from .lexer import RESERVED, Token
+from .rules import RULES
 from .source import Position
 
 MAX_NESTING = 100  # brackets, expressions and blocks inside each other; each costs stack
@@ -142,7 +143,7 @@ class Cursor:
         """Report something known and unsupported, and go on parsing."""
         self.report.add(code, position, hint=None, **gaps)
         if self.unsupported is None:
-            self.unsupported = f"{code.replace('-', ' ')} is not supported"
+            self.unsupported = RULES[code].message.format_map(gaps)
 
     def describe(self) -> str:
         """The current token in words."""

@@ -123,6 +123,11 @@ class Report:
         return sorted(self._found, key=lambda found: (found.line, found.column))
 
     @property
+    def unsupported(self) -> list[str]:
+        """What is not supported, in the order in which it was found."""
+        return [found.message for found in self._found if found.severity == "unsupported"]
+
+    @property
     def has_errors(self) -> bool:
         """Whether anything worse than a warning was found."""
         return any(found.severity != "warning" for found in self._found)

@@ -112,7 +112,7 @@ class Kinds:
             case ObjectLiteral():
                 return "object"
             case Call():
-                target = node.target
+                target = node.means
                 if target is not None and target.kind == "builtin":
                     return _RESULTS.get(target.name)
         return None

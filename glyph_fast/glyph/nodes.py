@@ -2,7 +2,7 @@
 
 Here are the nodes inside bodies and types; those of the top level are in `declarations.py`. The
 parser fills everything but a few fields that name resolution (`resolve.py`) adds: `variable` on
-what declares or reads a variable, `target` on what names a function, and `assigns` on async blocks,
+what declares or reads a variable, `means` on what names a function, and `assigns` on async blocks,
 which become functions of their own.
 """
 
@@ -43,7 +43,7 @@ class Name(Node):
 
     name: str
     variable: Variable | None = None
-    target: Callee | None = None
+    means: Callee | None = None
 
 
 @dataclass(slots=True)
@@ -66,7 +66,7 @@ class Field(Node):
 
     base: Expression
     name: str
-    target: Callee | None = None
+    means: Callee | None = None
 
 
 @dataclass(slots=True)
@@ -84,7 +84,7 @@ class Call(Node):
     callee: Expression
     arguments: list[Expression]
     piped: bool = False
-    target: Callee | None = None
+    means: Callee | None = None
 
 
 @dataclass(slots=True)
@@ -417,4 +417,4 @@ def walk(root: object) -> Iterator[Node]:
             waiting.extend([getattr(found, name) for name in names])
 
 
-_RESOLVED = frozenset({"at", "name", "variable", "target", "assigns", "path_variables", "given"})
+_RESOLVED = frozenset({"at", "name", "variable", "means", "assigns", "path_variables", "given"})

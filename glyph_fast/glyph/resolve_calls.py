@@ -35,7 +35,7 @@ class CallResolver:
         elif node.name in self.module.constants:
             node.variable = self.module.constants[node.name]
         elif node.name in self.module.functions:
-            node.target = Callee("function", function=self.module.functions[node.name])
+            node.means = Callee("function", function=self.module.functions[node.name])
         elif node.name == "ws":
             self.report.add("ws-as-value", node.at)
         elif node.name in self.module.namespaces:
@@ -63,9 +63,9 @@ class CallResolver:
         if namespace is None:
             self.expression(node.base)
         elif node.name in namespace.constants:
-            node.target = Callee("constant", constant=namespace.constants[node.name])
+            node.means = Callee("constant", constant=namespace.constants[node.name])
         elif node.name in namespace.functions:
-            node.target = Callee("function", function=namespace.functions[node.name])
+            node.means = Callee("function", function=namespace.functions[node.name])
         else:
             self._unknown_export(node, namespace)
 
@@ -82,15 +82,15 @@ class CallResolver:
         """A call: finds what it calls, resolves the arguments, checks their number."""
         callee = node.callee
         if isinstance(callee, Name):
-            node.target = self._plain(callee, node.piped)
+            node.means = self._plain(callee, node.piped)
         elif isinstance(callee, Field):
-            node.target = self._dotted(callee)
+            node.means = self._dotted(callee)
         else:
             self.expression(callee)
-            node.target = Callee("value")
+            node.means = Callee("value")
         for argument in node.arguments:
             self.expression(argument)
-        self._check_count(node, node.target)
+        self._check_count(node, node.means)
 
     def _plain(self, callee: Name, piped: bool) -> Callee:
         """`f(…)`: a built-in, then a function of the program; a pipe asks the other way round."""

@@ -19,6 +19,11 @@ def stop(status: int, text: str) -> NoReturn:
     raise Stop(status, text)
 
 
+def unsupported(reason: str) -> NoReturn:
+    """A function that uses what is not supported."""
+    raise Failure(reason)
+
+
 def validation_error(check: Callable[[], Value], name: str) -> str | None:
     """What `? f(x)` has against going on: the call gave false, or failed."""
     try:
@@ -48,6 +53,7 @@ _TABLE: dict[str, object] = {
     "unknown_function": unknown_function,
     "wrong_arity": wrong_arity,
     "stop": stop,
+    "unsupported": unsupported,
     "validation_error": validation_error,
     "assertion_failed": assertion_failed,
     "budget": limits.budget,

@@ -34,7 +34,8 @@ def test_function_is_called_with_glyph_values() -> None:
 
 
 def test_function_may_have_another_name_and_be_a_value() -> None:
-    assert call(repeat, '[shout("a"), map(["b"], shout), "c" |> shout, "d".shout()]', "shout")[1] == [
+    expression = '[shout("a"), map(["b"], shout), "c" |> shout, "d".shout()]'
+    assert call(repeat, expression, "shout")[1] == [
         "aa", ["bb"], "cc", "dd",
     ]  # fmt: skip
 

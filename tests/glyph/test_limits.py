@@ -73,7 +73,8 @@ def test_values_that_contain_themselves_or_nest_without_end_fail() -> None:
     world = World(
         "@ GET /self {\n $ a = [1]\n a[0] = a\n > a\n}\n"
         "@ GET /same {\n $ a = [1]\n a[0] = a\n $ b = [1]\n b[0] = b\n > a == b\n}\n"
-        "@ GET /deep {\n $ a = []\n $ i = 0\n while i < 100000 {\n  i = i + 1\n  a = [a]\n }\n > a\n}\n"
+        "@ GET /deep {\n $ a = []\n $ i = 0\n"
+        " while i < 100000 {\n  i = i + 1\n  a = [a]\n }\n > a\n}\n"
         "@ GET /text {\n $ o = {}\n o.o = o\n > toString(o)\n}\n"
     )
     for path in ("/self", "/same", "/deep", "/text"):

@@ -82,7 +82,10 @@ def test_given_names_and_parameters_can_be_assigned() -> None:
 
 
 def test_functions_see_their_parameters_constants_and_functions_only() -> None:
-    text = "const C = 1\n! g() { > C }\n! f(a: int!) { > a + C + g() + x }\n@ GET / {\n  $ x = 1\n  > f(x)\n}\n"
+    text = (
+        "const C = 1\n! g() { > C }\n! f(a: int!) { > a + C + g() + x }\n"
+        "@ GET / {\n  $ x = 1\n  > f(x)\n}\n"
+    )
     assert headlines(text) == ["app.glyph:3:32: unknown name `x`"]
 
 

@@ -109,7 +109,7 @@ def test_assert_tells_its_text() -> None:
     assert str(world.failures[0]) == "app.glyph:2:3: one is 2"
 
 
-# --- input -----------------------------------------------------------------------------------------
+# --- input ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_missing_input_is_fine_where_nothing_is_required() -> None:
     assert anything.post("/").json == {"got": None}
 
 
-# --- headers, parameters, results --------------------------------------------------------------------
+# --- headers, parameters, results ----------------------------------------------------------------
 
 
 def test_headers_are_found_in_any_letter_case() -> None:

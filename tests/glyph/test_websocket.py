@@ -151,7 +151,7 @@ def test_effects_before_a_failure_stay() -> None:
     assert str(world.failures[0]) == "app.glyph:5:12: division by zero"
 
 
-# --- events ----------------------------------------------------------------------------------------
+# --- events --------------------------------------------------------------------------------------
 
 
 def test_input_is_null_in_connect_and_disconnect() -> None:
@@ -238,7 +238,7 @@ def test_nothing_persists_between_messages() -> None:
     assert peer.says("a") == peer.says("b") == ['[{"n":1},0]']
 
 
-# --- the message passed on ---------------------------------------------------------------------------
+# --- the message passed on -----------------------------------------------------------------------
 
 
 def test_a_relayed_message_is_sent_as_it_came() -> None:
@@ -287,7 +287,7 @@ def test_a_message_that_was_changed_is_sent_changed(statements: str) -> None:
     assert not world.failures
 
 
-# --- from HTTP routes --------------------------------------------------------------------------------
+# --- from HTTP routes ----------------------------------------------------------------------------
 
 
 def test_http_routes_may_look_and_broadcast() -> None:
