@@ -9,7 +9,7 @@ import hashlib
 import os
 import re
 from binascii import b2a_base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from ipaddress import IPv6Address
 from typing import NamedTuple
@@ -56,30 +56,33 @@ def check_upgrade(request: Request) -> Upgrade:
     HandshakeError for an unsound one: 405 unless it is a GET, 426 for another version, else 400.
     """
     headers = request.headers
+    only = _only_of(headers) if headers.is_repeated else headers.raw
     if request.method != "GET":
         raise HandshakeError(405, "a WebSocket is opened by GET", {"Allow": "GET"})
     if request.http_version != "1.1":
         raise HandshakeError(400, "a WebSocket is opened by HTTP/1.1")
-    _require_token(headers, b"upgrade", b"websocket")
-    _require_token(headers, b"connection", b"upgrade")
+    if only(b"upgrade") != b"websocket":
+        _require_token(headers, b"upgrade", b"websocket")
+    if only(b"connection") != b"Upgrade":
+        _require_token(headers, b"connection", b"upgrade")
     if request.has_body:
         raise HandshakeError(400, "a request for a WebSocket has no body")
-    if _only(headers, b"sec-websocket-version") != _VERSION:
+    if only(b"sec-websocket-version") != _VERSION:
         raise HandshakeError(
             426, f"WebSocket version {VERSION} is required", {"Sec-WebSocket-Version": str(VERSION)}
         )
-    key = _only(headers, b"sec-websocket-key")
+    key = only(b"sec-websocket-key")
     if key is None or not _KEY.fullmatch(key):
         raise HandshakeError(400, "exactly one Sec-WebSocket-Key of 16 bytes is required")
-    origin = _only(headers, b"origin")
+    origin = only(b"origin")
     if origin is None and headers.raw(b"origin") is not None:
         raise HandshakeError(400, "more than one Origin field")
     return Upgrade(
         key.decode(),
         None if origin is None else origin.decode("latin-1"),
         request.host,
-        headers.getlist("sec-websocket-protocol"),
-        headers.getlist("sec-websocket-extensions"),
+        _values(headers, b"sec-websocket-protocol"),
+        _values(headers, b"sec-websocket-extensions"),
     )
 
 
@@ -129,8 +132,10 @@ def parse_extensions(values: Sequence[str]) -> list[Extension]:
     Each is a name with its parameters as (name, value or None), repeated ones too: what may repeat
     is the extension's to judge. HandshakeError 400 where the grammar is broken.
     """
+    if not values:
+        return []
     extensions = [_read_extension(text) for value in values for text in _split_elements(value)]
-    if values and not extensions:
+    if not extensions:
         raise _bad_extensions()
     return extensions
 
@@ -318,7 +323,7 @@ def check_accept(head: bytes, key: str) -> Accepted:
         raise HandshakeError(status, phrase, dict(headers))
     _require_token(headers, b"upgrade", b"websocket")
     _require_token(headers, b"connection", b"upgrade")
-    if _only(headers, b"sec-websocket-accept") != accept_key(key).encode():
+    if _only_of(headers)(b"sec-websocket-accept") != accept_key(key).encode():
         raise HandshakeError(400, "Sec-WebSocket-Accept does not answer the key")
     names = headers.getlist("sec-websocket-protocol")
     if len(names) > 1:
@@ -332,11 +337,18 @@ def _elements(value: str) -> list[str]:
     return [element for part in value.split(",") if (element := part.strip(" \t"))]
 
 
-def _only(headers: Headers, name: bytes) -> bytes | None:
-    """The value of a field that stands there exactly once, else None."""
-    if headers.is_repeated and len(headers.getlist(name.decode())) != 1:
-        return None
-    return headers.raw(name)
+def _only_of(headers: Headers) -> Callable[[bytes], bytes | None]:
+    """A look-up of fields that stand there exactly once; of others it says None."""
+
+    def only(name: bytes) -> bytes | None:
+        return headers.raw(name) if len(headers.getlist(name.decode())) == 1 else None
+
+    return only
+
+
+def _values(headers: Headers, name: bytes) -> list[str]:
+    """All values of a field that is mostly absent."""
+    return [] if headers.raw(name) is None else headers.getlist(name.decode())
 
 
 def _require_token(headers: Headers, name: bytes, token: bytes) -> None:

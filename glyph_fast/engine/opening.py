@@ -128,7 +128,7 @@ class Opening:
         if is_upgrade(request):
             match = self._websockets.match(None, request.raw_path)
             if match is not None:
-                self._upgrade(conn, request, match)
+                self._open(conn, request, match)
                 return
             if self._routes.match(request.method, request.raw_path) is None:
                 body: dict[str, object] = {"error": "Route not found", "path": request.path}
@@ -138,11 +138,20 @@ class Opening:
         self.exchanges.begin(conn, request)
 
     def _upgrade(self, conn: Any, request: Request, match: Match[Any]) -> None:
+        """An HTTP handler wants a WebSocket. So does the client, or it is told."""
+        if is_upgrade(request):
+            self._open(conn, request, match)
+            return
+        try:
+            self._check_capacity()
+            raise HandshakeError(426, "ask for an upgrade", {"Upgrade": "websocket"})
+        except HandshakeError as exc:
+            self._reject(conn, request, exc)
+
+    def _open(self, conn: Any, request: Request, match: Match[Any]) -> None:
         request.path_params = match.params
         try:
             self._check_capacity()
-            if not is_upgrade(request):  # an HTTP handler wants a WebSocket, the client none
-                raise HandshakeError(426, "ask for an upgrade", {"Upgrade": "websocket"})
             upgrade = check_upgrade(request)
             if not check_origin(upgrade.origin, upgrade.host, self._origins, self._scheme):
                 raise _Refusal("origin", 403, "origin not allowed")

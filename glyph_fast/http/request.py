@@ -146,6 +146,9 @@ class Request:
     @property
     def has_body(self) -> bool:
         """Whether bytes of a body follow the head."""
+        raw = self.headers.raw
+        if raw(b"content-length") is None and raw(b"transfer-encoding") is None:
+            return False
         return self.is_chunked or bool(self.content_length)
 
     def attach_body(self, body: bytes) -> None:
