@@ -749,8 +749,8 @@ class Connection:
         ends = [data.find(b"\n\r\n", skipped, skipped + MAX_HEAD) + 3]
         ends.append(data.find(b"\n\n", skipped, skipped + MAX_HEAD) + 2)
         end = min((end for end in ends if end > 2), default=0)
-        line = data.find(b"\n", skipped, skipped + MAX_REQUEST_LINE)
-        if line < 0 and len(data) - skipped >= MAX_REQUEST_LINE:
+        line = data.find(b"\n", skipped, skipped + MAX_REQUEST_LINE + 2)  # with its CRLF
+        if line < 0 and len(data) - skipped >= MAX_REQUEST_LINE + 2:
             self._refuse(414)
         elif not end and len(data) - skipped >= MAX_HEAD:
             self._refuse(431)

@@ -224,7 +224,7 @@ cdef class Connection:
         end = gf_head_end(data, min(size, <Py_ssize_t>MAX_HEAD), searched)
         if self.incoming != NULL:
             self.incoming.searched = 0
-        if not end and searched < MAX_REQUEST_LINE <= size and line_is_too_long(data):
+        if not end and searched < MAX_REQUEST_LINE + 2 <= size and line_is_too_long(data, size):
             self.refuse(414)
         elif not end and size >= MAX_HEAD:
             self.refuse(431)
@@ -233,7 +233,7 @@ cdef class Connection:
                 self.need_incoming()
                 self.incoming.searched = size - 2  # the end may straddle two pieces
             return skipped
-        elif line_is_too_long_for(data, end):
+        elif line_is_too_long(data, end):
             self.refuse(414)
         elif self.answers_pile_up():
             self.pause_reading(PAUSE_WRITE)
@@ -1221,14 +1221,10 @@ cdef class Connection:
         return 0
 
 
-cdef bint line_is_too_long(const byte* data):
-    """Whether the first MAX_REQUEST_LINE bytes hold no end of a line."""
-    return line_is_too_long_for(data, MAX_REQUEST_LINE)
-
-
-cdef bint line_is_too_long_for(const byte* data, Py_ssize_t size):
+cdef bint line_is_too_long(const byte* data, Py_ssize_t size):
+    """Whether no line ends where MAX_REQUEST_LINE bytes and their CRLF must have ended."""
     cdef Py_ssize_t i
-    for i in range(min(size, <Py_ssize_t>MAX_REQUEST_LINE)):
+    for i in range(min(size, <Py_ssize_t>MAX_REQUEST_LINE + 2)):
         if data[i] == 10:
             return False
     return True

@@ -185,11 +185,16 @@ def test_frames_behind_the_head_are_read_after_the_upgrade(core):
     assert peer.conn.opened
 
 
+def request_of(size):
+    """A request whose line, without its CRLF, is so long."""
+    return b"GET /".ljust(size - len(" HTTP/1.1"), b"x") + b" HTTP/1.1\r\n\r\n"
+
+
 @pytest.mark.parametrize(
     ("data", "status"),
     [
-        (b"G" * MAX_REQUEST_LINE, 414),
-        (b"GET /" + b"x" * MAX_REQUEST_LINE + b" HTTP/1.1\r\n\r\n", 414),
+        (b"G" * (MAX_REQUEST_LINE + 2), 414),
+        (request_of(MAX_REQUEST_LINE + 1), 414),
         (b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * (MAX_HEAD // 6), 431),
     ],
     ids=["line without end", "whole head with a long line", "long head"],
@@ -200,6 +205,15 @@ def test_oversized_head_is_refused(core, data, status, size):
     in_pieces(peer, data, size)
     assert peer.handler.refused == [status]
     assert peer.handler.heads == []
+
+
+@pytest.mark.parametrize("size", [1000, 1 << 20])
+def test_the_longest_request_line_is_taken(core, size):
+    peer = Peer(core, is_open=False)
+    longest = request_of(MAX_REQUEST_LINE)
+    in_pieces(peer, longest, size)
+    assert peer.handler.refused == []
+    assert peer.handler.heads == [longest]
 
 
 def test_held_request_keeps_what_follows(core):
