@@ -23,8 +23,8 @@ from .wire import ACCEPT_GUID, VERSION
 _KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")  # 16 bytes in base64, RFC 6455 §4.1
 _VERSION = str(VERSION).encode()
 _SWITCHING = (
-    "HTTP/1.1 101 Switching Protocols\r\n"
-    "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
+    b"HTTP/1.1 101 Switching Protocols\r\n"
+    b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
 )
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?: ([^\r\n]*))?\r\n")
 
@@ -88,8 +88,12 @@ def check_upgrade(request: Request) -> Upgrade:
 
 def accept_key(key: str) -> str:
     """The value of Sec-WebSocket-Accept that answers `key` (RFC 6455 §4.2.2)."""
+    return _accept_key(key).decode("ascii")
+
+
+def _accept_key(key: str) -> bytes:
     digest = hashlib.sha1(key.encode("ascii") + ACCEPT_GUID, usedforsecurity=False).digest()
-    return b2a_base64(digest, newline=False).decode("ascii")
+    return b2a_base64(digest, newline=False)
 
 
 def accept_response(
@@ -104,8 +108,8 @@ def accept_response(
         fields.append(("Sec-WebSocket-Protocol", subprotocol))
     if extensions:
         fields.append(("Sec-WebSocket-Extensions", extensions))
-    lines = _field_lines(fields) if fields else ""
-    return f"{_SWITCHING}{accept_key(key)}\r\n{lines}\r\n".encode("latin-1")
+    lines = _field_lines(fields).encode("latin-1") if fields else b""
+    return _SWITCHING + _accept_key(key) + b"\r\n" + lines + b"\r\n"
 
 
 def refusal(status: int, reason: str = "", headers: Iterable[tuple[str, str]] = ()) -> bytes:
