@@ -87,6 +87,13 @@ class GlyphSyntaxError(GlyphFastError):
         self.column = column
 
 
+class ListenError(OSError):
+    """The server could not have the address it was to listen on; errno and text are the system's.
+
+    A class of its own, for a hook of the application may raise OSError as well.
+    """
+
+
 class ProtocolError(Exception):
     """The peer broke RFC 6455; the connection is failed with `code` (RFC 6455 §7.1.7)."""
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ from .engine.listening import Listening, bind_tcp, bind_unix
 from .engine.native import NativeEngine
 from .engine.opening import Opening
 from .engine.tls import server_context
-from .errors import ConfigError
+from .errors import ConfigError, ListenError
 from .handlers.dispatcher import Dispatcher
 from .hub import Hub
 from .logs import SERVER, log
@@ -119,7 +120,10 @@ class Lifecycle:
         self._close_code = GOING_AWAY
 
     async def run(self, announce: Callable[[str], object]) -> None:
-        """Serve until `stop`. Raises ConfigError for what cannot work, OSError for no socket."""
+        """Serve until `stop`.
+
+        Raises ConfigError for what cannot work, ListenError for no socket, and what a hook raises.
+        """
         deadline = 0.0  # cancelled or failed: nothing is waited for
         try:
             await self._start(announce)
@@ -155,7 +159,8 @@ class Lifecycle:
         if engine_name == "native" and not core.HAS_POLLER:
             raise ConfigError("the native engine needs Linux")
         tls = _tls(config)
-        listening = bind_unix(config.uds) if config.uds else bind_tcp(config.host, config.port)
+        with _listen_errors():
+            listening = bind_unix(config.uds) if config.uds else bind_tcp(config.host, config.port)
         self._listening = listening
         events = Events(self._opening, self._dispatcher, self._closed)
         turn = new_turn(self._loop, limits_of(config), events, connection_type=Connection)
@@ -174,7 +179,8 @@ class Lifecycle:
         ]
         if self._watch is not None:
             self._watch.start()
-        listening.start()
+        with _listen_errors():
+            listening.start()
         for sock in listening.sockets:
             await self._engine.listen(sock)
         url = config.url(listening.port)
@@ -293,6 +299,14 @@ def _tls(config: Config) -> ssl.SSLContext | None:
         client_ca=config.tls_client_ca,
         min_version=config.tls_min_version,
     )
+
+
+@contextmanager
+def _listen_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise ListenError(*exc.args) from exc
 
 
 async def _call(hook: Hook) -> None:

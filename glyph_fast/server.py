@@ -221,7 +221,8 @@ class Server:
 
         `config` replaces the server's own, `overrides` are single options of it (`port=9000`).
         `announce` gets the line that says where the server listens, once it does; by default it is
-        printed. Raises ConfigError for options that cannot work, OSError when it cannot listen.
+        printed. Raises ConfigError for options that cannot work, OSError when it cannot listen, and
+        what a hook of `on_startup` raises.
         """
         self._configure(config, overrides)
         choose_loop(self.config.loop)  # raises before anything is begun

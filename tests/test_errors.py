@@ -19,7 +19,7 @@ PUBLIC = {
     "RoomFull",
     "RoomNotFound",
 }
-INTERNAL = {"HandshakeError", "ProtocolError"}
+INTERNAL = {"HandshakeError", "ListenError", "ProtocolError"}
 
 TEXTS = [
     (errors.ConnectionClosed(), "connection closed with code 1006"),

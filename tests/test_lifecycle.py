@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from glyph_fast import lifecycle
 from glyph_fast.config import Config
-from glyph_fast.errors import ConfigError
+from glyph_fast.errors import ConfigError, ListenError
 from glyph_fast.lifecycle import limits_of
 from glyph_fast.server import Server
 from glyph_fast.wire import BLOCK
@@ -133,7 +133,7 @@ class TestStarting:
             async with running(echo_server(), backend) as url:
                 second = echo_server()
                 second.on_startup(lambda: hooks.append(1))
-                with pytest.raises(OSError):
+                with pytest.raises(ListenError):
                     await Run(second, backend, {"port": url.address[1]}).url()
             assert hooks == []
 

@@ -402,6 +402,25 @@ class TestServe:
         assert done.returncode == status
         assert "Traceback" not in done.stderr
 
+    def test_a_startup_hook_that_fails_is_status_1_and_shows_its_own_lines(self, tmp_path):
+        (tmp_path / "app.py").write_text(
+            "from glyph_fast import Server\n"
+            "server = Server()\n"
+            "@server.on_startup\n"
+            "async def connect():\n"
+            "    raise ConnectionRefusedError(111, 'no database')\n"
+        )
+        done = self.run("app:server", "--port", "0", "--log-level", "error", cwd=tmp_path)
+        assert done.returncode == 1
+        assert done.stdout == ""
+        assert done.stderr.splitlines() == [
+            "Traceback (most recent call last):",
+            f'  File "{tmp_path}/app.py", line 5, in connect',
+            "    raise ConnectionRefusedError(111, 'no database')",
+            "ConnectionRefusedError: [Errno 111] no database",
+            "glyph-fast: could not run: ConnectionRefusedError: [Errno 111] no database",
+        ]
+
     def test_the_python_program_itself_prints_where_it_listens(self, program):
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         process = subprocess.Popen(

@@ -11,13 +11,14 @@ import click
 
 from .. import __version__
 from ..config import NOT_YET, OPTIONS, Config
+from ..errors import ConfigError, ListenError
 from ..logs import SERVER, configure_logging, log
 from ..options import Option, bracketed, by_group
 from ..sources import given_options
 from . import NOT_LISTENING, PROGRAM, Failure, silence_stdout
 from .open_files import is_too_low, raise_open_file_limit
 from .parts import choose_parts, load_core
-from .target import Servable, load_target
+from .target import Servable, failure_of, load_target
 
 HELP = """Serve a program.
 
@@ -79,11 +80,15 @@ def run(target: str | None, **flags: object) -> None:
 def _run(server: Servable, config: Config) -> None:
     try:
         server.run(config, announce=announce)
-    except OSError as exc:
+    except ListenError as exc:
         place = _place(config)
         if config.admin is not None and exc.filename == str(config.admin):
             place = f"{exc.filename} (--admin)"
         raise Failure(f"could not listen on {place}: {_why(exc)}", NOT_LISTENING) from exc
+    except ConfigError:
+        raise
+    except Exception as exc:  # of a hook of the program, as a rule
+        raise failure_of(exc, "could not run") from exc
 
 
 def announce(line: str) -> None:

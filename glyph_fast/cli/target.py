@@ -13,6 +13,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from itertools import dropwhile
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol, cast
@@ -25,6 +26,11 @@ from . import Failure
 
 _DOTTED = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
 _OWN_FOLDER = os.path.dirname(__file__)
+_ON_THE_WAY = (
+    os.path.join(os.path.dirname(_OWN_FOLDER), ""),
+    os.path.join(os.path.dirname(os.__file__), "asyncio", ""),
+    "uvloop/",  # as compiled code names its source
+)
 
 
 class Servable(Protocol):
@@ -39,7 +45,7 @@ class Servable(Protocol):
     ) -> None:
         """Serve until drained; `announce` gets each line meant for stdout.
 
-        Raises ConfigError for options that cannot work, OSError when it could not listen.
+        Raises ConfigError for options that cannot work, ListenError when it could not listen.
         """
 
     def routes(self) -> Sequence[Any]:
@@ -137,10 +143,14 @@ def _import(name: str) -> ModuleType:
         raise _raised_in(name, exc) from exc
 
 
-def _raised_in(name: str, exc: Exception) -> Failure:
-    """The failure for an exception of the user's module, whose traceback is shown first."""
+def failure_of(exc: Exception, what: str) -> Failure:
+    """The failure for an exception of the user's program, whose traceback is shown first."""
     click.echo("".join(_user_traceback(exc)).rstrip(), err=True)
-    return Failure(f"could not import {name}: {_text(exc)}")
+    return Failure(f"{what}: {_text(exc)}")
+
+
+def _raised_in(name: str, exc: Exception) -> Failure:
+    return failure_of(exc, f"could not import {name}")
 
 
 def _user_traceback(exc: Exception) -> list[str]:
@@ -150,9 +160,9 @@ def _user_traceback(exc: Exception) -> list[str]:
     report = traceback.TracebackException.from_exception(exc)
     part: traceback.TracebackException | None = report
     while part is not None:
-        part.stack = traceback.StackSummary.from_list(
-            [frame for frame in part.stack if _is_users(frame.filename)]
-        )
+        frames = [frame for frame in part.stack if _is_users(frame.filename)]
+        theirs = list(dropwhile(lambda frame: _is_servers(frame.filename), frames))
+        part.stack = traceback.StackSummary.from_list(theirs or frames)
         part = part.__cause__ or part.__context__
     return list(report.format())
 
@@ -164,6 +174,11 @@ def _has_user_frames(exc: BaseException) -> bool:
 def _is_users(filename: str) -> bool:
     internal = filename.startswith("<frozen importlib") or filename == importlib.__file__
     return not internal and os.path.dirname(filename) != _OWN_FOLDER
+
+
+def _is_servers(filename: str) -> bool:
+    """Whether the server or its loop is on the way to the program's own code there."""
+    return filename.startswith(_ON_THE_WAY)
 
 
 def _is_server(value: object) -> bool:

@@ -16,7 +16,7 @@ from glyph_fast import core
 from glyph_fast.cli import main
 from glyph_fast.cli import serve as serve_module
 from glyph_fast.config import NOT_YET, OPTIONS, Config
-from glyph_fast.errors import ConfigError
+from glyph_fast.errors import ConfigError, ListenError
 from glyph_fast.logs import SERVER
 
 
@@ -166,7 +166,7 @@ def fails_with(exc: Exception) -> Callable[[Callable[[str], None]], None]:
     ],
 )
 def test_address_that_cannot_be_listened_on_is_status_3(arguments, exc, message, server, capsys):
-    server.act = fails_with(exc)
+    server.act = fails_with(ListenError(*exc.args))
     assert main(["serve", "--log-level", "error", *arguments]) == 3
     assert capsys.readouterr().err == f"glyph-fast: {message}\n"
 
