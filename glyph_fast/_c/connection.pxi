@@ -608,7 +608,9 @@ cdef class Connection:
         if (self.fd >= 0 and self.role == SERVER and not self.blocked and not self.ring_count
                 and self.outgoing == NULL and len(payload) >= DIRECT_SIZE):
             return RESULTS[self.send_directly(opcode, payload)]
-        return RESULTS[self.push(self.encode(opcode, payload))]
+        if self.role == CLIENT:
+            return RESULTS[self.push(self.encode(opcode, payload))]
+        return RESULTS[self.push(encode(0x80 | opcode, payload, None))]
 
     cdef int send_directly(self, int opcode, object payload) except -1:
         """Write a large message at once from where it lies: nothing waits, and a copy costs more
