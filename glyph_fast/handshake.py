@@ -68,9 +68,8 @@ def check_upgrade(request: Request) -> Upgrade:
     if request.has_body:
         raise HandshakeError(400, "a request for a WebSocket has no body")
     if only(b"sec-websocket-version") != _VERSION:
-        raise HandshakeError(
-            426, f"WebSocket version {VERSION} is required", {"Sec-WebSocket-Version": str(VERSION)}
-        )
+        fields = {"Upgrade": "websocket", "Sec-WebSocket-Version": str(VERSION)}
+        raise HandshakeError(426, f"WebSocket version {VERSION} is required", fields)
     key = only(b"sec-websocket-key")
     if key is None or not _KEY.fullmatch(key):
         raise HandshakeError(400, "exactly one Sec-WebSocket-Key of 16 bytes is required")

@@ -94,7 +94,10 @@ def encode_response(
         content = b""  # RFC 9110 §15.3.5, §15.4.5; and no length, RFC 9110 §8.6
     else:
         lines.append(f"Content-Length: {len(content)}")
-    lines.append("Connection: keep-alive" if keep_alive else "Connection: close")
+    # RFC 9110 §7.8: who sends Upgrade names it in Connection.
+    options = ["upgrade"] if response.header("upgrade") is not None else []
+    options.append("keep-alive" if keep_alive else "close")
+    lines.append(f"Connection: {', '.join(options)}")
     head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
     return head if head_only else head + content
 

@@ -127,7 +127,7 @@ def test_an_unsound_request_is_refused(
     with pytest.raises(HandshakeError) as caught:
         check_upgrade(upgrade(changes))
     assert caught.value.status == status
-    wanted = {"Sec-WebSocket-Version": "13"} if status == 426 else {}
+    wanted = {"Upgrade": "websocket", "Sec-WebSocket-Version": "13"} if status == 426 else {}
     assert caught.value.headers == wanted
 
 
