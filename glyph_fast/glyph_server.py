@@ -309,6 +309,8 @@ class Incoming:
 class ProgramFiles(StaticFiles):
     """Static files of a program: what may not be seen is 403, what does not exist 404."""
 
+    hides_methods = True
+
     def respond(self, request: Request) -> Response | None:
         """The answer to a GET or HEAD below the prefix, None for any other path."""
         answer = super().respond(request)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 HEALTH_PATH = "/healthz"
 _HEALTHY = Response({"status": "ok"})
+READING = ("GET", "HEAD")  # the methods of files
 MAX_IN_A_ROW = 64  # requests of one connection handled before others have their turn
 CANCEL_GRACE_S = 1.0  # for a handler to end once it is cancelled
 
@@ -105,9 +106,9 @@ class Exchanges:
         """Answer a request whose head has come, or read its body first."""
         exchange = Exchange(request, conn.turn.clock())
         match = exchange.match = self._routes.match(request.method, request.raw_path)
-        if match is None and not self._may_be_static(request):
+        if match is None and not self._statics:
             self._answer(conn, exchange, self._unrouted(request))
-        elif not request.has_body:
+        elif not request.has_body or (match is None and request.method not in READING):
             self._handle(conn, exchange)
         else:
             self._read_body(conn, exchange)
@@ -162,9 +163,6 @@ class Exchanges:
                 reason=error.reason)  # fmt: skip
 
     # What answers.
-
-    def _may_be_static(self, request: Request) -> bool:
-        return bool(self._statics) and request.method in ("GET", "HEAD")
 
     def _read_body(self, conn: Connection, exchange: Exchange) -> None:
         try:
@@ -239,16 +237,22 @@ class Exchanges:
 
     async def _answer_static(self, conn: Connection, exchange: Exchange) -> None:
         # In a thread: a disk may be slow, and the loop waits for nobody.
-        response = await asyncio.to_thread(self._static, exchange.request)
-        if response is None:
-            response = self._unrouted(exchange.request)
-        self._answer(conn, exchange, response)
+        request = exchange.request
+        if request.method in READING:
+            response = await asyncio.to_thread(self._static, request)
+            self._answer(conn, exchange, response or self._unrouted(request))
+        else:
+            is_file = await asyncio.to_thread(self._is_file, request.raw_path)
+            self._answer(conn, exchange, self._unrouted(request, READING if is_file else ()))
 
     def _static(self, request: Request) -> Response | None:
         for each in self._statics:
             if (response := each.respond(request)) is not None:
                 return response
         return None
+
+    def _is_file(self, raw_path: str) -> bool:
+        return any(each.has(raw_path) for each in self._statics if not each.hides_methods)
 
     def _failed(self, match: Match[HttpRoute], exc: Exception) -> Response:
         if isinstance(exc, Reject):
@@ -260,16 +264,19 @@ class Exchanges:
         self._errors.record(match.target.handler, exc, route=match.pattern)
         return error_response(500, "internal server error")
 
-    def _unrouted(self, request: Request) -> Response:
-        """The answer where no route of the program and no file is."""
+    def _unrouted(self, request: Request, allowed: Sequence[str] = ()) -> Response:
+        """The answer where no route of the program and no file is.
+
+        `allowed` are methods the path has beside those of its routes.
+        """
         path = request.raw_path
-        if path == HEALTH_PATH and request.method in ("GET", "HEAD"):
+        if path == HEALTH_PATH and request.method in READING:
             return Response({"status": "draining"}, 503) if self.is_draining else _HEALTHY
         websocket = self._websockets.match(None, path)
-        if websocket is not None and request.method in ("GET", "HEAD"):
+        if websocket is not None and request.method in READING:
             upgrade = {"Upgrade": "websocket"}
             return error_response(426, "this is a WebSocket: ask for an upgrade", upgrade)
-        methods = self._visible_methods(path)
+        methods = [*allowed, *self._visible_methods(path)]
         if websocket is not None and not websocket.target:
             methods.append("GET")
         if methods:

@@ -38,6 +38,8 @@ class StaticFiles:
     `directory` is none.
     """
 
+    hides_methods = False  # whether other methods of a file's path get 404 instead of 405
+
     def __init__(self, prefix: str, directory: str | os.PathLike[str]) -> None:
         self.prefix = "/" + prefix.strip("/")
         self.directory = Path(directory).resolve()
@@ -57,6 +59,14 @@ class StaticFiles:
             return self._redirect(request)
         index = self._resolve([*parts, "index.html"])
         return None if index is None else _respond_with(index, request)
+
+    def has(self, raw_path: str) -> bool:
+        """Whether there is a file, or a directory with an index, at a path below the prefix."""
+        parts = self._parts(raw_path)
+        path = None if parts is None else self._resolve(parts)
+        if path is None or path.is_dir():
+            return path is not None and self._resolve([*(parts or ()), "index.html"]) is not None
+        return path.is_file() and not raw_path.endswith("/")
 
     def _parts(self, raw_path: str) -> list[str] | None:
         """The segments below the prefix, decoded, None unless each is a plain visible name."""

@@ -288,6 +288,7 @@ class TestWhereNoRouteIs:
         desk.websockets.add(None, "/ws", False)
         answer = desk.ask("GET /ws")
         assert (answer.status, answer.headers["upgrade"]) == (426, "websocket")
+        assert answer.headers["connection"] == "upgrade, keep-alive"  # RFC 9110 §7.8
         assert list(answer.json) == ["error"]
         assert desk.ask("POST /ws").headers["allow"] == "GET"
 
@@ -397,11 +398,33 @@ class TestStaticFiles:
             client = desk.client()
             for name in ("a.txt", "b.txt", "c.txt"):
                 client.send(head(f"GET /files/{name}"))
-            client.send(head("POST /files/a.txt"))
-            await eventually(lambda: client.pipe.data.count(b"HTTP/1.1") == 4)
+            await eventually(lambda: client.pipe.data.count(b"HTTP/1.1") == 3)
             answers = client.answers()
-            assert [each.status for each in answers] == [200, 200, 404, 404]
+            assert [each.status for each in answers] == [200, 200, 404]
             assert [each.body for each in answers[:2]] == [b"file", b"route"]
+
+        run(main())
+
+    @pytest.mark.parametrize(
+        ("line", "status", "allow"),
+        [
+            ("POST /files/a.txt", 405, "GET, HEAD"),
+            ("DELETE /files/a.txt", 405, "GET, HEAD"),
+            ("PUT /files/both.txt", 405, "GET, HEAD, POST"),
+            ("POST /files/none.txt", 404, None),
+        ],
+    )
+    def test_another_method_of_a_file_is_405(self, run, tmp_path, line, status, allow):
+        (tmp_path / "a.txt").write_text("a")
+        (tmp_path / "both.txt").write_text("both")
+
+        async def main():
+            desk = Desk(statics=(StaticFiles("/files", tmp_path),))
+            desk.route("POST", "/files/both.txt", lambda request: "posted")
+            client = desk.client().send(head(line, body=b"which nobody reads"))
+            await eventually(lambda: client.is_ended)
+            (answer,) = client.answers()
+            assert (answer.status, answer.headers.get("allow")) == (status, allow)
 
         run(main())
 

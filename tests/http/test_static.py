@@ -270,3 +270,20 @@ def test_a_directory_that_is_none_is_refused(tmp_path: Path) -> None:
 )
 def test_the_type_of_a_file_follows_from_its_name(name: str, kind: str) -> None:
     assert content_type(Path(name)) == kind
+
+
+@pytest.mark.parametrize(
+    ("path", "there"),
+    [
+        ("/static/digits.txt", True),
+        ("/static/digits.txt/", False),
+        ("/static/sub", True),
+        ("/static/sub/deep/", False),
+        ("/static/none", False),
+        ("/static/.secret", False),
+        ("/static/pipe", False),
+        ("/elsewhere", False),
+    ],
+)
+def test_a_path_has_a_file_or_none(files: StaticFiles, path: str, there: bool) -> None:
+    assert files.has(path) is there
