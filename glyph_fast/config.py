@@ -78,7 +78,8 @@ class Config:
     """The options of a server, read and checked.
 
     Durations are seconds or text such as "250ms", "30s", "5m"; sizes are bytes or text such as
-    "512KiB"; lists become tuples. Raises ConfigError for a bad value or an unusable combination.
+    "512KiB"; lists become tuples. Raises ConfigError for an unknown name, a bad value or an
+    unusable combination.
     """
 
     # fmt: off
@@ -270,6 +271,13 @@ class Config:
     )
     # fmt: on
     _sources: InitVar[Mapping[str, str] | None] = None  # field: the name its value came under
+
+    def __new__(cls, **options: Any) -> Config:
+        """Refuse unknown names as `replace` does, before Python complains in its own words."""
+        for name in options:
+            if name not in FIELDS and name != "_sources":
+                raise unknown_option(name, FIELDS)
+        return super().__new__(cls)
 
     def __post_init__(self, _sources: Mapping[str, str] | None) -> None:
         def named(name: str) -> str:

@@ -249,9 +249,10 @@ def test_replace_makes_a_checked_copy():
         config.replace(port=-1)
 
 
-def test_replace_refuses_an_unknown_name_with_a_hint():
+@pytest.mark.parametrize("make", [Config, Config().replace], ids=["Config", "replace"])
+def test_an_unknown_name_is_refused_with_a_hint(make):
     with pytest.raises(ConfigError, match=re.escape("prot: unknown option; did you mean port?")):
-        Config().replace(prot=1)
+        make(prot=1)
 
 
 @pytest.mark.parametrize(
