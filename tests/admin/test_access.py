@@ -12,7 +12,7 @@ from glyph_fast.options import Address
 
 def request(host: str, authorization: str = "") -> Request:
     fields = f"Authorization: {authorization}\r\n" if authorization else ""
-    return Request(f"GET / HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n".encode())
+    return Request.from_head(f"GET / HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n".encode())
 
 
 def status(check, asked: Request) -> int:
