@@ -8,13 +8,28 @@ from typing import Literal
 
 from . import emit
 from .kinds import Kind, Kinds
-from .nodes import Assign, Block, Call, Expression, Field, Index, Name, Node, walk
+from .nodes import (
+    Assign,
+    Binary,
+    Block,
+    Call,
+    Expression,
+    Field,
+    Index,
+    Name,
+    Node,
+    Unary,
+    walk,
+)
 from .scopes import FunctionSymbol, Variable
 from .signatures import CALLING
 from .source import Position
 
 Place = Literal["http", "socket", "function", "constant"]
 
+_ARITHMETIC = frozenset({"+", "-", "*", "/", "%"})
+_NO_NUMBERS = frozenset({"string", "bool", "null", "array", "object"})
+_TELLING = frozenset({"abs", "toString", "join"})
 _MUTATORS = frozenset({"set", "remove"})
 _MESSAGES = {"send": 0, "broadcast": 0, "broadcast_to_room": 1}  # where the message stands
 
@@ -90,6 +105,33 @@ def reads(block: Block, variable: Variable, *, but_relays_of: Body | None = None
         isinstance(node, Name) and node.variable is variable and id(node) not in relayed
         for node in walk(block)
     )
+
+
+def tells_integers(roots: Iterable[Node], kinds: Kinds) -> bool:
+    """Whether a body could tell the number 7 from the number 7.0.
+
+    Only arithmetic can, and what writes numbers as text. Where there is none, the numbers of a
+    message need not be made floats first, nor be written as integers again afterwards.
+    """
+    return any(_tells_integers(node, kinds) for root in roots for node in walk(root))
+
+
+def _tells_integers(node: Node, kinds: Kinds) -> bool:
+    if isinstance(node, Binary):
+        operators = {operation.operator for operation in node.rest}
+        if operators.isdisjoint(_ARITHMETIC):
+            return False
+        operands = [node.first, *(operation.right for operation in node.rest)]
+        known = {kinds.of(operand) for operand in operands}
+        return None in known and known.isdisjoint(_NO_NUMBERS)
+    if isinstance(node, Unary):
+        return node.operator == "-"
+    if isinstance(node, Call) and node.means is not None:
+        callee = node.means
+        if callee.kind == "builtin":
+            return callee.name in _TELLING or callee.name in CALLING
+        return callee.kind in ("function", "value", "result")
+    return False
 
 
 def message_of(node: Node) -> Expression | None:

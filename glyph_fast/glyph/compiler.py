@@ -15,7 +15,7 @@ from functools import partial
 from types import CodeType
 
 from . import emit
-from .bodies import Body, Place, can_relay, reads
+from .bodies import Body, Place, can_relay, reads, tells_integers
 from .compile_statements import StatementCompiler
 from .declarations import Constant, Event, Function, HttpRoute, Item, SocketRoute, TypeDefinition
 from .kinds import Kind
@@ -45,6 +45,7 @@ class Compiled:
     code: list[CodeType] = field(default_factory=list)  # of each of the functions
     checks: list[TypeCheck] = field(default_factory=list)
     names: dict[int, str] = field(default_factory=dict)  # id of a node → its function
+    exact: set[int] = field(default_factory=set)  # ids of routes that take integers as they come
 
 
 def compile_module(module: LoadedModule, *, is_main: bool) -> Compiled:
@@ -158,6 +159,8 @@ class _ModuleCompiler:
         for query in item.queries:
             statements += self._query(query, compiler)
         statements += compiler.block(item.body)
+        if not tells_integers([item.body, *defaults], body.kinds):
+            self.out.exact.add(id(item))
         names = [_name_of(binding.variable) for binding in item.path_variables]
         self._handler(item, "http", body, names, statements)
 
@@ -188,6 +191,8 @@ class _ModuleCompiler:
         statements: list[ast.stmt] = []
         if received.is_assigned or reads(event.body, received, but_relays_of=body):
             helper = _RECEIVED.get(event.name)
+            if event.name == "message" and not tells_integers([event.body], body.kinds):
+                helper = "received_exactly"
             value = emit.constant(None, event.at)
             if helper is not None:
                 value = emit.call(helper, [emit.load("event", event.at)], event.at)

@@ -23,6 +23,7 @@ from .values import Value
 _ENVELOPES = frozenset({"json", "text"})  # the types whose `data` is the message
 _MEMBERS = frozenset("type event data room target connection_id timestamp metadata".split())
 _BLANKS = " \t\n\r"  # RFC 8259 §2
+_FIRST = frozenset('{["-0123456789tfn' + _BLANKS)  # of a JSON text
 
 WHOLE: Final = "whole"
 UNSURE: Final = "unsure"
@@ -33,9 +34,9 @@ Sliced = bytes | Literal["whole", "unsure"] | None
 Slicer = Callable[[str], Sliced]
 
 
-def read_input(text: str) -> Value:
-    """The value of `input` for a frame."""
-    if not _may_be_json(text):
+def read_input(text: str, read: Callable[[str], Value] = read) -> Value:
+    """The value of `input` for a frame, its JSON being read by `read`."""
+    if text[:1] not in _FIRST:
         return text
     try:
         value = read(text)
@@ -46,7 +47,7 @@ def read_input(text: str) -> Value:
 
 def relay(text: str) -> str | WireText:
     """What `input` is for a frame, as its sender wrote it, to be sent on."""
-    sliced = _slicer(text)
+    sliced = _slicer(text) if text[:1] in _FIRST else None
     if type(sliced) is bytes:
         return WireText(sliced)
     if sliced is None:
@@ -56,13 +57,6 @@ def relay(text: str) -> str | WireText:
     value = read(text)
     message = _unwrap(value)
     return text if message is value else WireText(write(message))
-
-
-def _may_be_json(text: str) -> bool:
-    return text.lstrip(_BLANKS)[:1] in _FIRST if text else False
-
-
-_FIRST = frozenset('{["-0123456789tfn')
 
 
 def _unwrap(value: dict[str, Value]) -> Value:
@@ -80,7 +74,10 @@ def _member(value: dict[str, Value], name: str) -> Value:
     """A member by its name in any letter case; the exact name wins."""
     if name in value:
         return value[name]
-    return next((value[key] for key in value if key.lower() == name), None)
+    for key in value:
+        if len(key) == len(name) and key.lower() == name:
+            return value[key]
+    return None
 
 
 # --- slicers -------------------------------------------------------------------------------------
@@ -128,8 +125,6 @@ def stdlib_slicer() -> Slicer:
     scan, scan_string = decoder.JSONDecoder().scan_once, decoder.scanstring
 
     def cut(text: str) -> Sliced:
-        if not _may_be_json(text):
-            return None
         try:
             value = strict_json.loads(text)
         except ValueError:

@@ -2,11 +2,17 @@
 
 Both rules are kept off the quick path. Reading converts only what holds integers; writing looks for
 `.0` in the finished text and starts over in the rare case that it is there.
+
+orjson is called directly where it is installed: the cases in which `glyph_fast.json` would have to
+look twice (integers beyond 64 bits, NaN, keys that are not strings) cannot come up here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
+from typing import Any
 
 from .. import json
 from ..message import JsonText
@@ -16,35 +22,43 @@ _EXACT = 1e21  # from here on, floats are written with an exponent
 _SMALL = 1e-6  # and below this
 
 
+def _best_codec() -> tuple[Callable[[bytes | str], Value], Callable[[Value], bytes]]:
+    try:
+        import orjson
+    except ModuleNotFoundError as error:  # absent: `json`; broken: let it shout
+        if error.name != "orjson":
+            raise
+        return json.loads, json.dumps
+    return orjson.loads, partial(orjson.dumps, option=orjson.OPT_PASSTHROUGH_DATACLASS)
+
+
+_loads, _dumps = _best_codec()
+
+
 def read(text: bytes | str) -> Value:
     """The value of a JSON text, its numbers as floats. ValueError when it is not JSON."""
-    value = json.loads(text)
-    kind_of = type(value)
-    if kind_of is str or value is None or kind_of is bool:
-        return value
-    return _with_floats(value)
-
-
-def _with_floats(value: Value) -> Value:
-    """The value with its integers made floats, arrays and objects changed in place."""
-    kind_of = type(value)
-    if kind_of is int:
+    value = _loads(text)
+    if type(value) is int:
         return _float(value)
-    if kind_of is dict:
-        for key, item in value.items():
-            of_item = type(item)
-            if of_item is int:
-                value[key] = _float(item)
-            elif of_item is dict or of_item is list:
-                _with_floats(item)
-    elif kind_of is list:
-        for index, item in enumerate(value):
-            of_item = type(item)
-            if of_item is int:
-                value[index] = _float(item)
-            elif of_item is dict or of_item is list:
-                _with_floats(item)
+    if type(value) is dict or type(value) is list:
+        _make_floats(value)
     return value
+
+
+def read_exactly(text: bytes | str) -> Value:
+    """As `read`, its integers as they are: for code that cannot tell them from floats."""
+    return _loads(text)
+
+
+def _make_floats(value: dict[str, Value] | list[Value]) -> None:
+    """Make the integers in an array or object floats, in place."""
+    target: Any = value
+    for key, item in value.items() if type(value) is dict else enumerate(value):
+        kind_of = type(item)
+        if kind_of is int:
+            target[key] = _float(item)
+        elif kind_of is dict or kind_of is list:
+            _make_floats(item)
 
 
 def _float(number: int) -> float:
@@ -57,7 +71,7 @@ def _float(number: int) -> float:
 def write(value: Value) -> bytes:
     """The JSON text of a value, as UTF-8. A value that has none is a failure."""
     try:
-        data = json.dumps(value)
+        data = _dumps(value)
     except (TypeError, ValueError):
         return _write_carefully(value)
     return _write_carefully(value) if b".0" in data else data
@@ -65,8 +79,8 @@ def write(value: Value) -> bytes:
 
 def _write_carefully(value: Value) -> bytes:
     try:
-        return json.dumps(_plain(value))
-    except (RecursionError, ValueError):
+        return _dumps(_plain(value))
+    except (RecursionError, TypeError, ValueError):
         raise Failure("the value is nested too deeply to be written") from None
 
 

@@ -138,6 +138,7 @@ class _Linker:
             queries=[declared_query(query) for query in item.queries],
             input_type=self._input_type(item.input_type) if item.input_type else None,
             returns=self.types.check(item.returns, scope) if item.returns else None,
+            is_exact=id(item) in compiled.exact,
         )
 
     def _input_type(self, declared: TypeExpression) -> InputType:

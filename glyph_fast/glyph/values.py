@@ -154,5 +154,7 @@ _KINDS: dict[type, str] = {
 
 
 def kind(value: Value) -> str:
-    """What a value is, in words, for messages."""
+    """What a value is, in words, for messages. A float without fraction shows as an integer."""
+    if type(value) is float and value.is_integer():
+        return "an integer"
     return _KINDS.get(type(value), "a value")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from .jsontext import read, write
+from .jsontext import read, read_exactly, write
 from .middleware import Guard, auth_value
 from .queries import BadQuery, DeclaredQuery, read_query
 from .typecheck import Check
@@ -64,6 +64,7 @@ class Endpoint:
     queries: list[DeclaredQuery]
     input_type: InputType | None
     returns: Check | None
+    is_exact: bool = False  # whether the code cannot tell integers from floats
 
     def answer(self, request: IncomingRequest, params: Mapping[str, str], site: Site) -> Reply:
         """The answer to a request, `params` being those of its path.
@@ -94,7 +95,9 @@ class Endpoint:
 
     def _input(self, event: HttpEvent) -> Value:
         request = event.request
-        value = read_body(request) if request.method in METHODS_WITH_BODY else None
+        value = None
+        if request.method in METHODS_WITH_BODY:
+            value = read_body(request, read_exactly if self.is_exact else read)
         declared = self.input_type
         if declared is None:
             return value
@@ -123,7 +126,7 @@ class HttpEvent(Event):
         self.input: Value = None
 
 
-def read_body(request: IncomingRequest) -> Value:
+def read_body(request: IncomingRequest, read: Callable[[bytes], Value] = read) -> Value:
     """The JSON object in a body; anything else is null, and no error."""
     content_type = request.header("Content-Type").strip().lower()
     if not request.body or not (not content_type or content_type.startswith("application/json")):

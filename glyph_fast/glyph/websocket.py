@@ -13,7 +13,7 @@ from typing import Protocol
 from ..errors import ConnectionClosed, GlyphFastError
 from ..wire import MAX_CLOSE_REASON, NORMAL
 from .frames import read_input, relay
-from .jsontext import WireText, write
+from .jsontext import WireText, read_exactly, write
 from .queries import BadQuery, read_query
 from .values import Failure, Headers, Value, kind
 
@@ -159,6 +159,11 @@ class SocketEvent(Event):
 def received_value(event: SocketEvent) -> Value:
     """`input` of `on message`."""
     return read_input(event.received)
+
+
+def received_exactly(event: SocketEvent) -> Value:
+    """The same where the handler cannot tell integers from floats."""
+    return read_input(event.received, read_exactly)
 
 
 def failure_text(event: SocketEvent) -> Value:
@@ -335,6 +340,7 @@ FUNCTIONS = {
     "ws_get_connection_count": ws_get_connection_count,
     "ws_get_uptime": ws_get_uptime,
     "received_value": received_value,
+    "received_exactly": received_exactly,
     "failure_text": failure_text,
     "handshake_query": handshake_query,
     "handshake_headers": handshake_headers,

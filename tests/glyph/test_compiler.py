@@ -42,7 +42,30 @@ def test_relays_do_not_decode() -> None:
     assert function.endswith("    ws_broadcast_to_room_input(event, v_r)")
     assert "received_value" not in function
     (function,) = code("@ ws /:r { on message { ws.send(input) ws.join(input) } }\n")
-    assert "received_value" in function and "ws_send_input(event)" in function
+    assert "received_exactly" in function and "ws_send_input(event)" in function
+
+
+def test_integers_of_messages_become_floats_only_where_a_program_could_tell() -> None:
+    def handler(statement: str) -> str:
+        return code("! f(x: any) { }\n@ ws /c { on message {\n" + statement + "\n} }\n")[-1]
+
+    for statement in (
+        "ws.send(input.n / 2)",
+        "ws.send(1 + input.n)",
+        "ws.send(-input)",
+        "ws.send(toString(input))",
+        "ws.send(input |> f)",
+        "ws.send(map(input, f))",
+    ):
+        assert "received_value(event)" in handler(statement), statement
+    for statement in (
+        "ws.send({n: input.n})",
+        'ws.send("hello " + input.name)',
+        "if input.n == 1 && input.n < 5 { ws.join(input.room) }",
+        "ws.send(1 + 2 * 3)\nws.join(input)",
+        "ws.send([input[input.n], length(input)])",
+    ):
+        assert "received_exactly(event)" in handler(statement), statement
 
 
 def test_operations_of_known_kinds_are_inline() -> None:

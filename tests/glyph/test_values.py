@@ -21,10 +21,11 @@ from glyph_fast.glyph.values import (
 
 def test_every_value_has_a_name_for_messages() -> None:
     function = FunctionValue("f", lambda *_: None, 0, 0)
-    named = [None, True, 1, 1.0, "", [], {}, Headers(), Result(True, 1), function, Reply(200)]
+    named = [None, True, 1, 1.0, 1.5, "", [], {}, Headers(), Result(True, 1), function, Reply(200)]
     assert [kind(value) for value in named] == [
         "null",
         "a boolean",
+        "an integer",
         "an integer",
         "a float",
         "a string",

@@ -155,9 +155,9 @@ def test_input_types_check_and_fill_in(body: Any, value: Any) -> None:
     ("body", "error"),
     [
         ({}, "missing required field: name"),
-        ({"name": 1}, "field name: expected str, found a float"),
+        ({"name": 1}, "field name: expected str, found an integer"),
         ({"name": "a", "age": 1.5}, "field age: expected int, found a float"),
-        ({"name": "a", "tags": ["x", 1]}, "field tags: element 1: expected str, found a float"),
+        ({"name": "a", "tags": ["x", 1]}, "field tags: element 1: expected str, found an integer"),
         ({"name": "a", "address": {}}, "field address: missing required field: city"),
         ({"name": "a", "address": {"city": "c", "zip": "x"}},
          "field address: field zip: expected int, found a string"),
