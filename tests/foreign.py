@@ -64,9 +64,9 @@ class Foreign:
             for message in ws:
                 with _LOCK:
                     self.heard += 1
-                    for number, other in enumerate(sorted(room, key=id)):
-                        if other is ws and self.wrong != "returning":
-                            continue
+                    returns = self.wrong == "returning"
+                    others = [other for other in room if returns or other is not ws]
+                    for number, other in enumerate(others):
                         if self.wrong == "leaving one out" and self.heard == 5 and number == 0:
                             continue
                         other.send(message)
