@@ -110,7 +110,10 @@ typedef ptrdiff_t gf_ssize;
 #endif
 
 #define GF_HAS_EPOLL 0
-enum { AF_INET = 2, EPOLLIN = 1, EPOLLOUT = 4, EPOLL_CTL_ADD = 1, EPOLL_CTL_DEL = 2, EPOLL_CTL_MOD = 3 };
+#ifndef AF_INET /* some systems' headers have it by now */
+#define AF_INET 2
+#endif
+enum { EPOLLIN = 1, EPOLLOUT = 4, EPOLL_CTL_ADD = 1, EPOLL_CTL_DEL = 2, EPOLL_CTL_MOD = 3 };
 typedef struct { uint32_t events; uint64_t data; } gf_event;
 typedef struct { void *iov_base; size_t iov_len; } gf_iovec;
 
