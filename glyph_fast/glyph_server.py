@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, overload
@@ -23,11 +24,14 @@ from .glyph.values import Failure, Headers, Reply, Stop
 from .glyph.web import METHODS_WITH_BODY, SERVER_ERROR, Endpoint, body_of
 from .glyph.websocket import Site, SocketEvent
 from .handlers import MessageContext
+from .handlers.dispatcher import Dispatcher
+from .handlers.registry import Call
 from .http.request import Request
 from .http.response import Response
 from .http.static import StaticFiles
+from .hub import Hub
 from .logs import SERVER, log
-from .message import MessageType
+from .message import Message, MessageType
 from .server import Server
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -36,12 +40,39 @@ CORS_VARIABLE = "GLYPH_CORS_ORIGIN"
 _DELIVERED = (MessageType.TEXT, MessageType.JSON, MessageType.BINARY)
 
 
+# A client's message to the server itself, or one that may be: an escape could hide its word.
+_MAY_BE_COMMAND = re.compile(r'"(?:join_room|leave_room|broadcast|ping)"|\\u')
+
+
+class ProgramDispatcher(Dispatcher):
+    """Leaves JSON undecoded that only the program's handler looks at, which may not need it."""
+
+    def __init__(self, hub: Hub) -> None:
+        self.program_handlers: dict[str, tuple[Call]] = {}  # by route
+        super().__init__(hub)
+
+    def _read(self, conn: Connection, payload: str) -> tuple[Message, tuple[Call, ...]]:
+        plan = conn._plan
+        handlers = self.program_handlers.get(plan.route)
+        if (
+            handlers is None
+            or plan.json != handlers
+            or plan.events
+            or ('"type"' in payload or "\\u" in payload)
+            and _MAY_BE_COMMAND.search(payload)
+        ):
+            return super()._read(conn, payload)
+        return Message.received(MessageType.JSON, None, payload, conn.id), handlers
+
+
 class GlyphServer(Server):
     """A `Server` with the original's names, and with `load` for programs in Glyph.
 
     `GLYPH_CORS_ORIGIN` in the environment says which origin's pages may use it, unless the
     configuration's `allowed_origins` do.
     """
+
+    _dispatcher: ProgramDispatcher
 
     def __init__(self, config: Config | None = None) -> None:
         super().__init__(config)
@@ -52,6 +83,9 @@ class GlyphServer(Server):
             origins = [self._cors["Access-Control-Allow-Origin"]]
             self.config = self.config.replace(allowed_origins=origins)
         self.on_startup(self._site.begin)
+
+    def _new_dispatcher(self) -> ProgramDispatcher:
+        return ProgramDispatcher(self.hub)
 
     # The original's names.
 
@@ -143,6 +177,7 @@ class GlyphServer(Server):
             message = runner.message()
             for type_ in _DELIVERED:
                 self.on_message(type_, path)(message)
+            self._dispatcher.program_handlers[path] = (message,)
         if "disconnect" in socket.events:
             self.on_disconnect(path)(runner.without_message("disconnect"))
 

@@ -53,7 +53,7 @@ class Server:
     def __init__(self, config: Config | None = None) -> None:
         self.config = config if config is not None else Config()
         self.hub = Hub(self.config)
-        self._dispatcher = Dispatcher(self.hub)
+        self._dispatcher = self._new_dispatcher()
         self._dispatcher.route_added = self._add_websocket_route
         self._http: Router[HttpRoute] = Router()
         self._websockets: Router[bool] = Router()
@@ -73,6 +73,10 @@ class Server:
         self.on_leave = self._dispatcher.on_leave
         self.on_error = self._dispatcher.on_error
         self.websocket = self._dispatcher.websocket
+
+    def _new_dispatcher(self) -> Dispatcher:
+        """What runs the handlers; a kind of server may have a kind of its own."""
+        return Dispatcher(self.hub)
 
     # Registration.
 

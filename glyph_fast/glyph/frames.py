@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any, Final, Literal
 
 from .. import json as strict_json
-from .jsontext import WireText, read, write
+from .jsontext import read, write_text
 from .values import Value
 
 _ENVELOPES = frozenset({"json", "text"})  # the types whose `data` is the message
@@ -45,18 +45,18 @@ def read_input(text: str, read: Callable[[str], Value] = read) -> Value:
     return _unwrap(value) if type(value) is dict else value
 
 
-def relay(text: str) -> str | WireText:
+def relay(text: str) -> str:
     """What `input` is for a frame, as its sender wrote it, to be sent on."""
     sliced = _slicer(text) if text[:1] in _FIRST else None
     if type(sliced) is bytes:
-        return WireText(sliced)
+        return sliced.decode()
     if sliced is None:
-        return WireText(write(text))
+        return write_text(text)
     if sliced is WHOLE:
         return text
     value = read(text)
     message = _unwrap(value)
-    return text if message is value else WireText(write(message))
+    return text if message is value else write_text(message)
 
 
 def _unwrap(value: dict[str, Value]) -> Value:

@@ -15,7 +15,6 @@ from functools import partial
 from typing import Any
 
 from .. import json
-from ..message import JsonText
 from .values import Failure, Result, Value, kind
 
 _EXACT = 1e21  # from here on, floats are written with an exponent
@@ -77,6 +76,11 @@ def write(value: Value) -> bytes:
     return _write_carefully(value) if b".0" in data else data
 
 
+def write_text(value: Value) -> str:
+    """The JSON text of a value, as it is sent in a frame."""
+    return write(value).decode()
+
+
 def _write_carefully(value: Value) -> bytes:
     try:
         return _dumps(_plain(value))
@@ -98,15 +102,6 @@ def _plain(value: Value) -> Value:
         case None | bool() | int() | str():
             return value
     raise Failure(f"{kind(value)} cannot be written as JSON")
-
-
-class WireText(JsonText):
-    """A finished JSON text, to be sent as one text frame."""
-
-    __slots__ = ()
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
 
 
 def number_text(number: int | float) -> str:

@@ -13,11 +13,9 @@ from typing import Protocol
 from ..errors import ConnectionClosed, GlyphFastError
 from ..wire import MAX_CLOSE_REASON, NORMAL
 from .frames import read_input, relay
-from .jsontext import WireText, read_exactly, write
+from .jsontext import read_exactly, write_text
 from .queries import BadQuery, read_query
 from .values import Failure, Headers, Value, kind
-
-Sendable = str | WireText
 
 
 class HeaderItems(Protocol):
@@ -54,7 +52,7 @@ class Peer(Member, Protocol):
     def is_open(self) -> bool:
         """Whether it can be sent to."""
 
-    def send(self, message: Sendable) -> object:
+    def send(self, message: str) -> object:
         """Send a text frame. Raises ConnectionClosed."""
 
     def join_room(self, name: str) -> object:
@@ -95,10 +93,10 @@ class Rooms(Protocol):
 class Hub(Protocol):
     """All connections and rooms of the server."""
 
-    def broadcast(self, message: Sendable, exclude: str | None = None) -> object:
+    def broadcast(self, message: str, exclude: str | None = None) -> object:
         """Send to every connection."""
 
-    def broadcast_to_room(self, room: str, message: Sendable) -> object:
+    def broadcast_to_room(self, room: str, message: str) -> object:
         """Send to the members of a room."""
 
     def get_connection_count(self) -> int:
@@ -135,7 +133,7 @@ class Event:
 class SocketEvent(Event):
     """One event of a connection: `received` is the frame of a message, or a failure's text."""
 
-    __slots__ = ("_relayed", "conn", "received")
+    __slots__ = ("conn", "received")
 
     conn: Peer
 
@@ -143,14 +141,6 @@ class SocketEvent(Event):
         self.site = site
         self.conn = conn
         self.received = received
-        self._relayed: Sendable | None = None
-
-    @property
-    def relayed(self) -> Sendable:
-        """The JSON of the message as it came."""
-        if self._relayed is None:
-            self._relayed = relay(self.received)
-        return self._relayed
 
 
 # --- what handlers are given ---------------------------------------------------------------------
@@ -205,7 +195,7 @@ def _room(value: Value) -> str:
     return value
 
 
-def _send(conn: Peer, message: Sendable) -> None:
+def _send(conn: Peer, message: str) -> None:
     if conn.is_open:
         try:
             conn.send(message)
@@ -215,25 +205,25 @@ def _send(conn: Peer, message: Sendable) -> None:
 
 def ws_send(event: Event, value: Value) -> None:
     """`ws.send(v)`"""
-    _send(_connection(event, "send"), WireText(write(value)))
+    _send(_connection(event, "send"), write_text(value))
 
 
 def ws_send_input(event: SocketEvent) -> None:
     """`ws.send(input)`, the message as it came."""
-    _send(_connection(event, "send"), event.relayed)
+    _send(_connection(event, "send"), relay(event.received))
 
 
 def ws_broadcast(event: Event, value: Value, excluded: Value = None) -> None:
     """`ws.broadcast(v[, except])`"""
-    _broadcast(event, WireText(write(value)), excluded)
+    _broadcast(event, write_text(value), excluded)
 
 
 def ws_broadcast_input(event: SocketEvent, excluded: Value = None) -> None:
     """`ws.broadcast(input[, except])`"""
-    _broadcast(event, event.relayed, excluded)
+    _broadcast(event, relay(event.received), excluded)
 
 
-def _broadcast(event: Event, message: Sendable, excluded: Value) -> None:
+def _broadcast(event: Event, message: str, excluded: Value) -> None:
     if excluded is not None and type(excluded) is not str:
         raise Failure(f"`ws.broadcast` excludes a connection by its id, not by {kind(excluded)}")
     _hub(event, "broadcast").broadcast(message, excluded or None)
@@ -242,12 +232,12 @@ def _broadcast(event: Event, message: Sendable, excluded: Value) -> None:
 def ws_broadcast_to_room(event: Event, room: Value, value: Value) -> None:
     """`ws.broadcast_to_room(room, v)`"""
     hub = _hub(event, "broadcast_to_room")
-    hub.broadcast_to_room(_room(room), WireText(write(value)))
+    hub.broadcast_to_room(_room(room), write_text(value))
 
 
 def ws_broadcast_to_room_input(event: SocketEvent, room: Value) -> None:
     """`ws.broadcast_to_room(room, input)`"""
-    _hub(event, "broadcast_to_room").broadcast_to_room(_room(room), event.relayed)
+    _hub(event, "broadcast_to_room").broadcast_to_room(_room(room), relay(event.received))
 
 
 # --- membership and closing ----------------------------------------------------------------------
@@ -276,7 +266,7 @@ def ws_close(event: Event, reason: Value = None) -> None:
     if type(text) is not str:
         raise Failure(f"the reason of `ws.close` must be a string, not {kind(reason)}")
     if text:
-        _send(conn, WireText(write({"type": "close", "reason": text})))
+        _send(conn, write_text({"type": "close", "reason": text}))
     if conn.is_open:
         short = text.encode()[:MAX_CLOSE_REASON].decode(errors="ignore")
         conn.close(NORMAL, short)

@@ -131,7 +131,8 @@ class FakePeer:
     def send(self, message: Any) -> None:
         if not self.is_open:
             raise ConnectionClosed
-        self.frames.append(message if isinstance(message, str) else message.to_json().decode())
+        assert isinstance(message, str)
+        self.frames.append(message)
 
     def join_room(self, name: str) -> None:
         room = self.world.hub.rooms.setdefault(name, FakeRoom())

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from glyph_fast.glyph.jsontext import WireText, number_text, read, to_text, write
+from glyph_fast.glyph.jsontext import number_text, read, to_text, write, write_text
 from glyph_fast.glyph.values import Failure, FunctionValue, Headers, Result
 
 
@@ -92,5 +92,5 @@ def test_text_of_values() -> None:
     ]
 
 
-def test_wire_text_is_sent_as_it_is() -> None:
-    assert WireText(b"[1]").to_json() == b"[1]"
+def test_text_of_a_frame() -> None:
+    assert write_text({"a": "é", "b": 2.0}) == '{"a":"é","b":2}'
