@@ -38,7 +38,6 @@ CLIENT_COMMANDS = ("join_room", "leave_room", "broadcast", "ping")
 # adds the feature removes the line (and renews docs/options.md).
 NOT_YET = {
     "reload",
-    "skip_unsupported",
     "max_connections_per_ip",
     "max_connections_per_user",
     "rate_limit",

@@ -7,6 +7,7 @@ server.run()
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import re
@@ -234,7 +235,7 @@ class _SocketRunner:
             except Exception as error:
                 raise self._failed("message", conn, error) from None
 
-        return _placed(message, self._program, code)
+        return _placed(message, self._program, code, "on message")
 
     def without_message(self, name: str) -> Callable[[Connection], None]:
         """The handler of `connect` or `disconnect`."""
@@ -242,7 +243,7 @@ class _SocketRunner:
         def handler(conn: Connection) -> None:
             self._run(name, conn, "")
 
-        return _placed(handler, self._program, self._route.events[name])
+        return _placed(handler, self._program, self._route.events[name], f"on {name}")
 
     def _run(self, name: str, conn: Connection, received: str) -> None:
         arguments = [conn.path_params[parameter] for parameter in self._route.parameters]
@@ -291,8 +292,9 @@ class _HttpRunner:
         async def answer_with_body(request: Request) -> Response:
             return self._respond(Incoming(request, await request.body()))
 
-        takes_body = self._route.method in METHODS_WITH_BODY
-        return _placed(answer_with_body if takes_body else answer, self._program, self._route.code)
+        route = self._route
+        function = answer_with_body if route.method in METHODS_WITH_BODY else answer
+        return _placed(function, self._program, route.code, route.method)
 
     def _respond(self, incoming: Incoming) -> Response:
         request, server, route = incoming.request, self._server, self._route
@@ -377,8 +379,12 @@ def _cors_headers(origin: str) -> dict[str, str]:
     }
 
 
-def _placed(function: F, program: Program, code: Any) -> F:
-    """The function, told in logs and tables as the line of the program its code stands at."""
-    function.__module__ = Path(program.name).name
-    function.__qualname__ = str(code.__code__.co_firstlineno)
+def _placed(function: F, program: Program, code: Any, name: str) -> F:
+    """The function, told in logs and tables as what it is in the program: `app.glyph:on message`."""
+    wrapper: Any = function
+    wrapper.__signature__ = inspect.signature(function)  # its own, not that of the code
+    wrapper.__wrapped__ = code
+    for each in (wrapper, code):
+        each.__module__ = Path(program.name).name
+        each.__qualname__ = name
     return function

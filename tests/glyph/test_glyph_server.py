@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import inspect
 import json
 import logging
 from collections.abc import Callable
@@ -179,7 +180,13 @@ def test_routes_are_told_with_the_lines_of_their_handlers(load: Any) -> None:
         route.pattern: [f"{h.__module__}:{h.__qualname__}" for h in route.handlers]
         for route in server.routes()
     }
-    assert told == {"/a": ["app.glyph:2"], "/b": ["app.glyph:4", "app.glyph:5"]}
+    assert told == {"/a": ["app.glyph:GET"], "/b": ["app.glyph:on connect", "app.glyph:on message"]}
+    lines = [
+        inspect.unwrap(h).__code__.co_firstlineno
+        for route in server.routes()
+        for h in route.handlers
+    ]
+    assert lines == [4, 5, 2]
 
 
 # --- WebSockets ----------------------------------------------------------------------------------
