@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 FIRST_BACKOFF_S = 1.0  # before a background task that failed is started again; then doubled …
 LONGEST_BACKOFF_S = 60.0  # … up to this, and reset by a run of this length
+BACKGROUND_GRACE_S = 1.0  # for cancelled background tasks, before the connections are closed
 DISCONNECT_GRACE_S = 1.0  # for the disconnect handlers of connections aborted at the deadline
 
 Hook = Callable[[], Any]
@@ -197,7 +198,7 @@ class Lifecycle:
         self._engine.stop_listening()
         self.release_files()
         deadline = self._loop.time() + self._drain_timeout
-        await self._cancel_background()
+        await self._cancel_background(min(BACKGROUND_GRACE_S, self._drain_timeout))
         self._close_idle_http(self._turn)
         await self._hub.close_all(self._close_code)
         await self._wait_until_closed(deadline)
@@ -230,7 +231,7 @@ class Lifecycle:
 
         Connections that are left are aborted, and handlers may run until the deadline.
         """
-        await self._cancel_background()
+        await self._cancel_background(self._left(deadline) or BACKGROUND_GRACE_S)
         if self._engine is not None:
             await self._engine.close()
         self.release_files()
@@ -267,12 +268,14 @@ class Lifecycle:
             await asyncio.sleep(backoff)
             backoff = min(backoff * 2, LONGEST_BACKOFF_S)
 
-    async def _cancel_background(self) -> None:
-        tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=self._drain_timeout)
+    async def _cancel_background(self, timeout: float) -> None:
+        """Cancel the background tasks, each once, and wait for them; some may be left then."""
+        self._tasks = [task for task in self._tasks if not task.done()]
+        for task in self._tasks:
+            if not task.cancelling():
+                task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=timeout)
 
 
 def limits_of(config: Config) -> Limits:

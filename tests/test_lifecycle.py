@@ -436,3 +436,32 @@ class TestBackgroundTasks:
                     assert await client.recv() == "tick"
 
         run(main())
+
+    def test_one_that_does_not_end_takes_no_time_from_the_connections(
+        self, backend, run, monkeypatch
+    ):
+        monkeypatch.setattr(lifecycle, "BACKGROUND_GRACE_S", 0.01)
+
+        async def main():
+            server = echo_server(drain_timeout=60)  # more than the test may take
+            closed = asyncio.Event()
+            events = []
+
+            @server.background
+            async def stubborn():
+                try:
+                    await asyncio.Event().wait()
+                except asyncio.CancelledError:
+                    await closed.wait()
+                    events.append("tidied up")
+
+            async with running(server, backend) as url:
+                async with connect(url.ws("/ws")) as client:
+                    end = asyncio.create_task(server.shutdown())
+                    await client.wait_closed()
+                    assert client.close_code == 1001
+                    closed.set()
+                    await end
+            assert events == ["tidied up"]
+
+        run(main())
