@@ -380,7 +380,7 @@ def _cors_headers(origin: str) -> dict[str, str]:
 
 
 def _placed(function: F, program: Program, code: Any, name: str) -> F:
-    """The function, told in logs and tables as what it is in the program: `app.glyph:on message`."""
+    """The function, told in logs as what it is in the program: `app.glyph:on message`."""
     wrapper: Any = function
     wrapper.__signature__ = inspect.signature(function)  # its own, not that of the code
     wrapper.__wrapped__ = code
