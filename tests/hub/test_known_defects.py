@@ -15,7 +15,7 @@ from wired import KEY, Site
 
 from glyph_fast import core
 from glyph_fast.config import Config
-from glyph_fast.errors import ConnectionClosed
+from glyph_fast.errors import ConfigError, ConnectionClosed
 from glyph_fast.server import Server
 from glyph_fast.wire import CONTINUATION, TEXT, SendResult
 
@@ -187,7 +187,7 @@ def test_the_configuration_is_not_ignored() -> None:
 
 
 def test_an_unknown_option_is_an_error() -> None:
-    with pytest.raises(TypeError, match="max_conections"):
+    with pytest.raises(ConfigError, match="max_conections"):
         Config(max_conections=5)  # type: ignore[call-arg]
 
 
