@@ -1,6 +1,7 @@
 """The Glyph language: from text to routes of a server.
 
-    source, lexer, cursor, expressions, statements, routes, parser    text → tree (`nodes`)
+    source, lexer, cursor, expressions, statements, routes, parser    text → tree
+    nodes, declarations, walk                                         the tree
     diagnostics, rules                                                what can be wrong, as data
     modules, scopes, resolve, resolve_calls, checks, signatures       names, imports, checks
     kinds, emit, bodies, compile_*, compiler                          tree → Python code

@@ -8,22 +8,11 @@ from typing import Literal
 
 from . import emit
 from .kinds import Kind, Kinds
-from .nodes import (
-    Assign,
-    Binary,
-    Block,
-    Call,
-    Expression,
-    Field,
-    Index,
-    Name,
-    Node,
-    Unary,
-    walk,
-)
+from .nodes import Assign, Binary, Block, Call, Expression, Field, Index, Name, Node, Unary
 from .scopes import FunctionSymbol, Variable
 from .signatures import CALLING
 from .source import Position
+from .walk import walk
 
 Place = Literal["http", "socket", "function", "constant"]
 

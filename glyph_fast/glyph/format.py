@@ -26,10 +26,10 @@ from .nodes import (
     Return,
     Unary,
     Validation,
-    walk,
 )
 from .parser import parse
 from .source import Source
+from .walk import walk
 
 INDENT = "  "
 

@@ -22,9 +22,9 @@ from .nodes import (
     Node,
     ObjectLiteral,
     Unary,
-    walk,
 )
 from .scopes import Variable
+from .walk import walk
 
 Kind = Literal["bool", "int", "float", "string", "null", "array", "object"]
 _Guess = Kind | None | Literal["unset"]  # unset: no assignment looked at yet

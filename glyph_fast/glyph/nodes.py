@@ -8,8 +8,7 @@ which become functions of their own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from .source import Position
@@ -391,30 +390,3 @@ class Parameter(Node):
     required: bool
     default: Expression | None
     variable: Variable | None = None
-
-
-_CHILDREN: dict[type, tuple[str, ...]] = {}
-
-
-def walk(root: object) -> Iterator[Node]:
-    """Every node of a tree, or of a list of trees, in no particular order.
-
-    Follows the syntax only: what name resolution has added is not entered.
-    """
-    waiting = [root]
-    while waiting:
-        found = waiting.pop()
-        if isinstance(found, list | tuple):
-            waiting.extend(found)
-        elif isinstance(found, Node):
-            yield found
-            kind = type(found)
-            names = _CHILDREN.get(kind)
-            if names is None:
-                names = _CHILDREN[kind] = tuple(
-                    item.name for item in fields(kind) if item.name not in _RESOLVED
-                )
-            waiting.extend([getattr(found, name) for name in names])
-
-
-_RESOLVED = frozenset({"at", "name", "variable", "means", "assigns", "path_variables", "given"})

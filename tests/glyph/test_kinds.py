@@ -7,8 +7,9 @@ import pytest
 from glyph_fast.glyph.checks import check_program
 from glyph_fast.glyph.declarations import HttpRoute
 from glyph_fast.glyph.kinds import Kinds
-from glyph_fast.glyph.nodes import Let, walk
+from glyph_fast.glyph.nodes import Let
 from glyph_fast.glyph.source import Source
+from glyph_fast.glyph.walk import walk
 
 
 def kinds_of(statements: str) -> dict[str, str | None]:
