@@ -12,6 +12,7 @@ import logging
 import os
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
@@ -79,6 +80,7 @@ class GlyphServer(Server):
         super().__init__(config)
         self._site = Site(self.hub)
         self._offered: dict[str, HostFunction] = {}
+        self._programs: list[Program] = []
         self._cors = _cors_headers(os.environ.get(CORS_VARIABLE, "").strip())
         if self._cors and not self.config.allowed_origins:
             origins = [self._cors["Access-Control-Allow-Origin"]]
@@ -117,7 +119,7 @@ class GlyphServer(Server):
     # Glyph.
 
     @overload
-    def glyph_function(self, function: F) -> F: ...
+    def glyph_function(self, function: F, *, name: str | None = None) -> F: ...
     @overload
     def glyph_function(self, *, name: str | None = None) -> Callable[[F], F]: ...
     def glyph_function(self, function: Any = None, *, name: str | None = None) -> Any:
@@ -128,11 +130,7 @@ class GlyphServer(Server):
         name taken before.
         """
         if function is None:
-            return lambda function: self.glyph_function_named(function, name)
-        return self.glyph_function_named(function, name)
-
-    def glyph_function_named(self, function: F, name: str | None) -> F:
-        """Offer a function under a name; see `glyph_function`."""
+            return partial(self.glyph_function, name=name)
         offered = HostFunction(function, name)
         if offered.name in self._offered:
             raise ValueError(f"a function {offered.name!r} is offered already")
@@ -153,7 +151,25 @@ class GlyphServer(Server):
             log(SERVER, logging.WARNING, warning.headline())
         self._add(program)
 
+    @property
+    def source_files(self) -> list[Path]:
+        """The files of all programs loaded, those they import included: what one would watch."""
+        return [path for program in self._programs for path in program.files]
+
+    def _check_free(self, program: Program) -> None:
+        """ValueError when the server has one of the program's routes already."""
+        taken = {(route.method or "", route.pattern) for route in self._http.routes()}
+        taken |= {("ws", socket.pattern) for each in self._programs for socket in each.sockets}
+        wanted = [(each.method, each.pattern) for each in program.http]
+        for route in [*wanted, *(("ws", each.pattern) for each in program.sockets)]:
+            if route in taken:
+                raise ValueError(
+                    f"{program.name}: the server has a route {' '.join(route)} already"
+                )
+
     def _add(self, program: Program) -> None:
+        self._check_free(program)
+        self._programs.append(program)
         for endpoint in program.http:
             handler = _HttpRunner(self, program, endpoint)
             self.add_http_route(

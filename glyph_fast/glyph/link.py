@@ -69,7 +69,7 @@ class _Linker:
         for item in module.tree.items:
             if isinstance(item, Function) and id(item) in compiled.names:
                 symbol = module.scope.functions[item.name]
-                code_of = self._function(compiled, item)
+                code_of = self._function(compiled, item, item.name)
                 value = FunctionValue(item.name, code_of, symbol.least, symbol.most)
                 self.globals[symbol.value_name] = value
             elif isinstance(item, TypeDefinition):
@@ -77,8 +77,13 @@ class _Linker:
                     if id(field) in compiled.names:
                         self.defaults[id(field)] = self._function(compiled, field)
 
-    def _function(self, compiled: Compiled, node: object) -> Callable[..., Value]:
+    def _function(
+        self, compiled: Compiled, node: object, name: str | None = None
+    ) -> Callable[..., Value]:
+        """The function of a node; tracebacks call it by `name`."""
         function: Any = self.globals[compiled.names[id(node)]]
+        if name is not None:
+            function.__code__ = function.__code__.replace(co_name=name, co_qualname=name)
         return function  # type: ignore[no-any-return]
 
     def _type_check(self, check: TypeCheck, scope: ModuleScope) -> Callable[[Value], Value]:
@@ -133,7 +138,7 @@ class _Linker:
             method=item.method,
             pattern=item.path.pattern,
             parameters=list(dict.fromkeys(item.path.parameters)),
-            code=self._function(compiled, item),
+            code=self._function(compiled, item, f"{item.method} {item.path.pattern}"),
             guards=guards_of(item.middlewares),
             queries=[declared_query(query) for query in item.queries],
             input_type=self._input_type(item.input_type) if item.input_type else None,
@@ -157,7 +162,7 @@ class _Linker:
 
     def _socket(self, item: SocketRoute, compiled: Compiled) -> SocketEndpoint:
         events = {
-            event.name: self._function(compiled, event)
+            event.name: self._function(compiled, event, f"on {event.name}")
             for event in item.events
             if id(event) in compiled.names
         }

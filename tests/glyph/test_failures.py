@@ -27,10 +27,10 @@ def test_traceback_holds_the_lines_of_the_program_only() -> None:
         "! f(x: any) {\n  > g(x)\n}\n! g(x: any) {\n  > x.y\n}\n@ GET / {\n  > f(1)\n}\n"
     )
     frames = traceback.extract_tb(found.__traceback__)
-    assert [(frame.filename, frame.lineno) for frame in frames] == [
-        ("app.glyph", 8),
-        ("app.glyph", 2),
-        ("app.glyph", 5),
+    assert [(frame.filename, frame.lineno, frame.name) for frame in frames] == [
+        ("app.glyph", 8, "GET /"),
+        ("app.glyph", 2, "f"),
+        ("app.glyph", 5, "g"),
     ]
 
 

@@ -101,8 +101,17 @@ def test_several_programs_may_be_loaded(load: Any, tmp_path: Path) -> None:
     (tmp_path / "b.glyph").write_text("@ GET /b { > 2 }\n")
     server.load(tmp_path / "b.glyph")
     assert [route.pattern for route in server.routes() if route.kind == "http"] == ["/a", "/b"]
-    with pytest.raises(ValueError):
-        server.load(tmp_path / "b.glyph")
+    assert server.source_files == [tmp_path / "app.glyph", tmp_path / "b.glyph"]
+    (tmp_path / "c.glyph").write_text("@ GET /c { > 1 }\n@ GET /b { > 2 }\n")
+    with pytest.raises(ValueError, match="has a route GET /b already"):
+        server.load(tmp_path / "c.glyph")
+    assert [route.pattern for route in server.routes() if route.kind == "http"] == ["/a", "/b"]
+
+
+def test_two_programs_cannot_share_a_websocket_route(load: Any, tmp_path: Path) -> None:
+    server = load(ECHO)
+    with pytest.raises(ValueError, match="has a route ws /echo already"):
+        server.load(tmp_path / "app.glyph")
 
 
 def test_names_of_the_original_server(backend: Any, run: Any) -> None:
