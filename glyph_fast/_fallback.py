@@ -746,9 +746,9 @@ class Connection:
         while data[skipped : skipped + 2] == b"\r\n":
             skipped += 2
         # A bare LF ends a line for us too, so that the parser of heads can refuse it at once.
-        ends = [data.find(b"\n\r\n", skipped, skipped + MAX_HEAD) + 3]
-        ends.append(data.find(b"\n\n", skipped, skipped + MAX_HEAD) + 2)
-        end = min((end for end in ends if end > 2), default=0)
+        blank_lines = (b"\n\r\n", b"\n\n")
+        found = [(data.find(text, skipped, skipped + MAX_HEAD), text) for text in blank_lines]
+        end = min((at + len(text) for at, text in found if at >= 0), default=0)
         line = data.find(b"\n", skipped, skipped + MAX_REQUEST_LINE + 2)  # with its CRLF
         if line < 0 and len(data) - skipped >= MAX_REQUEST_LINE + 2:
             self._refuse(414)

@@ -175,6 +175,9 @@ def test_bare_line_feeds_end_a_head_too(core):
     peer = Peer(core, is_open=False)
     peer.feed(b"GET / HTTP/1.1\nHost: x\n\n")
     assert peer.handler.heads == [b"GET / HTTP/1.1\nHost: x\n\n"]
+    peer.conn.expect_head()
+    peer.feed(b"\n\n")
+    assert peer.handler.heads[1:] == [b"\n\n"]
 
 
 def test_frames_behind_the_head_are_read_after_the_upgrade(core):
