@@ -6,7 +6,6 @@ companion, a value of the client's that comes back with the answer to its messag
 
 from __future__ import annotations
 
-import binascii
 import time
 from base64 import b64decode, b64encode
 from enum import StrEnum
@@ -176,7 +175,7 @@ class Message(core.Message):
         if message.type is MessageType.BINARY and isinstance(message.data, str):
             try:
                 message.data = b64decode(message.data, validate=True)
-            except binascii.Error:
+            except ValueError:  # binascii.Error is one, and there are plainer ones
                 raise InvalidMessage("data of a binary message is not base64") from None
         return message
 
