@@ -129,6 +129,8 @@ class ExpressionCompiler:
         return self._variable(node.variable, node.at)
 
     def _variable(self, variable: Variable, at: Position) -> ast.expr:
+        if variable.literal is not None:
+            return emit.constant(variable.literal.value, at)
         value = emit.load(variable.python_name, at)
         return emit.call("copied", [value], at) if variable.kind == "constant" else value
 

@@ -24,6 +24,7 @@ from .modules import LoadedModule
 from .nodes import Binding, Block, Expression, Node, Parameter, Return, TypeExpression
 from .scopes import Variable
 from .source import Position
+from .typecheck import accepts_everything
 
 
 @dataclass(slots=True, frozen=True)
@@ -102,7 +103,7 @@ class _ModuleCompiler:
             self._unsupported(item, item.unsupported)
             return
         check = None
-        if item.returns is not None:
+        if item.returns is not None and not accepts_everything(item.returns):
             subject = f"the result of `{item.name}`"
             check = self._check(item.returns, subject, item.type_parameters)
         defaults = [p.default for p in item.parameters if p.default is not None]
@@ -136,7 +137,7 @@ class _ModuleCompiler:
         """Fill in a parameter that was not given, check one that was."""
         at, name = parameter.at, _name_of(parameter.variable)
         checked: list[ast.stmt] = []
-        if parameter.type is not None:
+        if parameter.type is not None and not accepts_everything(parameter.type):
             subject = f"`{parameter.name}` of `{item.name}`"
             check = self._check(parameter.type, subject, item.type_parameters, converts=True)
             checked = [emit.store(name, emit.call(check, [emit.load(name, at)], at), at)]

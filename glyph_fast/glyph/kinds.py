@@ -100,7 +100,7 @@ class Kinds:
             case LiteralValue():
                 return _LITERALS[type(node.value)]
             case Name():
-                return self._of.get(node.variable) if node.variable is not None else None
+                return self._kind_of(node.variable) if node.variable is not None else None
             case Binary():
                 return self._chain(node)
             case Logical():
@@ -116,6 +116,11 @@ class Kinds:
                 if target is not None and target.kind == "builtin":
                     return _RESULTS.get(target.name)
         return None
+
+    def _kind_of(self, variable: Variable) -> _Guess:
+        if variable.literal is not None:
+            return self._guess(variable.literal)
+        return self._of.get(variable)
 
     def _negated(self, operand: Expression) -> _Guess:
         guess = self._guess(operand)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from .declarations import Constant, Function, Import, Module, TypeDefinition
 from .diagnostics import Diagnostic, Report, did_you_mean
+from .nodes import LiteralValue
 from .parser import parse
 from .scopes import FunctionSymbol, ModuleScope, TypeSymbol, Variable
 from .source import Source, UndecodableSource
@@ -168,7 +169,9 @@ def declare_constant(module: LoadedModule, item: Constant) -> None:
         module.report.add("already-declared", item.at, name=name)
         return
     python_name = module.python_name("c", name)
-    scope.constants[name] = Variable(name, "constant", None, python_name)
+    constant = scope.constants[name] = Variable(name, "constant", None, python_name)
+    if isinstance(item.value, LiteralValue):
+        constant.literal = item.value
 
 
 def _declare_import(module: LoadedModule, node: Import) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from .declarations import Function, TypeDefinition
+from .nodes import LiteralValue
 
 VariableKind = Literal["local", "parameter", "given", "constant"]
 
@@ -39,6 +40,7 @@ class Variable:
     python_name: str
     is_assigned: bool = False
     is_read: bool = False
+    literal: LiteralValue | None = None  # of a constant that is one
 
 
 @dataclass(slots=True, eq=False)

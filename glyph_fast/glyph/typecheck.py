@@ -81,6 +81,11 @@ _BASIC: dict[str, Check] = {
 }
 
 
+def accepts_everything(declared: TypeExpression) -> bool:
+    """Whether a type is one that needs no check."""
+    return isinstance(declared, NamedType) and declared.name in ("any", "object")
+
+
 class Types:
     """Makes checks of types, each named type once."""
 
