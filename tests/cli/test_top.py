@@ -58,7 +58,7 @@ def test_a_terminal_is_drawn_anew_until_interrupted() -> None:
             [sys.executable, "-m", "glyph_fast", "top", url, "--interval", "0.1"],
             cwd=ROOT, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE,
             env={**os.environ, "TERM": "xterm"},
-            # Whoever runs the tests in the background has them ignore it, and children inherit that.
+            # Whoever is run in the background ignores it, and so do its children.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
         os.close(theirs)
