@@ -92,7 +92,8 @@ def _plain(value: Value) -> Value:
     """The value in what JSON has: Results as objects, floats without fraction as integers."""
     match value:
         case float():
-            return int(value) if value.is_integer() and abs(value) < _EXACT else value
+            # Larger ones have an exponent in JSON, and no point.
+            return int(value) if value.is_integer() and abs(value) < 2**63 else value
         case dict():
             return {key: _plain(item) for key, item in value.items()}
         case list():

@@ -38,6 +38,7 @@ def test_what_is_not_json_is_a_value_error(text: str) -> None:
         ({"r": Result(False, None)}, '{"r":{"error":null}}'),
         (Headers({"A": "b"}), '{"A":"b"}'),
         (True, "true"),
+        (9007199254740994.0, "9007199254740994"),
         ("é<>&\u2028", '"é<>&\u2028"'),
     ],
 )
@@ -46,7 +47,7 @@ def test_floats_without_fraction_go_out_without_a_point(value: Any, text: str) -
 
 
 def test_large_and_small_floats_are_json() -> None:
-    for number in (1e16, 1e20, 1e21, 1e23, 1.5e300, 1e-7, 123456789.25):
+    for number in (1e16, 2.0**53, -(2.0**64), 1e20, 1e21, 1e23, 1.5e300, 1e-7, 123456789.25):
         assert json.loads(write(number)) == number
 
 
