@@ -7,8 +7,21 @@ from typing import Any
 
 import pytest
 
+from glyph_fast import json as strict_json
+from glyph_fast.glyph import jsontext
 from glyph_fast.glyph.jsontext import number_text, read, to_text, write, write_text
 from glyph_fast.glyph.values import Failure, FunctionValue, Headers, Result
+
+
+@pytest.fixture(params=["orjson", "json"], autouse=True)
+def codec(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways to read and write JSON: the quick one, and the one that is always there."""
+    if request.param == "orjson":
+        assert jsontext._loads is not strict_json.loads
+        return
+    slow = strict_json.stdlib_codec()
+    monkeypatch.setattr(jsontext, "_loads", slow.loads)
+    monkeypatch.setattr(jsontext, "_dumps", slow.dumps)
 
 
 def test_numbers_come_in_as_floats() -> None:
