@@ -111,6 +111,8 @@ cdef class Turn:
     cdef void* cursor                   # where the sweep goes on
     cdef Py_ssize_t count               # connections in that list
     cdef list resumed                   # connections, for the end of the turn
+    cdef list rested                    # connections that go on in the next turn
+    cdef Py_ssize_t inflated            # bytes, of the connection whose input is being handled
     cdef list drained
     cdef list closed
     cdef PyObject** dirty               # connections to write to, owned references
@@ -139,6 +141,7 @@ cdef class Turn:
     @cython.final
     cdef int report(self) except -1
     @cython.final
+    cdef int go_on(self) except -1
     cdef int run_posted(self) except -1
     @cython.final
     cdef int forget_run(self) except -1

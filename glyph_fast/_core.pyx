@@ -106,6 +106,7 @@ cdef enum:
 
     PAUSE_HELD = 1
     PAUSE_WRITE = 8
+    PAUSE_TURN = 16
 
     NORMAL = 1000
     PROTOCOL_ERROR = 1002
@@ -126,6 +127,8 @@ cdef enum:
     GATHER_SIZE = 65536         # bytes of small frames joined for one write
     DIRECT_SIZE = 4096          # characters from which a message may be written without a copy
     MAX_BUFFERS = 64            # of one write of large frames
+    MAX_FRAMES = 256            # frames, or requests, of one peer handled in one turn
+    INFLATED_FRAME = 4096       # bytes inflated that count like a frame
     MAX_EVENTS = 256            # descriptors served in one turn
     MAX_ACCEPTS = 64            # connections accepted from one socket in one turn
     MAX_ROUNDS = 8              # write, report, write again; what is left waits for the next turn

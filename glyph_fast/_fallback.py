@@ -66,6 +66,7 @@ from .wire import (
     OPEN,
     OPENING,
     PAUSE_HELD,
+    PAUSE_TURN,
     PAUSE_WRITE,
     PING,
     PONG,
@@ -87,6 +88,8 @@ HAS_POLLER: Final = hasattr(select, "epoll")
 
 READ_SIZE = 256 * 1024  # bytes taken from one peer in one turn
 GATHER_SIZE = 64 * 1024  # bytes of small frames joined for one write
+MAX_FRAMES = 256  # frames, or requests, of one peer handled in one turn
+INFLATED_FRAME = 4096  # bytes inflated that count like a frame
 MAX_EVENTS = 256  # descriptors served in one turn
 MAX_ACCEPTS = 64  # connections accepted from one socket in one turn
 MAX_ROUNDS = 8  # write, report, write again …: what is left then waits for the next turn
@@ -320,9 +323,11 @@ class Turn:
         "_connections",
         "_dirty",
         "_drained",
+        "_inflated",
         "_poller",
         "_post_woken",
         "_posted",
+        "_rested",
         "_resumed",
         "_scheduled",
         "_wake",
@@ -361,6 +366,8 @@ class Turn:
         self._connections: dict[Connection, None] = {}
         self._dirty: list[Connection] = []
         self._resumed: list[Connection] = []
+        self._rested: list[Connection] = []  # they go on in the next turn
+        self._inflated = 0  # bytes, of the connection whose input is being handled
         self._drained: list[Connection] = []
         self._closed: list[Connection] = []
         self._posted: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
@@ -422,8 +429,16 @@ class Turn:
             self.in_turn = is_nested
             if not is_nested and self._poller is not None:
                 self._poller._close_retired()
+        if self._rested and not is_nested:
+            self._go_on()
         if self._dirty or self._resumed or self._drained or self._closed or self._posted:
             self.schedule()
+
+    def _go_on(self) -> None:
+        """Let those who had their share of this turn have one of the next."""
+        rested, self._rested = self._rested, []
+        for conn in rested:
+            conn._resume(PAUSE_TURN)
 
     def _run_posted(self) -> None:
         self._post_woken = False
@@ -724,9 +739,19 @@ class Connection:
             self._pending = pending[used:] + self._pending
 
     def _parse(self, data: bytes) -> int:
-        """Go through `data` as far as possible and return how much of it was used."""
-        used = 0
+        """Go through `data` as far as possible and return how much of it was used.
+
+        Tiny frames are many in one read, and compressed ones hold much; what a turn does for one
+        peer is bounded by both, so that the others wait for a millisecond and not for all of it.
+        """
+        used = count = self.turn._inflated = 0
         while not self._paused:
+            if count + self.turn._inflated // INFLATED_FRAME >= MAX_FRAMES and used < len(data):
+                self.pause_reading(PAUSE_TURN)
+                self.turn._rested.append(self)
+                self.turn.schedule()
+                break
+            count += 1
             if self.phase == OPENING:
                 taken = self._parse_head(data, used)
             elif self.phase == BODY:
@@ -924,6 +949,7 @@ class Connection:
     def _inflate(self, opcode: int, payload: bytes) -> str | bytes:
         limit = self.turn.limits.max_message_size
         data: bytes = self.codec.decode(payload, limit)  # raises ProtocolError
+        self.turn._inflated += len(data)
         if opcode == BINARY:
             return data
         try:

@@ -97,3 +97,4 @@ PAUSE_HELD = 1  # an HTTP request is being answered
 PAUSE_INBOX = 2  # the inbox of a slow handler is full
 PAUSE_BLOCK = 4  # policy `block`: a receiver its handler feeds is full
 PAUSE_WRITE = 8  # HTTP answers pile up: the peer does not read them
+PAUSE_TURN = 16  # it has had its share of this turn

@@ -193,10 +193,22 @@ cdef class Connection:
         return 0
 
     cdef Py_ssize_t parse(self, const byte* data, Py_ssize_t size) except -1:
-        """Go through `data` as far as possible and return how much of it was used."""
+        """Go through `data` as far as possible and return how much of it was used.
+
+        Tiny frames are many in one read, and compressed ones hold much; what a turn does for one
+        peer is bounded by both, so that the others wait for a millisecond and not for all of it.
+        """
         cdef Py_ssize_t used = 0
         cdef Py_ssize_t taken
+        cdef Py_ssize_t count = 0
+        self.turn.inflated = 0
         while not self.paused:
+            if count + self.turn.inflated // INFLATED_FRAME >= MAX_FRAMES and used < size:
+                self.pause_reading(PAUSE_TURN)
+                self.turn.rested.append(self)
+                self.turn.schedule()
+                break
+            count += 1
             if self.phase == OPEN or self.phase == CLOSING:
                 taken = self.parse_frame(data + used, size - used)
             elif self.phase == OPENING:
@@ -417,6 +429,7 @@ cdef class Connection:
                     PyBytes_FromStringAndSize(<char*>message.data, message.size),
                     self.turn.limits.max_message_size,
                 )
+                self.turn.inflated += len(payload)
                 if opcode == TEXT:
                     payload = payload_text(
                         <const byte*>PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload), NULL

@@ -68,6 +68,7 @@ cdef class Turn:
         self._wake_threadsafe = wake_threadsafe
         self._posted = deque()
         self.resumed = []
+        self.rested = []
         self.drained = []
         self.closed = []
         self.keys = b""
@@ -148,8 +149,19 @@ cdef class Turn:
             self.forget_run()
             if not is_nested and self.poller is not None:
                 (<Poller>self.poller).close_retired()
+        if self.rested and not is_nested:
+            self.go_on()
         if self.dirty_count or self.resumed or self.drained or self.closed or self._posted:
             self.schedule()
+
+    cdef int go_on(self) except -1:
+        """Let those who had their share of this turn have one of the next."""
+        cdef Connection conn
+        cdef list conns
+        conns, self.rested = self.rested, []
+        for conn in conns:
+            conn.resume(PAUSE_TURN)
+        return 0
 
     cdef int run_posted(self) except -1:
         cdef Py_ssize_t i

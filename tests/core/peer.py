@@ -119,7 +119,10 @@ class Peer:
         self.now = 100.0
         self.handler = Handler()
         self.sink = Sink(takes)
-        self.turn = core.Turn(core.Limits(**limits), self.handler, clock=lambda: self.now)
+        self.is_woken = False
+        self.turn = core.Turn(
+            core.Limits(**limits), self.handler, clock=lambda: self.now, wake=self._wake
+        )
         self.conn = core.Connection(self.turn, self.sink, role)
         self.conn.id = "one"
         if is_open:
@@ -139,9 +142,15 @@ class Peer:
         return self.flush()
 
     def flush(self) -> bytes:
-        """The end of a turn; returns what left."""
-        self.turn.flush()
+        """The end of a turn, and those that follow by themselves; returns what left."""
+        self.is_woken = True
+        while self.is_woken:
+            self.is_woken = False
+            self.turn.flush()
         return self.sink.read()
+
+    def _wake(self) -> None:
+        self.is_woken = True
 
     def sweep(self, seconds: float) -> bytes:
         """Time passes, a second a sweep as in a server; returns what left."""

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from glyph_fast.errors import ConnectionClosed, ProtocolError
-from glyph_fast.wire import CLOSED, ENDING, OPEN
+from glyph_fast.wire import CLOSED, ENDING, OPEN, PAUSE_INBOX
 from tests.core.peer import STALLED, Handler, Peer, close_code
 from tests.vectors import client
 
@@ -385,3 +385,73 @@ def test_a_connection_that_cannot_be_made_leaks_no_descriptor(core, stack):
     assert descriptors() == before + 1
     assert [str(exc) for exc in site.handler.failures] == ["no more of these"]
     site.poller.close()
+
+
+# --- fairness -------------------------------------------------------------------------------------
+
+
+def test_a_turn_handles_a_bounded_number_of_frames_of_one_peer(core):
+    peer = Peer(core)
+    other, sink = peer.join()
+    flood = b"".join(client(0x82, bytes((n & 255,))) for n in range(1000))
+    peer.conn.feed(flood)
+    assert len(peer.handler.messages) == 256
+    assert peer.sink.events == ["pause"]
+    other.feed(client(0x81, b"me"))  # of the same turn: not behind the other 744
+    assert peer.handler.messages[256:] == ["me"]
+    peer.turn.flush()
+    assert peer.is_woken  # the rest goes on by itself
+    peer.flush()
+    assert peer.handler.messages[:256] + peer.handler.messages[257:] == [
+        bytes((n & 255,)) for n in range(1000)
+    ]
+    assert peer.sink.events[-1] == "resume"
+
+
+def test_requests_are_shared_out_like_frames(core):
+    peer = Peer(core, is_open=False)
+    peer.handler.on_request = lambda conn, head: conn.expect_head()
+    peer.conn.feed(HEAD * 300)
+    assert len(peer.handler.heads) == 256
+    peer.flush()
+    assert len(peer.handler.heads) == 300
+
+
+@pytest.mark.parametrize("step", ["close", "abort", "violation"])
+def test_a_connection_that_ends_before_its_next_turn_is_left_alone(core, step):
+    peer = Peer(core)
+    peer.conn.feed(client(0x81, b"a") * 600)
+    if step == "close":
+        peer.conn.close(1000)
+    elif step == "abort":
+        peer.conn.abort()
+    else:
+        peer.conn.feed(b"\xff")  # behind the others: to be found in its turn
+    peer.flush()
+    if step == "violation":
+        assert len(peer.handler.messages) == 600
+        assert peer.conn.close_code == 1002
+    else:
+        assert len(peer.handler.messages) == 256
+    assert not peer.handler.failures
+
+
+def test_the_pauses_of_a_slow_handler_and_of_a_full_turn_do_not_mix(core):
+    peer = Peer(core)
+    peer.conn.feed(client(0x81, b"a") * 600)
+    peer.conn.pause_reading(PAUSE_INBOX)
+    peer.flush()
+    assert len(peer.handler.messages) == 256
+    peer.conn.resume_reading(PAUSE_INBOX)
+    peer.flush()
+    assert len(peer.handler.messages) == 600
+
+
+def test_what_is_inflated_counts_towards_the_share(core):
+    peer = with_codec(core, "")
+    sizes = [1 << 18] * 10  # 64 shares each, in a frame of any size
+    peer.conn.codec.decode = lambda payload, limit: bytes(sizes.pop())
+    peer.conn.feed(client(0xC2, b"x") * 10)
+    assert len(peer.handler.messages) == 4
+    peer.flush()
+    assert len(peer.handler.messages) == 10
