@@ -127,8 +127,9 @@ cdef enum:
     GATHER_SIZE = 65536         # bytes of small frames joined for one write
     DIRECT_SIZE = 4096          # characters from which a message may be written without a copy
     MAX_BUFFERS = 64            # of one write of large frames
-    MAX_FRAMES = 256            # frames, or requests, of one peer handled in one turn
-    INFLATED_FRAME = 4096       # bytes inflated that count like a frame
+    MAX_FRAMES = 256            # frames of one peer handled in one turn
+    REQUEST_FRAMES = 8          # a request counts like so many
+    INFLATED_FRAME = 4096       # bytes inflated that count like one
     MAX_EVENTS = 256            # descriptors served in one turn
     MAX_ACCEPTS = 64            # connections accepted from one socket in one turn
     MAX_ROUNDS = 8              # write, report, write again; what is left waits for the next turn

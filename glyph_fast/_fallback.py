@@ -88,8 +88,9 @@ HAS_POLLER: Final = hasattr(select, "epoll")
 
 READ_SIZE = 256 * 1024  # bytes taken from one peer in one turn
 GATHER_SIZE = 64 * 1024  # bytes of small frames joined for one write
-MAX_FRAMES = 256  # frames, or requests, of one peer handled in one turn
-INFLATED_FRAME = 4096  # bytes inflated that count like a frame
+MAX_FRAMES = 256  # frames of one peer handled in one turn
+REQUEST_FRAMES = 8  # a request counts like so many
+INFLATED_FRAME = 4096  # bytes inflated that count like one
 MAX_EVENTS = 256  # descriptors served in one turn
 MAX_ACCEPTS = 64  # connections accepted from one socket in one turn
 MAX_ROUNDS = 8  # write, report, write again …: what is left then waits for the next turn
@@ -754,6 +755,7 @@ class Connection:
             count += 1
             if self.phase == OPENING:
                 taken = self._parse_head(data, used)
+                count += REQUEST_FRAMES - 1
             elif self.phase == BODY:
                 taken = self._parse_body(data, used)
             elif self.phase in (OPEN, CLOSING):

@@ -213,6 +213,7 @@ cdef class Connection:
                 taken = self.parse_frame(data + used, size - used)
             elif self.phase == OPENING:
                 taken = self.parse_head(data + used, size - used)
+                count += REQUEST_FRAMES - 1
             elif self.phase == BODY:
                 taken = self.parse_body(data + used, size - used)
             else:
