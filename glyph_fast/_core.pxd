@@ -252,6 +252,8 @@ cdef class Connection:
     cpdef pause_reading(self, int why)
     @cython.final
     cdef int resume(self, int why) except -1
+    @cython.final
+    cdef int handle_held(self) except -1
     # Messages out.
     @cython.final
     cdef object send_now(self, object message)

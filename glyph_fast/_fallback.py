@@ -462,8 +462,7 @@ class Turn:
     def _report(self) -> None:
         resumed, self._resumed = self._resumed, []
         for conn in resumed:
-            conn._resuming = False
-            conn.feed(b"")
+            conn._handle_held()
         drained, self._drained = self._drained, []
         for conn in drained:
             self._call(self.handler.drain, conn)
@@ -1031,25 +1030,33 @@ class Connection:
 
     def pause_reading(self, why: int) -> None:
         """Handle no more input until `resume_reading` has been called for every PAUSE_* bit."""
-        if not self._paused and self.sink is not None:
+        if not self._paused and not self._resuming and self.sink is not None:
             self.sink.pause_reading()
         self._paused |= why
 
     def resume_reading(self, why: int) -> None:
-        """Take back one PAUSE_* bit. Held-back input is handled at the end of the turn."""
+        """Take back one PAUSE_* bit. Held-back input is handled at the end of the turn.
+
+        New input is let in only after that: else more could come between two turns than one of
+        them handles, and what is held would grow.
+        """
         self._resume(why)
 
     def _resume(self, why: int) -> None:
         if not self._paused & why:
             return
         self._paused &= ~why
-        if not self._paused and self.phase < ENDING:
-            if self.sink is not None:
-                self.sink.resume_reading()
-            if not self._resuming:
-                self._resuming = True
-                self.turn._resumed.append(self)
-                self.turn.schedule()
+        if not self._paused and not self._resuming and self.phase < ENDING:
+            self._resuming = True
+            self.turn._resumed.append(self)
+            self.turn.schedule()
+
+    def _handle_held(self) -> None:
+        """Handle the input that was held back, then read on, unless it made us pause again."""
+        self.feed(b"")
+        self._resuming = False
+        if not self._paused and self.phase < ENDING and self.sink is not None:
+            self.sink.resume_reading()
 
     # Messages out.
 
@@ -1332,7 +1339,7 @@ class Connection:
         self._pending = bytearray()
         self._forget_message()
         self._forget_wait()
-        if self._paused and self.sink is not None:
+        if (self._paused or self._resuming) and self.sink is not None:
             self.sink.resume_reading()  # to hear the peer's end
         self._paused = 0
         self._mark()

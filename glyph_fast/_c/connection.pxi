@@ -545,7 +545,7 @@ cdef class Connection:
 
     cpdef pause_reading(self, int why):
         """Handle no more input until `resume_reading` has been called for every PAUSE_* bit."""
-        cdef bint was_reading = not self.paused
+        cdef bint was_reading = not self.paused and not self.resuming
         self.paused |= why
         if was_reading:
             if self.fd >= 0:
@@ -554,22 +554,32 @@ cdef class Connection:
                 self.sink.pause_reading()
 
     def resume_reading(self, int why):
-        """Take back one PAUSE_* bit. Held-back input is handled at the end of the turn."""
+        """Take back one PAUSE_* bit. Held-back input is handled at the end of the turn.
+
+        New input is let in only after that: else more could come between two turns than one of
+        them handles, and what is held would grow.
+        """
         self.resume(why)
 
     cdef int resume(self, int why) except -1:
         if not self.paused & why:
             return 0
         self.paused &= ~why
+        if not self.paused and not self.resuming and self.phase < ENDING:
+            self.resuming = True
+            self.turn.resumed.append(self)
+            self.turn.schedule()
+        return 0
+
+    cdef int handle_held(self) except -1:
+        """Handle the input that was held back, then read on, unless it made us pause again."""
+        self.take(NULL, 0)
+        self.resuming = False
         if not self.paused and self.phase < ENDING:
             if self.fd >= 0:
                 self.watch()
             elif self.sink is not None:
                 self.sink.resume_reading()
-            if not self.resuming:
-                self.resuming = True
-                self.turn.resumed.append(self)
-                self.turn.schedule()
         return 0
 
     cdef int need_incoming(self) except -1:
@@ -1074,7 +1084,7 @@ cdef class Connection:
         """
         cdef uint32_t events = 0
         cdef int operation
-        if not self.paused or self.phase >= ENDING:
+        if not self.paused and not self.resuming or self.phase >= ENDING:
             events |= EPOLLIN
         if self.blocked:
             events |= EPOLLOUT
@@ -1122,7 +1132,7 @@ cdef class Connection:
         return 0
 
     cdef int end(self, bint linger) except -1:
-        cdef bint was_paused = self.paused != 0
+        cdef bint was_paused = self.paused or self.resuming
         self.phase = ENDING
         self.linger = linger
         self.since = -1.0

@@ -200,8 +200,7 @@ cdef class Turn:
         cdef list conns
         conns, self.resumed = self.resumed, []
         for conn in conns:
-            conn.resuming = False
-            conn.take(NULL, 0)
+            conn.handle_held()
         conns, self.drained = self.drained, []
         for conn in conns:
             try:

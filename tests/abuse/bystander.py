@@ -4,7 +4,8 @@
 
 A process of its own, so that nothing but the server can make it wait. It needs only the standard
 library. For every line on stdin it prints the number of round trips so far; at the end of stdin it
-prints all their times, in seconds, as JSON. A wrong or late answer ends it with status 1.
+prints all their times, in seconds, as JSON. A wrong or late answer ends it with status 1. The pings
+of a keep-alive are answered.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import time
 
 DEADLINE_S = 15.0  # for one answer
 PAUSE_S = 0.001  # between two round trips
+TEXT, PING, PONG = 1, 9, 10
 REQUEST = (
     b"GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -45,12 +47,26 @@ def open_websocket(port: int) -> socket.socket:
     return sock
 
 
+def send(sock: socket.socket, opcode: int, payload: bytes) -> None:
+    """Send a small frame, masked with a key of 0."""
+    sock.sendall(bytes((0x80 | opcode, 0x80 | len(payload))) + bytes(4) + payload)
+
+
+def answer(sock: socket.socket) -> bytes:
+    """The payload of the next small frame that is no ping."""
+    while True:
+        first, size = exactly(sock, 2)
+        payload = exactly(sock, size)
+        if first & 15 != PING:
+            return payload
+        send(sock, PONG, payload)
+
+
 def round_trip(sock: socket.socket, text: bytes) -> float:
     began = time.perf_counter()
-    sock.sendall(b"\x81" + bytes((0x80 | len(text),)) + bytes(4) + text)  # masked with a key of 0
-    answer = exactly(sock, 2 + len(text))
-    if answer[2:] != text:
-        sys.exit(f"expected {text!r}, got {answer!r}")
+    send(sock, TEXT, text)
+    if (found := answer(sock)) != text:
+        sys.exit(f"expected {text!r}, got {found!r}")
     return time.perf_counter() - began
 
 

@@ -56,7 +56,9 @@ def large_site(backend: Any, sites: Sites) -> Iterator[Site]:
     yield from lend(sites, backend, is_large=True)
 
 
-@pytest.fixture(params=[1, pytest.param(15, marks=pytest.mark.slow)], ids=["quick", "long"])
+@pytest.fixture(
+    params=[1, pytest.param(15, marks=[pytest.mark.slow, pytest.mark.soak])], ids=["quick", "long"]
+)
 def rounds(request: pytest.FixtureRequest) -> int:
     """How often an attack is repeated."""
     count: int = request.param

@@ -161,7 +161,32 @@ def test_paused_input_waits_and_keeps_its_order(core):
         peer.conn.resume_reading(PAUSE_INBOX)
         peer.flush()
         assert peer.handler.messages == expected
-    assert peer.sink.events == ["pause", "resume", "pause", "resume", "pause"]
+    assert peer.sink.events == ["pause"]
+
+
+def test_nothing_new_is_read_before_what_was_held_is_handled(core):
+    """Otherwise a peer could send more between two turns than one of them handles."""
+    peer = Peer(core)
+    texts = [str(n) for n in range(300)]  # several turns
+    peer.feed(b"".join(client(0x81, text.encode()) for text in texts))
+    for _ in texts:
+        if peer.handler.messages == texts:
+            break
+        assert peer.sink.events == ["pause"]
+        peer.flush()
+    assert peer.handler.messages == texts
+    assert peer.sink.events == ["pause", "resume"]
+
+
+def test_a_connection_that_ends_while_it_resumes_reads_on_to_the_end(core):
+    peer = Peer(core)
+    peer.conn.pause_reading(PAUSE_INBOX)
+    peer.conn.resume_reading(PAUSE_INBOX)
+    assert peer.sink.events == ["pause"]
+    peer.conn.finish()
+    peer.flush()
+    assert peer.sink.events[:2] == ["pause", "resume"]
+    assert peer.sink.events.count("resume") == 1
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])

@@ -6,7 +6,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -15,9 +14,21 @@ from glyph_fast.load.process import ServerProcess, find_listener
 
 
 def test_the_cpu_clock_of_a_process_is_the_one_it_reads_itself() -> None:
-    before = time.process_time_ns()
-    seen = ServerProcess(os.getpid()).cpu_ns()
-    after = time.process_time_ns()
+    code = "import sys, time\nfor _ in sys.stdin: print(time.process_time_ns(), flush=True)"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdin is not None and child.stdout is not None
+
+        def own_clock() -> int:
+            child.stdin.write(b"\n")
+            child.stdin.flush()
+            return int(child.stdout.readline())
+
+        before = own_clock()
+        seen = ServerProcess(child.pid).cpu_ns()
+        after = own_clock()
+        child.stdin.close()
     assert before <= seen <= after
 
 
