@@ -1,0 +1,303 @@
+"""What a fuzzer may throw bytes at: one function a parser, which must survive any of them.
+
+Each takes bytes and raises only when something is wrong with the code: an exception that is not
+the parser's own, twins that disagree, a bound that did not hold. `coverage.py` runs them under a
+coverage-guided fuzzer, `test_corpus.py` on everything that was found worth keeping.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+from glyph_fast import _core, _fallback, json
+from glyph_fast.config import CLIENT_COMMANDS
+from glyph_fast.deflate import Deflate
+from glyph_fast.errors import HandshakeError, InvalidMessage, ProtocolError
+from glyph_fast.glyph.format import CannotFormat, format_source
+from glyph_fast.glyph.load import GlyphLoadError, diagnose, load_source
+from glyph_fast.glyph.source import Source, UndecodableSource
+from glyph_fast.handlers.dialect import envelope_words, read_text
+from glyph_fast.handshake import (
+    check_accept,
+    check_origin,
+    check_upgrade,
+    choose_subprotocol,
+    is_upgrade,
+    parse_extensions,
+)
+from glyph_fast.http import parsers
+from glyph_fast.http.body import BodyReader
+from glyph_fast.http.head import parse_head
+from glyph_fast.http.request import Request
+from glyph_fast.message import Message
+from tests.core.peer import Peer
+from tests.core.test_twins import schedule
+from tests.fuzz.model import judge
+from tests.fuzz.oracles import ours
+
+TWINS = (_core, _fallback)
+MAX_INFLATED = 10_000
+WORDS = envelope_words(CLIENT_COMMANDS)
+READERS = (parsers.httptools_reader(), parsers.h11_reader())
+BODY_HEADS = (
+    b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 50\r\nExpect: 100-continue\r\n\r\n",
+)
+
+
+def cut(data: bytes) -> list[bytes]:
+    """`data` in pieces as its last bytes say, which stay in it."""
+    sizes = [byte + 1 for byte in data[-4:]]
+    parts, at = [], 0
+    while at < len(data):
+        size = sizes[len(parts) % len(sizes)]
+        parts.append(data[at : at + size])
+        at += size
+    return parts
+
+
+def frames(data: bytes) -> None:
+    """Frames of a client: both twins do what the RFCs say, however the bytes are cut."""
+    deflate, data = bool(data[:1] > b"\x7f"), data[1:]
+    heard = judge(data, deflate=deflate).heard
+    for twin in TWINS:
+        for parts in ([data], cut(data)):
+            assert ours(twin, parts, deflate=deflate) == heard, twin.__name__
+
+
+def ends(data: bytes) -> None:
+    """Frames, an echo that is cut short by a small queue and a slow peer, time, and the end."""
+    assert _talk(_core, data) == _talk(_fallback, data)
+
+
+def _talk(core: Any, data: bytes) -> object:
+    policy, takes, data = data[:1] or b"\0", data[1:5], data[5:]
+    peer = Peer(
+        core,
+        takes=[byte for byte in takes for _ in range(3)],
+        max_message_size=300,
+        queue_messages=4,
+        queue_bytes=400,
+        queue_policy=policy[0] & 3,
+        ping_interval=3 if policy[0] & 4 else 0,
+    )
+    other, sink = peer.join(takes=[byte for byte in takes for _ in range(2)])
+    room = core.Room()
+    room.add(peer.conn)
+    room.add(other)
+
+    def on_message(conn: Any, opcode: int, payload: str | bytes) -> None:
+        room.publish(core.Frame(payload), conn.id if policy[0] & 8 else None)
+        if payload in ("close", b"close"):
+            conn.close(4000, "asked")
+        elif payload in ("abort", b"abort"):
+            other.abort()
+
+    peer.handler.on_message = on_message
+    for part in cut(data):
+        peer.feed(part)
+        if policy[0] & 16:
+            peer.sweep(1)
+    peer.conn.feed_eof() if policy[0] & 32 else peer.sweep(9)
+    peer.flush()
+    handler = peer.handler
+    figures = [getattr(peer.turn.counters, name) for name in _fallback.Counters.__slots__]
+    return (
+        handler.messages,
+        handler.closed,
+        handler.drained,
+        handler.full_calls,
+        [str(failure) for failure in handler.failures],
+        peer.sink.written,
+        sink.written,
+        peer.sink.events,
+        [count for count in figures if isinstance(count, int)],  # the others measure time
+    )
+
+
+def queues(data: bytes) -> None:
+    """Sends, broadcasts, pings and a slow peer in any order: the same results from both twins."""
+    names = ["send", "publish", "flush", "ping", "take"]
+    steps = [(names[a % 5], b % 61) for a, b in zip(data[1::2], data[2::2], strict=False)]
+    policy = data[0] % 4 if data else 0
+    assert schedule(_core, steps, policy) == schedule(_fallback, steps, policy)
+
+
+def heads(data: bytes) -> None:
+    """The beginning of HTTP connections: the same heads and refusals, however they are cut."""
+    expected = _heads(_core, [data])
+    for twin in TWINS:
+        for parts in ([data], cut(data)):
+            assert _heads(twin, parts) == expected, twin.__name__
+
+
+def _heads(core: Any, parts: list[bytes]) -> object:
+    peer = Peer(core, is_open=False)
+    peer.handler.on_request = lambda conn, head: conn.expect_head()
+    for part in parts:
+        peer.feed(part)
+    assert not peer.handler.failures
+    return peer.handler.heads, peer.handler.refused
+
+
+def requests(data: bytes) -> None:
+    """A request head: the same answer under both libraries, and sound values from sound heads."""
+    found = [_parse(data, reader) for reader in READERS]
+    first = found[0]
+    if isinstance(first, HandshakeError):
+        assert all(isinstance(each, HandshakeError) for each in found)
+        assert {each.status for each in found if isinstance(each, HandshakeError)} == {first.status}
+        return
+    assert all(isinstance(each, Request) for each in found)
+    fields = [each.headers.fields for each in found if isinstance(each, Request)]
+    assert fields[0] == fields[1]
+    _use(first)
+
+
+def _parse(data: bytes, reader: parsers.FieldReader) -> Request | HandshakeError:
+    before, parsers.read_fields = parsers.read_fields, reader
+    try:
+        return parse_head(data)
+    except HandshakeError as exc:
+        return exc
+    finally:
+        parsers.read_fields = before
+
+
+def _use(request: Request) -> None:
+    """Look at everything a request has, as an application may."""
+    assert request.path and request.method and request.host is not None
+    list(request.query.items())
+    list(request.cookies.items())
+    again = Request.from_head(request.head)
+    assert (again.path, again.host, again.keep_alive) == (
+        request.path,
+        request.host,
+        request.keep_alive,
+    )
+    if not is_upgrade(request):
+        return
+    try:
+        upgrade = check_upgrade(request)
+        check_origin(upgrade.origin, upgrade.host, (), "http")
+        choose_subprotocol(upgrade.subprotocols, ["chat"])
+        for mode in ("shared", "dedicated"):
+            Deflate(mode).agree(upgrade.extensions)
+    except HandshakeError as exc:
+        assert exc.status in (400, 405, 426)
+
+
+def extensions(data: bytes) -> None:
+    """Values of Sec-WebSocket-Extensions and -Protocol, and a server's answer."""
+    text = data.decode("latin-1")
+    for function in (parse_extensions, Deflate("shared").agree, Deflate("dedicated").agree):
+        try:
+            function(text.split("\n"))  # type: ignore[operator]
+        except HandshakeError as exc:
+            assert exc.status == 400
+    try:
+        choose_subprotocol(text.split("\n"), ["chat", "a"])
+    except HandshakeError as exc:
+        assert exc.status == 400
+    check_origin(text, "example.com", (), "https")
+    check_origin(text, text, ("https://*.example.com",), "https")
+    try:
+        check_accept(data, "AAAAAAAAAAAAAAAAAAAAAA==")
+    except HandshakeError as exc:
+        assert 100 <= exc.status <= 999
+
+
+def bodies(data: bytes) -> None:
+    """Request bodies: whole or in pieces, the same bytes are taken and the same is refused."""
+    head, data = BODY_HEADS[data[:1] > b"\x7f"], data[1:]
+    assert _body(head, [data]) == _body(head, cut(data))
+
+
+def _body(head: bytes, parts: list[bytes]) -> object:
+    reader = BodyReader(parse_head(head), limit=MAX_INFLATED)
+    taken = 0
+    try:
+        for part in parts:
+            taken += reader.feed(part)
+    except HandshakeError as exc:
+        return exc.status
+    assert len(reader.body) <= MAX_INFLATED
+    return reader.is_complete, reader.body, taken
+
+
+def inflate(data: bytes) -> None:
+    """Compressed messages: never more than the limit, and what we compress comes back."""
+    mode = "dedicated" if data[:1] > b"\x7f" else "shared"
+    bits = 9 + data[0] % 7 if data else 15
+    agreed = Deflate(mode, 0).agree(
+        [f"permessage-deflate; client_max_window_bits={bits}; server_max_window_bits={bits}"]
+    )
+    assert agreed is not None
+    codec: Any = agreed.codec
+    try:
+        for message in data[1:].split(b"\xff\xfe"):
+            payload = codec.decode(message, MAX_INFLATED)
+            assert len(payload) <= MAX_INFLATED
+    except ProtocolError as exc:
+        assert exc.code in (1007, 1009)
+    inflater = zlib.decompressobj(-bits)
+    for twin in TWINS:
+        if mode == "shared":
+            inflater = zlib.decompressobj(-bits)
+        frame = codec.encode(twin.Frame(data))
+        frame = codec.pack(frame) if hasattr(codec, "pack") else frame
+        payload = frame[{126: 4, 127: 10}.get(frame[1], 2) :]
+        if frame[0] & 0x40:
+            payload = inflater.decompress(payload + b"\0\0\xff\xff")
+        assert payload == data
+
+
+def envelopes(data: bytes) -> None:
+    """Text of a client: a message comes of any, and an envelope is written as it was read."""
+    text = data.decode(errors="replace")
+    message = read_text(text, WORDS, "f" * 32)
+    assert message.raw == text and message.connection_id == "f" * 32
+    try:
+        message = Message.from_json(data)
+    except InvalidMessage:
+        return
+    again = Message.from_json(message.to_json())
+    assert json.loads(again.to_json()) == json.loads(message.to_json())
+
+
+def glyph(data: bytes) -> None:
+    """A Glyph source: it loads, or it says what is wrong and where."""
+    try:
+        source = Source.from_bytes("fuzz", data)
+    except UndecodableSource:
+        return
+    for diagnostic in diagnose(source):
+        assert diagnostic.render()
+    try:
+        load_source(source, skip_unsupported=True)
+    except GlyphLoadError as exc:
+        assert exc.diagnostics
+    try:
+        formatted = format_source(source)
+    except CannotFormat:
+        return
+    assert format_source(Source("again", formatted)) == formatted
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    function.__name__: function
+    for function in (
+        frames,
+        ends,
+        queues,
+        heads,
+        requests,
+        extensions,
+        bodies,
+        inflate,
+        envelopes,
+        glyph,
+    )
+}
