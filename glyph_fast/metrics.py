@@ -12,6 +12,19 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .core import Counters, Histogram
+from .wire import (
+    ABNORMAL,
+    GOING_AWAY,
+    INTERNAL_ERROR,
+    INVALID_DATA,
+    NO_STATUS,
+    NORMAL,
+    POLICY_VIOLATION,
+    PROTOCOL_ERROR,
+    SERVICE_RESTART,
+    SLOW_CONSUMER,
+    TOO_BIG,
+)
 
 RATE_WINDOW_S = 10.0  # rates are averages over about so long
 SAMPLE_S = 1.0  # between two samples that rates are taken from, at least
@@ -22,6 +35,13 @@ _RATED = (
 # Every reason there is to refuse an upgrade, so that each has a zero before it has a count.
 REJECTIONS = (
     "authentication", "draining", "error", "full", "handshake", "on_connect", "origin", "route",
+)  # fmt: skip
+
+# Close codes that have a zero before they have a count: the growth of a series that begins with its
+# first event cannot be seen.
+CLOSE_CODES = (
+    NORMAL, GOING_AWAY, PROTOCOL_ERROR, NO_STATUS, ABNORMAL, INVALID_DATA, POLICY_VIOLATION,
+    TOO_BIG, INTERNAL_ERROR, SERVICE_RESTART, SLOW_CONSUMER,
 )  # fmt: skip
 
 

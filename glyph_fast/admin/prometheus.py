@@ -22,7 +22,7 @@ from prometheus_client.registry import Collector
 
 from ..core import Histogram
 from ..hub import Hub
-from ..metrics import REJECTIONS
+from ..metrics import CLOSE_CODES, REJECTIONS
 
 # The format older than OpenMetrics: there a gauge and a counter may be `glyph_fast_connections`
 # and `glyph_fast_connections_total`, which OpenMetrics takes for one name.
@@ -74,7 +74,7 @@ class ServerCollector(Collector):
             "disconnects",
             "WebSocket connections ended, by close code",
             "code",
-            {str(code): count for code, count in sorted(metrics.disconnects.items())},
+            dict(sorted({**dict.fromkeys(CLOSE_CODES, 0), **metrics.disconnects}.items())),
         )
         yield _counter("messages_received", "Messages from clients", core.messages_received)
         yield _counter("messages_sent", "Messages to clients", core.messages_sent)

@@ -61,6 +61,7 @@ def test_a_scrape_has_what_happened_under_the_documented_names(backend, run):
             assert figures["connections_rejected_total", "origin"] == 1
             assert figures["connections_rejected_total", "full"] == 0
             assert figures["disconnects_total", "1001"] == 1
+            assert figures["disconnects_total", "4008"] == 0
             assert figures["messages_dropped_total", "oldest"] == 0
             assert figures["rooms",] == 1
             assert figures["room_members", "blue"] == 1
