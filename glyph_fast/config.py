@@ -39,7 +39,6 @@ CLIENT_COMMANDS = ("join_room", "leave_room", "broadcast", "ping")
 NOT_YET = {
     "reload",
     "max_connections_per_ip",
-    "max_connections_per_user",
     "rate_limit",
     "byte_rate_limit",
     "rate_policy",

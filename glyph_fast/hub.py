@@ -14,7 +14,8 @@ from .errors import ConnectionNotFound
 from .message import Message, MessageType, Sendable, json_text
 from .metrics import Metrics
 from .room import Exclude, RoomManager, excluded_ids
-from .wire import CLOSE_REASONS, GOING_AWAY, NOBODY, SendResult
+from .users import Users, user_of
+from .wire import CLOSE_REASONS, GOING_AWAY, NOBODY, NORMAL, SendResult, is_sendable_code
 
 LARGEST_ROOMS = 20  # that are named in the figures
 IDS_AT_ONCE = 64  # drawn with one system call
@@ -35,6 +36,7 @@ class Hub:
         self._everyone = core.Room()
         self._ids: list[str] = []  # for the next connections
         self._rooms = RoomManager()
+        self._users = Users()
         self.configure(config if config is not None else Config())
 
     def configure(self, config: Config) -> None:
@@ -92,6 +94,39 @@ class Hub:
             raise ConnectionNotFound(id)
         return conn.send(message)
 
+    # Users. `user` is an identity as `authenticate` returned it, or the text by which it is known;
+    # `user_of` in `users.py` tells how one follows from the other.
+
+    def send_to_user(self, user: Any, message: Sendable) -> SendResult | None:
+        """Send a message to every connection of a user; to nobody when there is none."""
+        frame, key = core.Frame(message), user_of(user)
+        if self._rooms.is_posted(self._users.publish, key, frame):
+            return None
+        return self._users.publish(key, frame)
+
+    def disconnect_user(self, user: Any, code: int = NORMAL, reason: str = "") -> int | None:
+        """Close every connection of a user, as `conn.close` does; return how many were open.
+
+        Raises ValueError for a code that may not be sent.
+        """
+        if not is_sendable_code(code):
+            raise ValueError(f"close code {code} may not be sent")
+        key = user_of(user)
+        if self._rooms.is_posted(self.disconnect_user, key, code, reason):
+            return None
+        connections = [conn for conn in self._users.of(key) if conn.is_open]
+        for conn in connections:
+            conn.close(code, reason)
+        return len(connections)
+
+    def get_user_connections(self, user: Any) -> list[Connection]:
+        """The connections of a user, the oldest first."""
+        return cast(list[Connection], self._users.of(user_of(user)))
+
+    def get_user_connection_count(self, user: Any) -> int:
+        """How many connections a user has."""
+        return self._users.count(user_of(user))
+
     # Looking.
 
     def get_connections(self) -> list[Connection]:
@@ -139,6 +174,8 @@ class Hub:
         conn.id = self._ids.pop()
         conn._manager = self._rooms
         self._everyone.add(conn)
+        if conn.identity is not None:
+            self._users.add(conn, user_of(conn.identity))
         self.metrics.connections_total += 1
 
     def forget(self, conn: Connection, code: int) -> bool:
@@ -146,6 +183,7 @@ class Hub:
         if conn not in self._everyone:
             return False
         self._everyone.discard(conn)
+        self._users.discard(conn)
         self._rooms.forget(conn)
         self.metrics.disconnects[code] += 1
         return True

@@ -279,6 +279,7 @@ class Server:
             start=start,
             opened=self._dispatcher.opened,
             count=self.hub.get_connection_count,
+            count_user=self.hub.get_user_connection_count,
             metrics=self.hub.metrics,
             errors=self._dispatcher.errors,
         )

@@ -21,7 +21,7 @@ PACKAGE = ROOT / "glyph_fast"
 FLOORS = (
     "errors wire json logs | publisher loopwatch | options config sources choice"
     " | interfaces _core _fallback core | http handshake deflate | metrics"
-    " | message room connection hub | handlers engine"
+    " | message room users connection hub | handlers engine"
     " | lifecycle admin server | glyph | glyph_server | chat | load cli"
 )
 ORDER = [name for name in FLOORS.split() if name != "|"]

@@ -169,7 +169,7 @@ class Site:
     def flush(self) -> None:
         self.turn.flush()
 
-    def connect(self, route: str = "", **path_params: str) -> Peer:
+    def connect(self, route: str = "", *, identity: Any = None, **path_params: str) -> Peer:
         """A new connection, upgraded."""
         pipe = Pipe()
         conn = Connection(self.turn, pipe)
@@ -177,6 +177,7 @@ class Site:
         conn.route_pattern = route
         conn.path_params = path_params
         conn.remote = "203.0.113.5"
+        conn.identity = identity
         conn.upgrade()
         self.dispatcher.opened(conn)
         self.flush()

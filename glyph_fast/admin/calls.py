@@ -103,26 +103,13 @@ class Call:
         return params
 
 
-def user_of(identity: Any) -> str | None:
-    """The name under which the API knows whoever `authenticate` returned; None for nobody.
-
-    A text is the name itself, a number its digits; of a mapping (the claims of a token) it is
-    `sub` or `id`, of another object the attribute `id`.
-    """
-    if isinstance(identity, Mapping):
-        identity = identity.get("sub", identity.get("id"))
-    elif not isinstance(identity, str | int | None):
-        identity = getattr(identity, "id", None)
-    return str(identity) if isinstance(identity, str | int) else None
-
-
 def _named(hub: Hub, params: Mapping[str, Any]) -> list[Connection]:
     """The open connections that `connection` or `user` stands for."""
     if "connection" in params:
         conn = hub.get_connection(params["connection"])
         found = [] if conn is None else [conn]
     else:
-        found = [c for c in hub.get_connections() if user_of(c.identity) == params["user"]]
+        found = hub.get_user_connections(params["user"])
     return [conn for conn in found if conn.is_open]
 
 

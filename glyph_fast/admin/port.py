@@ -74,6 +74,7 @@ class OperatorsPort:
             start=start,
             opened=self._dispatcher.opened,
             count=self._hub.get_connection_count,
+            count_user=self._hub.get_user_connection_count,
             metrics=self._hub.metrics,
             errors=self._dispatcher.errors,
         )

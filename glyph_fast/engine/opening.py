@@ -42,7 +42,8 @@ class Opening:
     """The methods `request`, `refuse` and `data` of the core's `Handler`.
 
     `start` runs a coroutine up to its first wait; `opened(conn)` is told of each WebSocket, whose
-    attributes are set by then; `count()` says how many there are.
+    attributes are set by then; `count()` says how many there are, `count_user(identity)` how many
+    of one user.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Opening:
         start: Start,
         opened: Callable[[Any], object],
         count: Callable[[], int],
+        count_user: Callable[[Any], int],
         metrics: Metrics,
         errors: ErrorLog,
     ) -> None:
@@ -73,6 +75,7 @@ class Opening:
         self._authenticate = authenticate
         self._opened = opened
         self._count = count
+        self._count_user = count_user
         self._metrics = metrics
         self._errors = errors
         self._refused_lines = Throttle()
@@ -82,6 +85,7 @@ class Opening:
         if config.compression != "off":
             self._deflate = Deflate(config.compression, config.compression_min_size)
         self._max_connections = config.max_connections
+        self._max_per_user = config.max_connections_per_user
         self._scheme = "https" if config.is_tls else "http"
 
     # What the core calls.
@@ -96,7 +100,7 @@ class Opening:
         try:
             self._begin(conn, request)
         except Exception as exc:  # a defect of ours; the client is told, the others go on
-            log(SERVER, logging.ERROR, "internal error", exc_info=exc, target=request.target)
+            log(SERVER, logging.ERROR, "internal error", exc_info=exc, target=request.raw_path)
             self.exchanges.refuse(conn, HandshakeError(500, "internal server error"))
 
     def refuse(self, conn: Any, status: int) -> None:
@@ -205,6 +209,8 @@ class Opening:
     def _accept(
         self, conn: Any, request: Request, match: Match[Any], upgrade: Upgrade, identity: Any
     ) -> None:
+        if identity is not None and not self._may_have_another(conn, request, identity):
+            return
         try:
             subprotocol = choose_subprotocol(upgrade.subprotocols, self._subprotocols)
             agreed = self._agree(upgrade.extensions)
@@ -225,6 +231,19 @@ class Opening:
         conn.upgrade()
         self._opened(conn)
 
+    def _may_have_another(self, conn: Any, request: Request, identity: Any) -> bool:
+        """Whether that user may have one more connection; else it was refused."""
+        try:
+            # Asked without a limit too: an identity that cannot be looked up must fail before the
+            # 101. What it raises is the application's, as if the authenticator had raised it.
+            count = self._count_user(identity)
+            if self._max_per_user is not None and count >= self._max_per_user:
+                raise _Refusal("user", 429, "too many connections of this user")
+        except Exception as exc:
+            self._deny(conn, request, exc)
+            return False
+        return True
+
     def _agree(self, offers: list[str]) -> Agreement | None:
         """What is agreed on extensions; offers that break the grammar are refused in any case."""
         if self._deflate is not None:
@@ -239,7 +258,7 @@ class Opening:
             return
         self._metrics.handler_errors += 1
         assert self._authenticate is not None
-        self._errors.record(self._authenticate, exc, target=request.target)
+        self._errors.record(self._authenticate, exc, target=request.raw_path)
         self._reject(conn, request, HandshakeError(500, "internal server error"), "error")
 
     def _reject(

@@ -167,7 +167,7 @@ class Request:
             raise Reject(400, {"error": "request body is not valid JSON"}) from None
 
     def __repr__(self) -> str:
-        return f"<Request {self.method} {self.target}>"
+        return f"<Request {self.method} {self.raw_path}>"  # no query: that may hold a token
 
 
 class _UnreadRequest(Request):

@@ -4,16 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from glyph_fast.admin.calls import CALLS, CallError, user_of
+from glyph_fast.admin.calls import CALLS, CallError
 from glyph_fast.hub import Hub
-
-
-@pytest.mark.parametrize(
-    ("identity", "user"),
-    [(None, None), ("ada", "ada"), (7, "7"), ({"sub": "ada"}, "ada"), ({"id": 7}, "7"), ({}, None)],
-)
-def test_a_user_is_known_by_the_identity(identity, user):
-    assert user_of(identity) == user
 
 
 def test_a_close_code_may_be_written_as_any_json_number():

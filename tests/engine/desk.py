@@ -27,6 +27,7 @@ from glyph_fast.http.static import StaticFiles
 from glyph_fast.lifecycle import limits_of
 from glyph_fast.logs import ErrorLog
 from glyph_fast.metrics import Metrics
+from glyph_fast.users import Users, user_of
 
 HANDSHAKE = {
     "Upgrade": "websocket",
@@ -132,6 +133,7 @@ class Desk:
         self.errors = ErrorLog()
         self.opened: list[Connection] = []
         self.count = 0  # connections there are, it is said
+        self.users = Users()
         self.opening = Opening(
             config,
             routes=self.routes,
@@ -141,6 +143,7 @@ class Desk:
             start=start,
             opened=self.opened.append,
             count=lambda: self.count,
+            count_user=lambda identity: self.users.count(user_of(identity)),
             metrics=self.metrics,
             errors=self.errors,
         )

@@ -10,6 +10,7 @@ from engine.desk import HANDSHAKE, Desk, head, upgrade
 from glyph_fast.config import Config
 from glyph_fast.engine.exchange import HandleWebSocket
 from glyph_fast.errors import Reject
+from glyph_fast.logs import TextFormatter
 from glyph_fast.wire import OPEN
 
 
@@ -228,6 +229,87 @@ class TestAuthentication:
             assert [each.status for each in client.answers()] == [503]
 
         run(main())
+
+
+class TestUsers:
+    def desk(self, **options) -> Desk:
+        desk = desk_with_route(authenticate=lambda r: r.query.get("user"), **options)
+
+        def opened(conn):
+            conn.id = str(len(desk.opened))
+            desk.opened.append(conn)
+            desk.users.add(conn, conn.identity)
+
+        desk.opening._opened = opened
+        return desk
+
+    def test_beyond_the_limit_of_a_user_it_is_429_before_the_upgrade(self):
+        desk = self.desk(config=Config(max_connections_per_user=2))
+        statuses = [desk.answer(upgrade("/ws?user=ada")).status for _ in range(2)]
+        answer = desk.answer(upgrade("/ws?user=ada"))
+        assert statuses == [101, 101]
+        assert (answer.status, answer.json) == (429, {"error": "too many connections of this user"})
+        assert desk.metrics.connections_rejected == {"user": 1}
+        assert desk.answer(upgrade("/ws?user=bob")).status == 101
+
+    def test_a_connection_that_ends_makes_room(self):
+        desk = self.desk(config=Config(max_connections_per_user=1))
+        assert desk.answer(upgrade("/ws?user=ada")).status == 101
+        desk.users.discard(desk.opened[0])
+        assert desk.answer(upgrade("/ws?user=ada")).status == 101
+
+    def test_those_who_are_nobody_are_not_limited(self):
+        desk = self.desk(config=Config(max_connections_per_user=1))
+        assert [desk.answer(upgrade()).status for _ in range(3)] == [101] * 3
+        assert desk.metrics.connections_rejected == {}
+
+    def test_of_those_authenticated_at_the_same_time_no_more_are_let_in(self, run):
+        async def main():
+            gate = asyncio.Event()
+
+            async def who(request):
+                await gate.wait()
+                return "ada"
+
+            desk = self.desk(config=Config(max_connections_per_user=2))
+            desk.opening._authenticate = who
+            clients = [desk.client().send(upgrade()) for _ in range(5)]
+            gate.set()
+            await desk.opening.exchanges.finish(10)
+            await asyncio.sleep(0)
+            statuses = [answer.status for client in clients for answer in client.answers()]
+            assert sorted(statuses) == [101, 101, 429, 429, 429]
+
+        run(main())
+
+    @pytest.mark.parametrize("is_limited", [False, True])
+    def test_an_identity_that_fails_is_500_before_the_upgrade(self, is_limited, caplog):
+        class Broken:
+            def __hash__(self):
+                raise LookupError("secret")
+
+        desk = desk_with_route(
+            Config(max_connections_per_user=1 if is_limited else "off"),
+            authenticate=lambda request: Broken(),
+        )
+        assert desk.answer(upgrade()).status == 500
+        assert desk.opened == []
+        assert desk.errors.total == desk.metrics.handler_errors == 1
+
+
+def test_no_log_line_tells_the_query(caplog):
+    caplog.set_level("DEBUG")
+    desk = desk_with_route(authenticate=lambda request: 1 / 0)
+    desk.get("/page", lambda request: 1 / 0)
+    assert desk.answer(upgrade("/ws?token=hush")).status == 500
+    assert desk.answer(upgrade("/nowhere?token=hush")).status == 404
+    assert desk.answer(head("GET /page?token=hush")).status == 500
+    desk.opening._open = None  # a defect of ours
+    assert desk.answer(upgrade("/ws?token=hush")).status == 500
+    written = "\n".join(TextFormatter().format(record) for record in caplog.records)
+    assert written.count("target=/ws") == 3
+    assert "target=/page" in written
+    assert "hush" not in written
 
 
 def test_an_http_handler_may_open_a_websocket():

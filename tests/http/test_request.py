@@ -60,7 +60,7 @@ def test_an_unknown_attribute_is_an_attribute_error() -> None:
 
 
 def test_the_representation_names_method_and_target() -> None:
-    assert repr(parse_head(HEAD)) == "<Request GET /chat/caf%C3%A9?a=1&b=&a=2>"
+    assert repr(parse_head(HEAD)) == "<Request GET /chat/caf%C3%A9>"
 
 
 def test_the_body_is_what_was_attached(run: Callable[..., Any]) -> None:
