@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import socket
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -55,17 +56,42 @@ def http(method: str, url: str, body: object = None, **headers: str) -> tuple[in
     return status, fields, json.loads(content) if is_json else content
 
 
-# The chat: the bundled one and the example are two programs with one behaviour -------------------
+# The chat: the bundled one and the two examples are programs with one behaviour ------------------
+
+CHAT = EXAMPLES / "websocket-chat"
+CHATS = {
+    "bundled": ([], ""),
+    "python": (["main:server"], ""),
+    "glyph": (["main.glyph", "--client-commands", "ping"], "/chat"),
+}
 
 
-@pytest.fixture(scope="module", params=["bundled", "example"])
-def chat(request: pytest.FixtureRequest) -> Iterator[ServeProcess]:
-    arguments = [] if request.param == "bundled" else ["main:server"]
-    with serving(*arguments, cwd=EXAMPLES / "websocket-chat") as server:
-        yield server
+class Chat:
+    """A running chat; `ws` and `url` are where its page is."""
+
+    def __init__(self, server: ServeProcess, base: str = "") -> None:
+        self.url = server.url + base
+        self.log = server.log
+
+    def ws(self, path: str) -> str:
+        return self.url.replace("http", "ws", 1) + path
 
 
-async def enter(server: ServeProcess, room: str, nick: str) -> tuple[ClientConnection, str]:
+@pytest.fixture(scope="module", params=list(CHATS))
+def chat(request: pytest.FixtureRequest) -> Iterator[Chat]:
+    arguments, base = CHATS[request.param]
+    with serving(*arguments, cwd=CHAT) as server:
+        yield Chat(server, base)
+
+
+@pytest.fixture(scope="module", params=["bundled", "python"])
+def page(request: pytest.FixtureRequest) -> Iterator[Chat]:
+    """A chat whose page is served with headers of its own."""
+    with serving(*CHATS[request.param][0], cwd=CHAT) as server:
+        yield Chat(server)
+
+
+async def enter(server: Chat | ServeProcess, room: str, nick: str) -> tuple[ClientConnection, str]:
     """Open a room; the connection and the id the server gave it."""
     client = await connect(server.ws(f"/rooms/{room}/{nick}"))
     welcome = await receive(client)
@@ -75,7 +101,7 @@ async def enter(server: ServeProcess, room: str, nick: str) -> tuple[ClientConne
     return client, welcome["id"]
 
 
-def test_chat_passes_what_is_said_to_the_whole_room(chat: ServeProcess, run: Run) -> None:
+def test_chat_passes_what_is_said_to_the_whole_room(chat: Chat, run: Run) -> None:
     async def main() -> None:
         ada, ada_id = await enter(chat, "said", "ada")
         bob, bob_id = await enter(chat, "said", "bob")
@@ -91,7 +117,7 @@ def test_chat_passes_what_is_said_to_the_whole_room(chat: ServeProcess, run: Run
     run(main())
 
 
-def test_chat_stamps_messages_with_the_sender_it_knows(chat: ServeProcess, run: Run) -> None:
+def test_chat_stamps_messages_with_the_sender_it_knows(chat: Chat, run: Run) -> None:
     async def main() -> None:
         ada, ada_id = await enter(chat, "stamps", "ada")
         async with ada:
@@ -102,7 +128,7 @@ def test_chat_stamps_messages_with_the_sender_it_knows(chat: ServeProcess, run: 
     run(main())
 
 
-def test_chat_members_answer_a_newcomer(chat: ServeProcess, run: Run) -> None:
+def test_chat_members_answer_a_newcomer(chat: Chat, run: Run) -> None:
     async def main() -> None:
         ada, ada_id = await enter(chat, "presence", "ada")
         bob, bob_id = await enter(chat, "presence", "bob")
@@ -123,7 +149,7 @@ def test_chat_members_answer_a_newcomer(chat: ServeProcess, run: Run) -> None:
     run(main())
 
 
-def test_chat_keeps_rooms_apart(chat: ServeProcess, run: Run) -> None:
+def test_chat_keeps_rooms_apart(chat: Chat, run: Run) -> None:
     async def main() -> None:
         ada, _ = await enter(chat, "apart-1", "ada")
         bob, _ = await enter(chat, "apart-2", "bob")
@@ -150,9 +176,7 @@ def test_chat_keeps_rooms_apart(chat: ServeProcess, run: Run) -> None:
     ],
     ids=lambda message: json.dumps(message)[:32],
 )
-def test_chat_ignores_what_is_no_message_of_it(
-    chat: ServeProcess, run: Run, message: object
-) -> None:
+def test_chat_ignores_what_is_no_message_of_it(chat: Chat, run: Run, message: object) -> None:
     async def main() -> None:
         ada, _ = await enter(chat, "strict", "ada")
         async with ada:
@@ -165,7 +189,7 @@ def test_chat_ignores_what_is_no_message_of_it(
     run(main())
 
 
-def test_chat_decodes_room_and_name_once(chat: ServeProcess, run: Run) -> None:
+def test_chat_decodes_room_and_name_once(chat: Chat, run: Run) -> None:
     async def main() -> None:
         client = await connect(chat.ws("/rooms/caf%C3%A9%2Fbar/%2541da%20L"))
         async with client:
@@ -175,14 +199,50 @@ def test_chat_decodes_room_and_name_once(chat: ServeProcess, run: Run) -> None:
     run(main())
 
 
-def test_chat_refuses_a_long_name_with_a_reason(chat: ServeProcess, run: Run) -> None:
+async def refused(client: ClientConnection) -> str:
+    """The reason of a connection that is closed before it is greeted."""
+    with pytest.raises(ConnectionClosed) as closed:
+        while True:
+            assert (await receive(client))["type"] == "close"
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code in (1000, 1008)
+    return closed.value.rcvd.reason
+
+
+@pytest.mark.parametrize(
+    "path", [f"/rooms/lobby/{'x' * 33}", "/rooms/%20/ada", "/rooms/a%01b/ada", "/rooms/a/%C2%85"]
+)
+def test_chat_refuses_a_bad_name_with_a_reason(chat: Chat, run: Run, path: str) -> None:
     async def main() -> None:
-        async with connect(chat.ws(f"/rooms/lobby/{'x' * 33}")) as client:
-            with pytest.raises(ConnectionClosed) as closed:
-                await receive(client)
-        assert closed.value.rcvd is not None
-        assert closed.value.rcvd.code == 1008
-        assert "32" in closed.value.rcvd.reason
+        async with connect(chat.ws(path)) as client:
+            assert "32" in await refused(client)
+
+    run(main())
+
+
+def speak_at_once(url: str) -> None:
+    """Send a message in one piece with the handshake, before it can be answered."""
+    host, port, path = re.fullmatch(r"ws://(.+):(\d+)(/.*)", url).groups()  # type: ignore[union-attr]
+    head = (
+        f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    said = b'{"type":"say","text":"from outside"}'
+    frame = bytes([0x81, 0x80 | len(said)]) + bytes(4) + said  # masked with zeros
+    with socket.create_connection((host, int(port)), WITHIN_S) as peer:
+        peer.sendall(head.encode() + frame + b"\x88\x80" + bytes(4))  # and a close frame
+        while peer.recv(4096):
+            pass
+
+
+def test_chat_hears_nothing_of_a_refused_connection(chat: Chat, run: Run) -> None:
+    async def main() -> None:
+        ada, _ = await enter(chat, "deaf", "ada")
+        async with ada:
+            await asyncio.to_thread(speak_at_once, chat.ws(f"/rooms/deaf/{'x' * 33}"))
+            await send(ada, {"type": "say", "text": "fence"})
+            assert (await receive(ada))["text"] == "fence"
 
     run(main())
 
@@ -193,10 +253,7 @@ def test_chat_tells_nobody_of_a_refused_newcomer(run: Run) -> None:
             ada, _ = await enter(server, "lobby", "ada")
             async with ada:
                 async with connect(server.ws("/rooms/lobby/bob")) as bob:
-                    with pytest.raises(ConnectionClosed) as closed:
-                        await receive(bob)
-                assert closed.value.rcvd is not None
-                assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1008, "room is full")
+                    assert await refused(bob) == "room is full"
                 await send(ada, {"type": "typing"})
                 assert (await receive(ada))["type"] == "typing"  # no "joined", no "left"
 
@@ -219,34 +276,43 @@ def test_bundled_chat_lets_nobody_listen_unseen(run: Run) -> None:
     run(main())
 
 
-def test_chat_page_is_served_with_a_strict_policy(chat: ServeProcess) -> None:
-    status, headers, html = http("GET", f"{chat.url}/")
+def test_chat_page_is_served_with_a_strict_policy(page: Chat) -> None:
+    status, headers, html = http("GET", f"{page.url}/")
     assert status == 200
     assert headers["Content-Type"] == "text/html; charset=utf-8"
     assert headers["X-Content-Type-Options"] == "nosniff"
     policy = headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy and "unsafe" not in policy
-    assert html == (ROOT / "glyph_fast/chat/index.html").read_bytes()
+    assert html == (ROOT / "glyph_fast/chat/page/index.html").read_bytes()
 
 
-def test_chat_page_is_not_sent_again_while_unchanged(chat: ServeProcess) -> None:
-    _, headers, _ = http("GET", f"{chat.url}/")
+def test_chat_page_is_not_sent_again_while_unchanged(page: Chat) -> None:
+    _, headers, _ = http("GET", f"{page.url}/")
     assert headers["Cache-Control"] == "no-cache"
     for known in (headers["ETag"], f'"other", W/{headers["ETag"]}', "*"):
-        status, again, body = http("GET", f"{chat.url}/", **{"If-None-Match": known})
+        status, again, body = http("GET", f"{page.url}/", **{"If-None-Match": known})
         assert (status, again["ETag"], body) == (304, headers["ETag"], b"")
-    assert http("GET", f"{chat.url}/", **{"If-None-Match": '"other"'})[0] == 200
+    assert http("GET", f"{page.url}/", **{"If-None-Match": '"other"'})[0] == 200
 
 
 def test_chat_page_loads_nothing_from_elsewhere() -> None:
-    html = (ROOT / "glyph_fast/chat/index.html").read_text(encoding="utf-8")
+    html = (ROOT / "glyph_fast/chat/page/index.html").read_text(encoding="utf-8")
     assert not re.search(r"""(src|href)=["']?(https?:)?//""", html)
     assert "@import" not in html and "url(" not in html.split("</style>")[0]
     assert "innerHTML" not in html and "insertAdjacentHTML" not in html
 
 
-def test_chat_is_healthy(chat: ServeProcess) -> None:
-    assert http("GET", f"{chat.url}/healthz")[0] == 200
+def test_chat_is_healthy(page: Chat) -> None:
+    assert http("GET", f"{page.url}/healthz")[0] == 200
+
+
+def test_chat_in_glyph_serves_the_same_page_and_its_figures(run: Run) -> None:
+    with serving(*CHATS["glyph"][0], cwd=CHAT) as server:
+        _, headers, html = http("GET", f"{server.url}/")  # follows the redirection
+        assert headers["Content-Type"] == "text/html; charset=utf-8"
+        assert html == (ROOT / "glyph_fast/chat/page/index.html").read_bytes()
+        assert http("GET", f"{server.url}/rooms")[2] == {"rooms": [], "people": 0}
+        assert http("GET", f"{server.url}/chat/main.glyph")[0] == 404
 
 
 # The others --------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ The README beside this file explains the design. The page is the one that comes 
 
 from __future__ import annotations
 
+import re
 import time
 
 from glyph_fast import Connection, MessageContext, MessageType, Reject, RoomFull, Server
@@ -17,6 +18,8 @@ from glyph_fast.chat import add_page
 ROUTE = "/rooms/:room/:nick"
 MAX_NAME = 32
 MAX_TEXT = 2000
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 server = Server()
 add_page(server, "/")
@@ -28,11 +31,16 @@ def publish(conn: Connection, room: str, kind: str, **more: object) -> None:
     server.hub.broadcast_json_to_room(room, message)
 
 
+def is_name(text: str) -> bool:
+    """Whether a room or a person can be called so."""
+    return bool(text.strip()) and len(text) <= MAX_NAME and not CONTROL.search(text)
+
+
 @server.on_connect(route=ROUTE)
 def enter(conn: Connection) -> None:
     room, nick = conn.path_params["room"], conn.path_params["nick"]
-    if len(room) > MAX_NAME or len(nick) > MAX_NAME:
-        raise Reject(400, f"a room and a name have at most {MAX_NAME} characters")
+    if not is_name(room) or not is_name(nick):
+        raise Reject(400, f"a room and a name have 1 to {MAX_NAME} visible characters")
     try:
         conn.join_room(room)
     except RoomFull as exc:

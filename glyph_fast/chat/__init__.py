@@ -1,43 +1,35 @@
-"""The bundled chat: one page, and a relay that stores nothing.
+"""The bundled chat: one page, and a program in Glyph that stores nothing.
 
-`glyph-fast serve` without a target serves this. Each room a page has open is a WebSocket of its own
-at `/rooms/:room/:nick`; the server passes on what its members say and forgets it. Who is in a room
-is told by the members themselves: a newcomer asks `who`, the others answer `here`. docs/chat.md
-lists the messages.
+`glyph-fast serve` without a target serves this. `main.glyph` beside this file is the relay: each
+room a page has open is a WebSocket of its own at `/rooms/:room/:nick`. Python adds what the
+language has no words for: the page with its policy, and that nobody joins a second room.
+docs/chat.md lists the messages.
 """
 
 from __future__ import annotations
 
 import re
-import time
 from base64 import b64encode
 from hashlib import sha256
-from importlib.resources import files
+from pathlib import Path
 
-from glyph_fast import (
-    Config,
-    Connection,
-    GlyphFastError,
-    MessageContext,
-    MessageType,
-    Reject,
-    Request,
-    Response,
-    Server,
-)
+from glyph_fast import Config, Connection, GlyphServer, Request, Response, Server
 
-ROUTE = "/rooms/:room/:nick"
-MAX_NAME = 32  # code points of a name or a room: at most 128 bytes of UTF-8
-MAX_TEXT = 2000  # code points of one message
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+PROGRAM = Path(__file__).with_name("main.glyph")
+PAGE = Path(__file__).with_name("page") / "index.html"
 
 
-def create_server(config: Config | None = None) -> Server:
+def create_server(config: Config | None = None) -> GlyphServer:
     """A server of the chat: the page at `/`, the rooms at `/rooms/:room/:nick`."""
-    server = Server(config)
+    server = GlyphServer(config)
     add_page(server)
-    add_relay(server)
+    server.load(PROGRAM)
+
+    @server.on_join()
+    def refuse(conn: Connection, room: str) -> bool:
+        # A connection speaks in the room of its address; "join_room" would let it listen unseen.
+        return False
+
     return server
 
 
@@ -48,7 +40,7 @@ def add_page(server: Server, path: str = "/") -> None:
     origin, nothing else; text can become neither markup nor code. A browser asks each time whether
     the page changed, and is answered 304 when not.
     """
-    html = files(__package__).joinpath("index.html").read_text(encoding="utf-8")
+    html = PAGE.read_text(encoding="utf-8")
     etag = f'"{sha256(html.encode()).hexdigest()[:32]}"'
     headers = {
         "Cache-Control": "no-cache",
@@ -66,53 +58,6 @@ def add_page(server: Server, path: str = "/") -> None:
         if {"*", etag} & {tag.strip().removeprefix("W/") for tag in known}:  # RFC 9110 §13.1.2
             return Response(b"", 304, headers)
         return Response(html, 200, headers)
-
-
-def add_relay(server: Server) -> None:
-    """Pass on what the members of a room say, stamped with who said it.
-
-    The room hears itself: a sender gets its own message back, which tells it that the message
-    arrived and where in the order of the room it stands.
-    """
-
-    def publish(conn: Connection, room: str, kind: str, **more: object) -> None:
-        message = {"type": kind, "id": conn.id, "name": conn.path_params["nick"], **more}
-        server.hub.broadcast_json_to_room(room, message)
-
-    @server.on_connect(route=ROUTE)
-    def enter(conn: Connection) -> None:
-        room, nick = conn.path_params["room"], conn.path_params["nick"]
-        if not _is_name(room) or not _is_name(nick):
-            raise Reject(400, f"a room and a name have 1 to {MAX_NAME} visible characters")
-        try:
-            conn.join_room(room)
-        except GlyphFastError as exc:  # the room is full, or there are too many
-            raise Reject(403, str(exc)) from exc
-        conn.send_json({"type": "welcome", "id": conn.id, "name": nick, "room": room})
-        publish(conn, room, "joined")
-
-    @server.on_message(MessageType.JSON, route=ROUTE)
-    def relay(ctx: MessageContext) -> None:
-        room = ctx.conn.path_params["room"]
-        match ctx.message.data:
-            case {"type": "who" | "here" | "typing" as kind}:  # the word only; we add who it was
-                publish(ctx.conn, room, kind)
-            case {"type": "say", "text": str(text)} if 0 < len(text) <= MAX_TEXT:
-                publish(ctx.conn, room, "say", text=text, time=int(time.time()))
-
-    @server.on_disconnect(route=ROUTE)
-    def leave(conn: Connection) -> None:
-        for room in conn.get_rooms():  # none, if it was refused
-            publish(conn, room, "left")
-
-    @server.on_join()
-    def refuse(conn: Connection, room: str) -> bool:
-        # A connection speaks in the room of its address; "join_room" would let it listen unseen.
-        return False
-
-
-def _is_name(text: str) -> bool:
-    return bool(text.strip()) and len(text) <= MAX_NAME and not _CONTROL.search(text)
 
 
 def _content_security_policy(html: str) -> str:

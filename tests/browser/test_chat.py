@@ -21,7 +21,7 @@ from browser.chat_page import (
     unread,
 )
 from playwright.sync_api import Page, WebSocket, expect
-from serving import ServeProcess, serving
+from serving import ROOT, ServeProcess, serving
 
 pytestmark = pytest.mark.browser
 
@@ -244,6 +244,27 @@ def test_a_full_room_says_so_and_is_not_asked_again(open_page: Any) -> None:
         screenshot(pages[1], "chat-room-full")
         for page in pages:
             page.context.close()
+
+
+def test_the_example_in_glyph_is_the_same_chat(open_page: Any) -> None:
+    folder = ROOT / "examples" / "websocket-chat"
+    with serving("main.glyph", "--client-commands", "ping", cwd=folder) as server:
+        pages = []
+        for name in ("Ada", "Bob"):
+            page = open_page(server.url)  # which leads to /chat/
+            page.get_by_role("textbox", name="Your name").fill(name)
+            page.keyboard.press("Enter")
+            connected(page)
+            pages.append(page)
+        ada, bob = pages
+        expect(people(ada)).to_have_text(["Ada", "Bob"])
+        expect(people(bob)).to_have_text(["Bob", "Ada"])
+        say(ada, "hello from Glyph")
+        expect(bubbles(bob)).to_have_text(["hello from Glyph"])
+        expect(ada.locator(".entry.pending")).to_have_count(0)
+        bob.context.close()
+        expect(people(ada)).to_have_text(["Ada"])
+        ada.context.close()
 
 
 def test_what_users_write_stays_text(person: Enter) -> None:
