@@ -38,12 +38,9 @@ CLIENT_COMMANDS = ("join_room", "leave_room", "broadcast", "ping")
 # adds the feature removes the line (and renews docs/options.md).
 NOT_YET = {
     "reload",
-    "max_connections_per_ip",
     "rate_limit",
     "byte_rate_limit",
     "rate_policy",
-    "handshake_rate",
-    "trusted_proxies",
     "proxy_protocol",
     "jwt_secret",
     "jwt_jwks",
@@ -137,8 +134,8 @@ class Config:
         10_000, o.count(1), LIMITS, "WebSocket connections; beyond it HTTP 503", metavar="N"
     )
     max_connections_per_ip: Limit = option(
-        "off", o.count(1, may_be_off=True), LIMITS, "of one address; beyond it HTTP 429",
-        metavar="N",
+        "off", o.count(1, may_be_off=True), LIMITS,
+        "of one address (IPv6: of one /64); beyond it HTTP 429", metavar="N",
     )
     max_connections_per_user: Limit = option(
         "off", o.count(1, may_be_off=True), LIMITS, "of one identity; beyond it HTTP 429",
@@ -176,7 +173,7 @@ class Config:
     )
     handshake_rate: MaybeRate = option(
         "off", o.rate(o.count(1), "10/s or 10/s:50"), LIMITS,
-        "upgrades of one address; beyond it HTTP 429", metavar="RATE",
+        "handshakes of one address (IPv6: of one /64); beyond it HTTP 429", metavar="RATE",
     )
     queue_messages: int = option(
         256, o.count(1), SENDING, "messages in the send queue of one connection", metavar="N"
@@ -329,6 +326,13 @@ def _unusable(config: Config, named: Callable[[str], str]) -> Iterator[str]:
             yield f"{named('uds')} and {named('tls_cert')} do not go together"
         if len(os.fsencode(config.uds)) > MAX_UDS:
             yield f"{named('uds')}: the path is longer than {MAX_UDS} bytes"
+        if not config.trusted_proxies and not config.proxy_protocol:
+            for name in ("max_connections_per_ip", "handshake_rate"):
+                if getattr(config, name) is not None:
+                    yield (
+                        f"{named(name)} needs {named('trusted_proxies')} with {named('uds')},"
+                        " whose peers have no address"
+                    )
     for name in ("tls_key", "tls_client_ca"):
         if getattr(config, name) is not None and config.tls_cert is None:
             yield f"{named(name)} needs {named('tls_cert')}"

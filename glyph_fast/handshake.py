@@ -193,9 +193,11 @@ def check_origin(origin: str | None, host: str, allowed: Sequence[str], scheme: 
     """Whether a page of `origin` may open a WebSocket here (RFC 6455 §10.2).
 
     Without `allowed`: when its host and port are those of `host` (the Host field), defaults filled
-    in, `scheme` ("http" or "https") being how the request came. Else: when `allowed` lists it, as
-    an exact origin, as `https://*.example.com` (any subdomain, not the domain itself), or as `*`.
-    No origin at all means no browser, and is allowed. ValueError for a bad entry of `allowed`.
+    in, `scheme` ("http" or "https") being how the request came. A page that came by https while the
+    request did not has met a proxy in front that speaks TLS, so its default port is the one meant.
+    With `allowed`: when that lists it, as an exact origin, as `https://*.example.com` (any
+    subdomain, not the domain itself), or as `*`. No origin at all means no browser, and is allowed.
+    ValueError for a bad entry of `allowed`.
     """
     if origin is None:
         return True
@@ -203,7 +205,10 @@ def check_origin(origin: str | None, host: str, allowed: Sequence[str], scheme: 
         return any(_origin_matches(origin, rule) for rule in allowed)
     if origin == f"{scheme}://{host}" and host:
         return True  # nearly always, and at a tenth of the price
-    page, server = _split_origin(origin), _split_origin(f"{scheme}://{host}")
+    page = _split_origin(origin)
+    if page is not None and page[0] == "https":
+        scheme = "https"
+    server = _split_origin(f"{scheme}://{host}")
     return page is not None and server is not None and page[1:] == server[1:]
 
 

@@ -52,7 +52,7 @@ class Events:
     """The core's `Handler`: what the opening and the dispatcher do, one look-up away."""
 
     __slots__ = (
-        "_closed", "_dispatcher", "_opening",
+        "_closed", "_dispatcher", "_left", "_opening",
         "data", "drain", "failed", "full", "message", "refuse", "request",
     )  # fmt: skip
 
@@ -69,10 +69,13 @@ class Events:
         self._opening = opening
         self._dispatcher = dispatcher
         self._closed = closed
+        self._left = opening.left
 
     def close(self, conn: Any, code: int, reason: str) -> None:
         """A connection is gone."""
         if conn.opened:
+            if self._left is not None:
+                self._left(conn)
             self._dispatcher.close(conn, code, reason)
         else:
             self._opening.closed(conn)

@@ -34,8 +34,8 @@ _RATED = (
 
 # Every reason there is to refuse an upgrade, so that each has a zero before it has a count.
 REJECTIONS = (
-    "authentication", "draining", "error", "full", "handshake", "on_connect", "origin", "route",
-    "user",
+    "address", "authentication", "draining", "error", "full", "handshake", "on_connect", "origin",
+    "rate", "route", "user",
 )  # fmt: skip
 
 # Close codes that have a zero before they have a count: the growth of a series that begins with its

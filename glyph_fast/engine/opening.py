@@ -1,8 +1,9 @@
 """The opening of a connection: what a request head leads to.
 
 A head becomes an HTTP exchange, or a WebSocket after these questions, in this order: is there such
-a route; is there room (503); is the handshake sound (400, 405, 426); may pages of that origin
-connect (403); who is it (`authenticate`). Only an authenticator that waits costs a task.
+a route; is there room (503); has its address had its share (429); is the handshake sound (400, 405,
+426); may pages of that origin connect (403); who is it (`authenticate`). Only an authenticator that
+waits costs a task.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from ..handshake import (
     is_upgrade,
     parse_extensions,
 )
+from ..http.forwarded import Proxies
 from ..http.head import parse_head
 from ..http.request import Request
 from ..http.response import encode_response, error_response, phrase, refusal_response
@@ -33,6 +35,7 @@ from ..http.static import StaticFiles
 from ..logs import ACCESS, SERVER, ErrorLog, Throttle, log
 from ..metrics import Metrics
 from ..wire import ENDING
+from .admission import Admission, Refusal
 from .exchange import Exchanges, HttpRoute, Start
 
 Authenticate = Callable[[Request], Any]
@@ -87,6 +90,8 @@ class Opening:
         self._max_connections = config.max_connections
         self._max_per_user = config.max_connections_per_user
         self._scheme = "https" if config.is_tls else "http"
+        self._proxies = Proxies(config.trusted_proxies)
+        self._admission = Admission(config)
 
     # What the core calls.
 
@@ -94,6 +99,8 @@ class Opening:
         """A request head came."""
         try:
             request = parse_head(head, conn.remote)
+            if self._proxies:
+                request.remote = self._proxies.client(request, conn.remote).remote
         except HandshakeError as exc:
             self.exchanges.refuse(conn, exc)
             return
@@ -114,6 +121,11 @@ class Opening:
     def closed(self, conn: Any) -> None:
         """A connection is gone that never became a WebSocket."""
         self.exchanges.forget(conn)
+
+    @property
+    def left(self) -> Callable[[Any], object] | None:
+        """To be told of each WebSocket that is gone; None where nobody counts them."""
+        return self._admission.closed if self._admission.counts_connections else None
 
     # Draining.
 
@@ -156,9 +168,11 @@ class Opening:
         request.path_params = match.params
         try:
             self._check_capacity()
+            if self._admission.is_needed:
+                self._admission.check_rate(request.remote, conn.turn.clock())
+                self._admission.check_count(request.remote)
             upgrade = check_upgrade(request)
-            if not check_origin(upgrade.origin, upgrade.host, self._origins, self._scheme):
-                raise _Refusal("origin", 403, "origin not allowed")
+            self._check_origin(conn, request, upgrade)
         except HandshakeError as exc:
             self._reject(conn, request, exc)
             return
@@ -175,13 +189,23 @@ class Opening:
         else:
             self._accept(conn, request, match, upgrade, identity)
 
+    def _check_origin(self, conn: Any, request: Request, upgrade: Upgrade) -> None:
+        if upgrade.origin is None:
+            return
+        host, scheme = upgrade.host, self._scheme
+        if self._proxies and not self._origins:
+            client = self._proxies.client(request, conn.remote)
+            host, scheme = client.host or host, client.scheme or scheme
+        if not check_origin(upgrade.origin, host, self._origins, scheme):
+            raise Refusal("origin", 403, "origin not allowed")
+
     async def _wait(
         self, conn: Any, request: Request, match: Match[Any], upgrade: Upgrade, identity: Any
     ) -> None:
         try:
             identity = await identity
         except asyncio.CancelledError:
-            self._deny(conn, request, _Refusal("draining", 503, "server is shutting down"))
+            self._deny(conn, request, Refusal("draining", 503, "server is shutting down"))
         except Exception as exc:
             self._deny(conn, request, exc)
         else:
@@ -195,6 +219,7 @@ class Opening:
             return
         try:
             self._check_capacity()
+            self._admission.check_count(request.remote)
         except HandshakeError as exc:
             self._reject(conn, request, exc)
         else:
@@ -202,9 +227,9 @@ class Opening:
 
     def _check_capacity(self) -> None:
         if self.is_draining:
-            raise _Refusal("draining", 503, "server is shutting down")
+            raise Refusal("draining", 503, "server is shutting down")
         if self._count() >= self._max_connections:
-            raise _Refusal("full", 503, "too many connections")
+            raise Refusal("full", 503, "too many connections")
 
     def _accept(
         self, conn: Any, request: Request, match: Match[Any], upgrade: Upgrade, identity: Any
@@ -223,6 +248,10 @@ class Opening:
         conn.route_pattern = match.pattern
         conn.identity = identity
         conn.subprotocol = subprotocol
+        if self._proxies:
+            conn.remote = request.remote
+        if self._admission.counts_connections:
+            self._admission.opened(conn, request.remote)
         if agreed is None:
             conn.write(accept_response(upgrade.key, subprotocol))
         else:
@@ -238,7 +267,7 @@ class Opening:
             # 101. What it raises is the application's, as if the authenticator had raised it.
             count = self._count_user(identity)
             if self._max_per_user is not None and count >= self._max_per_user:
-                raise _Refusal("user", 429, "too many connections of this user")
+                raise Refusal("user", 429, "too many connections of this user")
         except Exception as exc:
             self._deny(conn, request, exc)
             return False
@@ -290,14 +319,6 @@ class Opening:
         if unsaid:
             fields["others_unsaid"] = unsaid
         log(ACCESS, logging.INFO, "upgrade refused", **fields)
-
-
-class _Refusal(HandshakeError):
-    """An upgrade refused for a reason that is counted under `metric`."""
-
-    def __init__(self, metric: str, status: int, reason: str) -> None:
-        super().__init__(status, reason)
-        self.metric = metric
 
 
 __all__ = ["Authenticate", "Opening"]

@@ -265,7 +265,11 @@ SAME_ORIGIN: list[tuple[str | None, str, str, bool]] = [
     ("http://example.com:8080", "example.com", "http", False),
     ("http://example.com", "example.com:8080", "http", False),
     ("http://example.com", "example.com", "https", False),
-    ("https://example.com", "example.com", "http", False),
+    ("https://example.com", "example.com", "http", True),  # something in front speaks TLS
+    ("https://example.com", "example.com:80", "http", False),
+    ("https://example.com", "example.com:443", "http", True),
+    ("https://example.com:8443", "example.com", "http", False),
+    ("wss://example.com", "example.com", "http", False),
     ("http://evil.com", "example.com", "http", False),
     ("http://example.com.evil.com", "example.com", "http", False),
     ("http://evilexample.com", "example.com", "http", False),

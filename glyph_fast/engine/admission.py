@@ -1,0 +1,122 @@
+"""Who may open a WebSocket, by address: connections at a time, and handshakes in a time.
+
+Addresses count by network (an IPv4 address, the /64 of an IPv6 one). What is remembered is bounded,
+however many addresses an attacker has: connections by the server's own limit, handshakes by
+`MAX_NETWORKS` of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from ..config import Config
+from ..errors import HandshakeError
+from ..http.forwarded import network_of
+from ..options import Rate
+
+if TYPE_CHECKING:
+    from ..core import Connection
+
+MAX_NETWORKS = 65_536  # whose handshakes are remembered: some 10 MB at most
+
+
+class Refusal(HandshakeError):
+    """An upgrade refused for a reason that is counted under `metric`."""
+
+    def __init__(
+        self, metric: str, status: int, reason: str, headers: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(status, reason, headers)
+        self.metric = metric
+
+
+class HandshakeRate:
+    """A token bucket for each network: so many handshakes a second on average, `burst` at once.
+
+    A bucket is one number: the time at which it will be full again. One that is full is like one
+    that never was, so it is forgotten; when there are too many, the one used longest ago is.
+    """
+
+    def __init__(self, rate: Rate, limit: int = MAX_NETWORKS) -> None:
+        self._interval = 1.0 / rate.per_second  # seconds a token takes
+        self._depth = rate.burst * self._interval  # seconds an empty bucket takes to fill
+        self._limit = limit
+        self._full_at: dict[str, float] = {}  # the one used longest ago first
+
+    def __len__(self) -> int:
+        """How many networks are remembered."""
+        return len(self._full_at)
+
+    def take(self, network: str, now: float) -> float:
+        """Take a token; 0.0 when there was one, else the seconds until there is."""
+        full_at = max(self._full_at.pop(network, now), now) + self._interval
+        wait = full_at - self._depth - now
+        if wait > 1e-6:  # what adding up seconds may be off by
+            self._full_at[network] = full_at - self._interval
+            return wait
+        self._full_at[network] = full_at
+        self._forget(now)
+        return 0.0
+
+    def _forget(self, now: float) -> None:
+        """Two for each one that comes: those that are full go in time, and the table shrinks."""
+        for _ in range(2):
+            oldest = next(iter(self._full_at))
+            if self._full_at[oldest] > now and len(self._full_at) <= self._limit:
+                return
+            del self._full_at[oldest]
+
+
+class Admission:
+    """The limits by address of a server's options; `is_needed` says whether there are any."""
+
+    def __init__(self, config: Config) -> None:
+        self._per_address = config.max_connections_per_ip
+        self._rate = HandshakeRate(config.handshake_rate) if config.handshake_rate else None
+        self._counts: Counter[str] = Counter()  # connections by network; no zeros
+        self._networks: dict[Connection, str] = {}
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether anything is limited by address."""
+        return self._per_address is not None or self._rate is not None
+
+    @property
+    def counts_connections(self) -> bool:
+        """Whether `opened` and `closed` have to be called."""
+        return self._per_address is not None
+
+    def check_rate(self, remote: str | None, now: float) -> None:
+        """Count a handshake; Refusal 429 when its network has had too many of late.
+
+        A peer without an address (a Unix socket's, without a proxy that names the client) has no
+        limit.
+        """
+        if self._rate is None or remote is None:
+            return
+        if wait := self._rate.take(network_of(remote), now):
+            fields = {"Retry-After": str(math.ceil(wait))}
+            raise Refusal("rate", 429, "too many handshakes from this address", fields)
+
+    def check_count(self, remote: str | None) -> None:
+        """Refusal 429 when a network has all the connections it may have."""
+        if self._per_address is None or remote is None:
+            return
+        if self._counts[network_of(remote)] >= self._per_address:
+            raise Refusal("address", 429, "too many connections from this address")
+
+    def opened(self, conn: Connection, remote: str | None) -> None:
+        """A WebSocket was opened from there."""
+        if remote is not None:
+            network = self._networks[conn] = network_of(remote)
+            self._counts[network] += 1
+
+    def closed(self, conn: Connection) -> None:
+        """A WebSocket is gone. One that was never opened is no error."""
+        network = self._networks.pop(conn, None)
+        if network is not None:
+            self._counts[network] -= 1
+            if not self._counts[network]:
+                del self._counts[network]

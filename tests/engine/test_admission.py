@@ -1,0 +1,256 @@
+"""Limits by address: connections at a time, handshakes in a time, and the memory they take."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from engine.desk import Answer, Desk, upgrade
+from engine.peers import UPGRADE, eventually
+from running import running
+
+from glyph_fast import Config, ConfigError, Server
+from glyph_fast.engine.admission import Admission, HandshakeRate
+from glyph_fast.options import Rate
+
+
+class TestHandshakeRate:
+    def test_a_burst_and_then_the_rate(self) -> None:
+        rate = HandshakeRate(Rate(2.0, 3))
+        assert [rate.take("a", 100.0) for _ in range(4)] == [0, 0, 0, pytest.approx(0.5)]
+        assert rate.take("a", 100.4) == pytest.approx(0.1)
+        assert rate.take("a", 100.5) == 0
+        assert rate.take("a", 100.6) == pytest.approx(0.4)
+
+    def test_networks_do_not_share_a_bucket(self) -> None:
+        rate = HandshakeRate(Rate(1.0, 1))
+        assert rate.take("a", 0.0) == rate.take("b", 0.0) == 0
+        assert rate.take("a", 0.0) > 0 < rate.take("b", 0.0)
+
+    def test_a_refusal_does_not_put_the_next_one_off(self) -> None:
+        rate = HandshakeRate(Rate(1.0, 1))
+        rate.take("a", 0.0)
+        for _ in range(1000):
+            assert rate.take("a", 0.5) == pytest.approx(0.5)
+        assert rate.take("a", 1.0) == 0
+
+    def test_it_never_holds_more_than_the_burst(self) -> None:
+        rate = HandshakeRate(Rate(10.0, 2))
+        assert [rate.take("a", 1e6) > 0 for _ in range(3)] == [False, False, True]
+
+    def test_sums_of_seconds_do_not_cost_a_token(self) -> None:
+        rate = HandshakeRate(Rate(3.0, 1))
+        assert [rate.take("a", 1e6 + n / 3.0) for n in range(1000)] == [0] * 1000
+
+    def test_many_addresses_take_bounded_memory(self) -> None:
+        rate = HandshakeRate(Rate(0.001, 1), limit=100)
+        for number in range(10_000):
+            rate.take(f"192.0.2.{number}", number * 1e-6)
+            assert len(rate) <= 101
+        assert rate.take("192.0.2.9999", 0.01) > 0  # the latest are remembered
+
+    def test_buckets_that_are_full_again_are_forgotten(self) -> None:
+        rate = HandshakeRate(Rate(1.0, 1))
+        for number in range(1000):
+            rate.take(str(number), 0.0)
+        for number in range(1000):
+            rate.take(f"later {number}", 2.0)
+        assert len(rate) == 1000
+        rate.take("one", 4.0)
+        rate.take("two", 4.0)
+        assert len(rate) == 998
+
+
+def test_connections_that_are_gone_leave_nothing_behind() -> None:
+    admission = Admission(Config(max_connections_per_ip=2))
+    conns: list[Any] = [object() for _ in range(1000)]
+    for number, conn in enumerate(conns):
+        admission.opened(conn, f"2001:db8:{number:x}::1")
+    for conn in [*conns, object(), *conns]:  # one that never opened, and some twice
+        admission.closed(conn)
+    assert not admission._counts and not admission._networks
+
+
+def desk_of(**options: Any) -> Desk:
+    authenticate = options.pop("authenticate", None)
+    desk = Desk(Config(**options), authenticate=authenticate)
+    desk.websockets.add(None, "/ws", False)
+    return desk
+
+
+def ask(desk: Desk, address: str, **fields: str) -> Answer:
+    client = desk.client()
+    client.conn.peername = (address, 50000)
+    (answer,) = client.send(upgrade(**fields)).answers()
+    return answer
+
+
+def test_connections_beyond_those_of_an_address_are_refused() -> None:
+    desk = desk_of(max_connections_per_ip=2)
+    addresses = ["192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.2"]
+    assert [ask(desk, each).status for each in addresses] == [101, 101, 429, 101]
+    refused = ask(desk, "192.0.2.1")
+    assert refused.json == {"error": "too many connections from this address"}
+    assert not refused.keeps_alive
+    assert desk.metrics.connections_rejected == {"address": 2}
+
+
+def test_an_ipv6_network_counts_as_one_address() -> None:
+    desk = desk_of(max_connections_per_ip=1)
+    addresses = ["2001:db8::1", "2001:db8::2", "2001:db8:0:0:ffff::", "2001:db8:0:1::1"]
+    assert [ask(desk, each).status for each in addresses] == [101, 429, 429, 101]
+
+
+def test_an_ipv4_address_counts_the_same_through_an_ipv6_socket() -> None:
+    desk = desk_of(max_connections_per_ip=1)
+    assert [ask(desk, each).status for each in ("::ffff:192.0.2.1", "192.0.2.1")] == [101, 429]
+
+
+def test_a_refused_handshake_says_when_to_come_again() -> None:
+    desk = desk_of(handshake_rate="6/m:2")
+    answers = [ask(desk, "192.0.2.1") for _ in range(3)]
+    assert [each.status for each in answers] == [101, 101, 429]
+    assert answers[2].headers["retry-after"] == "10"
+    assert answers[2].json == {"error": "too many handshakes from this address"}
+    assert desk.metrics.connections_rejected == {"rate": 1}
+
+
+def test_handshakes_that_fail_count_and_requests_do_not() -> None:
+    desk = desk_of(handshake_rate="1/m:3")
+    desk.get("/", lambda request: "hello")
+    for _ in range(5):
+        assert desk.ask("GET /").status == 200
+    statuses = [
+        ask(desk, "192.0.2.7", **fields).status
+        for fields in ({"Sec_WebSocket_Key": "x"}, {"Origin": "http://evil"}, {}, {})
+    ]
+    assert statuses == [400, 403, 101, 429]
+
+
+def test_the_authenticator_is_not_asked_beyond_the_rate() -> None:
+    asked = []
+    desk = desk_of(handshake_rate="1/m:2", authenticate=lambda request: asked.append(request))
+    for _ in range(5):
+        ask(desk, "192.0.2.1")
+    assert len(asked) == 2
+
+
+def test_behind_a_trusted_proxy_the_clients_address_counts() -> None:
+    desk = desk_of(max_connections_per_ip=1, trusted_proxies=["10.0.0.0/8"])
+    statuses = [
+        ask(desk, peer, X_Forwarded_For=told).status
+        for peer, told in [
+            ("10.0.0.1", "192.0.2.1"), ("10.0.0.2", "192.0.2.2"), ("10.0.0.2", "192.0.2.1"),
+            ("192.0.2.3", "192.0.2.99"), ("192.0.2.3", "192.0.2.98"),
+        ]
+    ]  # fmt: skip
+    assert statuses == [101, 101, 429, 101, 429]
+    assert [conn.remote for conn in desk.opened] == ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
+    assert desk.opened[0].request.remote == "192.0.2.1"
+
+
+def test_a_trusted_proxy_that_speaks_nonsense_gets_400() -> None:
+    desk = desk_of(trusted_proxies=["10.0.0.1"])
+    desk.get("/", lambda request: request.remote)
+    assert ask(desk, "10.0.0.1", X_Forwarded_For="nonsense").status == 400
+    assert ask(desk, "10.0.0.2", X_Forwarded_For="nonsense").status == 101
+    assert desk.opened[0].remote == "10.0.0.2"
+
+
+def test_each_request_of_a_proxys_connection_has_its_own_client() -> None:
+    desk = desk_of(trusted_proxies=["192.0.2.7"])
+    desk.get("/", lambda request: request.remote)
+    lines = b"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 198.51.100.%d\r\n\r\n"
+    answers = desk.client().send(lines % 1 + lines % 2).answers()
+    assert [each.body for each in answers] == [b"198.51.100.1", b"198.51.100.2"]
+
+
+# X-Forwarded-Proto, X-Forwarded-Host and Origin of a handshake; Host is inner.example:8080
+ORIGINS = [
+    ("https", "example.com", "https://example.com", 101),
+    ("https", "example.com", "https://example.com:443", 101),
+    ("https", "example.com", "http://example.com", 403),
+    ("https", "example.com", "https://inner.example:8080", 403),
+    ("https", "example.com:8443", "https://example.com:8443", 101),
+    ("https", "example.com:8443", "https://example.com", 403),
+    ("https", "[2001:db8::1]", "https://[2001:db8:0::1]", 101),
+    ("http", "example.com", "http://example.com", 101),
+    ("https", "example.com.", "https://example.com", 403),
+    ("https", "example.com.", "https://example.com.", 101),
+    ("", "", "http://inner.example:8080", 101),
+    ("https", "", "https://inner.example:8080", 101),
+    ("https", "example.com", "null", 403),
+]
+
+
+@pytest.mark.parametrize(("scheme", "host", "origin", "status"), ORIGINS)
+def test_behind_a_trusted_proxy_the_origin_is_compared_with_what_the_client_asked_for(
+    scheme: str, host: str, origin: str, status: int
+) -> None:
+    common = {"X_Forwarded_Proto": scheme, "X_Forwarded_Host": host}
+    pairs = [f'{name}="{value}"' for name, value in (("proto", scheme), ("host", host)) if value]
+    for fields in (common, {"Forwarded": ";".join(["for=192.0.2.1", *pairs])}):
+        fields = {**fields, "Host": "inner.example:8080", "Origin": origin}
+        desk = desk_of(trusted_proxies=["10.0.0.1"])
+        assert ask(desk, "10.0.0.1", **fields).status == status
+        # An untrusted peer's fields change nothing.
+        own = 101 if origin.endswith("//inner.example:8080") else 403
+        assert ask(desk, "192.0.2.1", **fields).status == own
+
+
+def test_a_connection_that_ends_makes_room_for_another(backend: Any, run: Any) -> None:
+    server = Server(Config(max_connections_per_ip=2))
+    server.websocket("/ws")
+
+    async def main() -> None:
+        async with running(server, backend) as url:
+            peers = [await url.peer() for _ in range(4)]
+            for peer in peers[:3]:
+                peer.write(UPGRADE % b"/ws")
+            statuses = [(await peer.answer())[0] for peer in peers[:3]]
+            assert sorted(statuses) == [101, 101, 429]
+            await peers[statuses.index(101)].close()
+            await eventually(lambda: len(server.hub) == 1)
+            peers[3].write(UPGRADE % b"/ws")
+            assert (await peers[3].answer())[0] == 101
+            for peer in peers:
+                await peer.close()
+
+    run(main())
+
+
+def test_those_whose_authentication_takes_time_are_counted_when_it_ends(
+    backend: Any, run: Any
+) -> None:
+    server = Server(Config(max_connections_per_ip=1))
+    server.websocket("/ws")
+    gate = asyncio.Event()
+    waiting = []
+
+    @server.authenticate
+    async def authenticate(request: Any) -> str:
+        waiting.append(request)
+        await gate.wait()
+        return "somebody"
+
+    async def main() -> None:
+        async with running(server, backend) as url:
+            peers = [await url.peer() for _ in range(3)]
+            for peer in peers:
+                peer.write(UPGRADE % b"/ws")
+            await eventually(lambda: len(waiting) == 3)
+            gate.set()
+            assert sorted([(await peer.answer())[0] for peer in peers]) == [101, 429, 429]
+            for peer in peers:
+                await peer.close()
+
+    run(main())
+
+
+@pytest.mark.parametrize("option", ["max_connections_per_ip", "handshake_rate"])
+def test_a_unix_sockets_peers_need_a_proxy_that_names_them(option: str) -> None:
+    value = {"max_connections_per_ip": 1, "handshake_rate": "1/s"}[option]
+    with pytest.raises(ConfigError, match="needs trusted_proxies with uds"):
+        Config(uds="/tmp/a", **{option: value})  # type: ignore[arg-type]
+    Config(uds="/tmp/a", trusted_proxies=["127.0.0.1"], **{option: value})  # type: ignore[arg-type]
