@@ -115,7 +115,12 @@ class Stream(asyncio.BaseProtocol):
     def resume_writing(self) -> None:
         """The kernel has taken them."""
         self._is_full = False
-        self._conn.flush()
+        # Not from here: asyncio's transport, closed by what it calls, would be lost twice.
+        self._engine.loop.call_soon(self._write_on)
+
+    def _write_on(self) -> None:
+        if self._conn.sink is not None:  # else the transport is gone
+            self._conn.flush()
 
     # What the core calls.
 
