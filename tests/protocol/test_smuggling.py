@@ -12,6 +12,8 @@ from engine.desk import HANDSHAKE, Desk, head, upgrade
 from glyph_fast.core import encode_frame
 from glyph_fast.wire import OPEN, TEXT
 
+pytestmark = pytest.mark.both_cores
+
 CHUNKED = "Transfer-Encoding: chunked"
 HIDDEN = b"GET /hidden HTTP/1.1\r\nHost: example.com\r\n\r\n"
 
