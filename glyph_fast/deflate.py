@@ -15,17 +15,19 @@ Inflation is by zlib, the quicker of the two at it.
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from .core import Frame, encode_frame
-from .errors import ProtocolError
-from .handshake import parse_extensions
+from .errors import HandshakeError, ProtocolError
+from .handshake import Extension, parse_extensions
 from .wire import INVALID_DATA, TOO_BIG
 
 NAME = "permessage-deflate"
+CLIENT_OFFER = f"{NAME}; client_max_window_bits"  # what browsers send
 MIN_BITS = 9  # what zlib can do of the 8 to 15 of RFC 7692 §7.1.2
 MAX_BITS = 15
 DEDICATED_BITS = 12  # windows of 4 KiB: messages are small, and two contexts are kept for each peer
@@ -239,9 +241,11 @@ class DedicatedCodec:
         """Compress a frame that leaves now: each one changes what the next may refer to."""
         if len(data) < self._min_size:
             return data
+        return encode_frame(data[0] & 0x0F, self._compress(_payload(data)), rsv1=True)
+
+    def _compress(self, payload: bytes) -> bytes:
         compressor = self._compressor or _new_compressor(self.parameters.server_max_window_bits)
-        header = {126: 4, 127: 10}.get(data[1], 2)
-        packed = encode_frame(data[0] & 0x0F, _deflate(compressor, data[header:]), rsv1=True)
+        packed = _deflate(compressor, payload)
         self._compressor = None if self.parameters.server_no_context_takeover else compressor
         return packed
 
@@ -253,6 +257,67 @@ class DedicatedCodec:
         data = _inflate(inflater, payload, limit)
         self._inflater = None if self.parameters.client_no_context_takeover else inflater
         return data
+
+
+def _payload(data: bytes) -> bytes:
+    """The payload of an unmasked frame."""
+    return data[{126: 4, 127: 10}.get(data[1], 2) :]
+
+
+class ClientCodec(DedicatedCodec):
+    """The two contexts of a client's connection, whose frames are masked.
+
+    `parameters` is what the server answered, as `accept` returns it.
+    """
+
+    def __init__(self, parameters: Parameters, min_size: int = 0) -> None:
+        server_no_takeover, client_no_takeover, server_bits, client_bits = parameters
+        super().__init__(
+            Parameters(client_no_takeover, server_no_takeover, client_bits, server_bits), min_size
+        )
+        self._can_compress = parameters.client_max_window_bits >= MIN_BITS
+
+    def pack(self, data: bytes) -> bytes:
+        """Compress and mask a frame that leaves now."""
+        payload, opcode, key = _payload(data), data[0] & 0x0F, os.urandom(4)
+        if len(data) < self._min_size or not self._can_compress:
+            return encode_frame(opcode, payload, key=key)
+        return encode_frame(opcode, self._compress(payload), rsv1=True, key=key)
+
+
+def accept(extensions: Sequence[Extension], offer: str = CLIENT_OFFER) -> Parameters | None:
+    """What a server's answer agrees to, for a client that sent `offer`; None: no compression.
+
+    `extensions` are those of the answer, as `handshake.check_accept` reads them. HandshakeError 400
+    for an answer the client must refuse (RFC 6455 §4.1, RFC 7692 §7.1): of an extension that was
+    not offered, or of parameters that make no sense or give less than was asked for.
+    """
+    if not extensions:
+        return None
+    ((_, asked),) = parse_extensions([offer])
+    hint, answer = _read_offer(asked), None
+    if len(extensions) == 1 and extensions[0][0] == NAME:
+        named = dict(extensions[0][1])
+        if named.get("client_max_window_bits", "") is not None:  # here it must have a value
+            answer = _read_offer(extensions[0][1])
+    if hint is None or answer is None or not _grants(answer, hint):
+        raise HandshakeError(400, "the answer agrees to an extension that was not offered so")
+    return Parameters(
+        answer.server_no_context_takeover,
+        # A client that announced it keeps to it, whatever the server says (RFC 7692 §7.1.1.2).
+        answer.client_no_context_takeover or hint.client_no_context_takeover,
+        answer.server_bits or MAX_BITS,
+        answer.client_bits or MAX_BITS,
+    )
+
+
+def _grants(answer: _Offer, hint: _Offer) -> bool:
+    """Whether an answer gives a client what its offer asked for, and takes no more than it said."""
+    if answer.client_bits is not None and answer.client_bits > (hint.client_bits or 0):
+        return False
+    if hint.server_bits is not None and (answer.server_bits or MAX_BITS) > hint.server_bits:
+        return False
+    return answer.server_no_context_takeover or not hint.server_no_context_takeover
 
 
 class Agreement(NamedTuple):

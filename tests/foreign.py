@@ -76,13 +76,20 @@ class Foreign:
 
 
 @contextmanager
-def serving(wrong: str = "") -> Iterator[str]:
-    """Serve for the length of the block; yields the URL's beginning, `ws://127.0.0.1:PORT`."""
+def serving(wrong: str = "", compression: str | None = None) -> Iterator[str]:
+    """Serve for the length of the block; yields the URL's beginning, `ws://127.0.0.1:PORT`.
+
+    `compression` is None or "deflate".
+    """
 
     def refuse(ws: ServerConnection, request: Request) -> Response | None:
         return ws.respond(HTTPStatus.FORBIDDEN, "no\n") if wrong == "refusing" else None
 
-    server = serve(Foreign(wrong).handle, "127.0.0.1", 0, compression=None, process_request=refuse)
+    server = serve(
+        *(Foreign(wrong).handle, "127.0.0.1", 0),
+        compression=compression,
+        process_request=refuse,
+    )
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:

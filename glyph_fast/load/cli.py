@@ -91,6 +91,11 @@ from .swarm import LoadError
     help="connect: seconds to watch the idle connections.",
 )
 @click.option("--browser-head", is_flag=True, help="Ask with a head as long as a browser's.")
+@click.option(
+    "--compression",
+    is_flag=True,
+    help="Compress, by permessage-deflate as browsers offer it; payloads are then words.",
+)
 @click.option("--pid", type=int, help="The server's process, if it cannot be found by its port.")
 @click.option(
     "--timeout",

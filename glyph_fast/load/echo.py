@@ -17,7 +17,9 @@ class Echo(Steady):
     def __init__(self, options: Options) -> None:
         super().__init__(options)
         window = max(options.in_flight, OPEN_WINDOW if options.rate else 1)
-        self.script = make_script(options.size, window, binary=options.binary)
+        self.script = make_script(
+            options.size, window, binary=options.binary, words=options.compression
+        )
         self.flows: list[Flow] = []
 
     def prepare(self, swarm: Swarm) -> None:

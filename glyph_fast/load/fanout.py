@@ -63,7 +63,10 @@ class FanOut(Steady):
         for peer in publishers:
             room = self.rooms[peer.room]
             script = make_script(
-                self.options.size, window, binary=self.options.binary, tag=len(room)
+                *(self.options.size, window),
+                binary=self.options.binary,
+                tag=len(room),
+                words=self.options.compression,
             )
             room.append(Flow(self.tally, peer, script))
             self.flows.append(room[-1])

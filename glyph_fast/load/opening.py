@@ -6,6 +6,9 @@ import os
 from base64 import b64encode
 from hashlib import sha1
 
+from ..deflate import ClientCodec, accept
+from ..errors import HandshakeError
+from ..handshake import check_accept
 from ..wire import ACCEPT_GUID
 
 # What a desktop browser adds, by kind and length: about 800 bytes with the rest.
@@ -34,9 +37,13 @@ def new_key() -> bytes:
     return b64encode(os.urandom(16))
 
 
-def request_head(target: str, host: str, key: bytes, *, browser: bool = False) -> bytes:
+def request_head(
+    target: str, host: str, key: bytes, *, browser: bool = False, extensions: str = ""
+) -> bytes:
     """The request that asks for the upgrade; `browser` makes it as long as a browser's."""
     extra = _BROWSER.format(host=host) if browser else ""
+    if extensions:
+        extra += f"Sec-WebSocket-Extensions: {extensions}\r\n"
     return (
         f"GET {target} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         f"{extra}Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
@@ -56,3 +63,14 @@ def check_answer(head: bytes, key: bytes) -> None:
                 return
             break
     raise OpeningFailed("the server's Sec-WebSocket-Accept does not match the key")
+
+
+def compression_of(head: bytes, key: bytes) -> ClientCodec:
+    """What keeps to the compression that `head` agrees to; OpeningFailed when it declines."""
+    try:
+        parameters = accept(check_accept(head, key.decode()).extensions)
+    except HandshakeError as exc:
+        raise OpeningFailed(f"the server's answer: {exc}") from None
+    if parameters is None:
+        raise OpeningFailed("the server declined permessage-deflate")
+    return ClientCodec(parameters)

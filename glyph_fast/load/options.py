@@ -34,6 +34,7 @@ class Options:
     warm_up: float = 0.5
     hold: float = 2.0  # connect: how long idle connections are watched
     browser_head: bool = False  # connect with a request head as long as a browser's
+    compression: bool = False  # offer permessage-deflate, and fail when it is declined
     pid: int | None = None  # of the server; found by itself when it is on this machine
     timeout: float = 10.0  # for an answer, before the run fails
 

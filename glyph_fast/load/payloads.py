@@ -7,7 +7,9 @@ doubled or out of order never looks like the one expected; a count at the end ca
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import repeat
+from random import Random
 
 _MEMORY = 16 * 1024 * 1024  # bytes for the payloads of one script
 _MIN, _MAX = 4, 4096
@@ -16,15 +18,20 @@ Payload = str | bytes
 Script = Sequence[Payload]
 
 
-def make_script(size: int, in_flight: int, *, binary: bool, tag: int = 0) -> Script:
+def make_script(
+    size: int, in_flight: int, *, binary: bool, tag: int = 0, words: bool = False
+) -> Script:
     """A power of two of payloads of `size` bytes; `tag` tells publishers apart.
 
     Plain ASCII that does not look like JSON. Payloads shorter than 10 bytes cannot all differ.
+    `words` makes each of other words, so that it compresses like prose or JSON: some two
+    times.
     """
     count = _MIN
     while count < _MAX and (count <= 2 * in_flight or 2 * count * size <= _MEMORY):
         count *= 2
-    texts = (_text(tag, number, size) for number in range(count))
+    bodies = _prose(tag, size) if words else repeat(_PANGRAM * (size // len(_PANGRAM) + 1))
+    texts = (_text(tag, number, size, next(bodies)) for number in range(count))
     return [text.encode("ascii") for text in texts] if binary else list(texts)
 
 
@@ -33,7 +40,21 @@ def tag_of(payload: Payload) -> int:
     return int(payload[:2], 16)
 
 
-def _text(tag: int, number: int, size: int) -> str:
-    head = f"{tag:02x}.{number:06x}."
-    letters = "the quick brown fox jumps over the lazy dog, "
-    return (head + letters * ((size - len(head)) // len(letters) + 1))[:size].ljust(size, ".")
+_PANGRAM = "the quick brown fox jumps over the lazy dog, "
+
+
+def _text(tag: int, number: int, size: int, body: str) -> str:
+    return (f"{tag:02x}.{number:06x}." + body)[:size].ljust(size, ".")
+
+
+def _prose(seed: int, size: int) -> Iterator[str]:
+    """Stretches of at least `size` characters of one long text, for ever."""
+    random = Random(seed)
+    syllables = [a + b for a in "bdfghklmnprstvz" for b in ("a", "e", "i", "o", "u", "er", "in")]
+    words = ["".join(random.choices(syllables, k=random.randint(1, 4))) for _ in range(1000)]
+    weights = [1 / rank for rank in range(1, len(words) + 1)]  # some are said often, as in prose
+    said = random.choices(words, weights, k=30_000 + size // 4)
+    text = " ".join(f"{word} {random.randrange(1000)}" for word in said)
+    while True:
+        start = random.randrange(len(text) - size)
+        yield text[start : start + size]

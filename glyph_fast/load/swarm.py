@@ -15,8 +15,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..core import Connection, Limits, Turn
+from ..deflate import CLIENT_OFFER
 from ..wire import CLIENT
-from .opening import check_answer, new_key, request_head
+from .opening import check_answer, compression_of, new_key, request_head
 from .options import MAX_SOURCES, Options
 
 RECEIVE = 256 * 1024  # bytes read from one connection at a time
@@ -116,6 +117,7 @@ class Workload:
 
     def __init__(self) -> None:
         self.error: BaseException | None = None
+        self.compresses = False
 
     def opened(self, peer: Peer) -> None:
         """The handshake of `peer` is done."""
@@ -134,6 +136,8 @@ class Workload:
     def request(self, peer: Peer, head: bytes) -> None:
         """The core has a complete head, which for a client is the server's answer."""
         check_answer(head, peer.key)
+        if self.compresses:
+            peer.use_codec(compression_of(head, peer.key))
         peer.upgrade()
         self.opened(peer)
 
@@ -177,6 +181,8 @@ class Swarm:
         is_loopback = self._address[0].startswith("127.")
         self._sources = [f"127.0.0.{n + 1}" for n in range(MAX_SOURCES)] if is_loopback else []
         self._host = f"{options.host}:{options.port}"
+        workload.compresses = options.compression
+        self._extensions = CLIENT_OFFER if options.compression else ""
 
     def connect(
         self, index: int, *, room: int = 0, receive_buffer: int = 0, target: str = ""
@@ -190,7 +196,12 @@ class Swarm:
         peer.opened_at = time.perf_counter_ns()
         peer.key = new_key()
         target = target or self.options.target(room)
-        peer.write(request_head(target, self._host, peer.key, browser=self.options.browser_head))
+        head = request_head(
+            *(target, self._host, peer.key),
+            browser=self.options.browser_head,
+            extensions=self._extensions,
+        )
+        peer.write(head)
         self._sinks[sock.fileno()] = sink
         try:
             sock.connect(self._address)

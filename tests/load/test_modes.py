@@ -39,6 +39,19 @@ def test_echo_counts_what_came_back(load: Load, binary: bool) -> None:
     assert not report.is_open_loop
 
 
+def test_compressed_messages_are_checked_like_others(foreign: Foreign) -> None:
+    with foreign(compression="deflate") as url:
+        for path, mode in (("/echo", "echo"), ("/room/a", "fan-out")):
+            asked = options(url + path, mode=mode, connections=3, size=600, compression=True)
+            report = run(asked)
+            assert report.verified >= report.count > 0
+
+
+def test_compression_that_is_declined_fails_the_run(load: Load) -> None:
+    with pytest.raises(OpeningFailed, match="declined permessage-deflate"):
+        load("/echo", compression=True)
+
+
 def test_an_open_loop_publishes_at_its_rate(load: Load) -> None:
     report = load("/echo", connections=2, rate=200.0, duration=1.0)
     assert report.is_open_loop

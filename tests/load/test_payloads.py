@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 import pytest
 
 from glyph_fast.load.payloads import make_script, tag_of
@@ -32,3 +34,10 @@ def test_text_does_not_look_like_json() -> None:
 
 def test_the_smallest_payload_is_one_byte() -> None:
     assert set(map(len, make_script(1, 1, binary=False))) == {1}
+
+
+def test_words_compress_like_prose() -> None:
+    script = make_script(2048, 1, binary=True, words=True)
+    assert set(map(len, script)) == {2048}
+    assert len({*script}) == len(script)
+    assert 1.5 < 2048 / len(zlib.compress(bytes(script[0]))) < 4

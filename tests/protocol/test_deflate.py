@@ -10,8 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glyph_fast.core import Frame
-from glyph_fast.deflate import DEDICATED_BYTES, Deflate, Parameters, negotiate
+from glyph_fast.deflate import (
+    CLIENT_OFFER,
+    DEDICATED_BYTES,
+    ClientCodec,
+    Deflate,
+    Parameters,
+    accept,
+    negotiate,
+)
 from glyph_fast.errors import HandshakeError, ProtocolError
+from glyph_fast.handshake import parse_extensions
 
 TEXT = '{"type":"quote","symbol":"ABC","bid":10.25,"ask":10.5}' * 20
 
@@ -268,3 +277,88 @@ def test_no_bytes_break_the_inflater(payload, mode):
         assert len(codec_for(mode).decode(payload, 1000)) <= 1000
     except ProtocolError as exc:
         assert exc.code in (1007, 1009)
+
+
+# The client's role.
+
+PLAIN = "permessage-deflate"
+# One row an answer: what was offered, what the server says, and what is agreed on; None refuses.
+ANSWERS: list[tuple[str, str, Parameters | None]] = [
+    (CLIENT_OFFER, PLAIN, Parameters(False, False, 15, 15)),
+    (CLIENT_OFFER, f"{PLAIN}; client_max_window_bits=10", Parameters(False, False, 15, 10)),
+    (CLIENT_OFFER, f"{PLAIN}; client_max_window_bits=8", Parameters(False, False, 15, 8)),
+    (CLIENT_OFFER, f"{PLAIN}; server_max_window_bits=9", Parameters(False, False, 9, 15)),
+    (CLIENT_OFFER, f"{PLAIN}; server_no_context_takeover", Parameters(True, False, 15, 15)),
+    (CLIENT_OFFER, f"{PLAIN}; client_no_context_takeover", Parameters(False, True, 15, 15)),
+    (f"{PLAIN}; client_no_context_takeover", PLAIN, Parameters(False, True, 15, 15)),
+    (
+        f"{PLAIN}; server_no_context_takeover; server_max_window_bits=12",
+        f"{PLAIN}; server_max_window_bits=11; server_no_context_takeover",
+        Parameters(True, False, 11, 15),
+    ),
+    # What was not offered, or not so.
+    (PLAIN, f"{PLAIN}; client_max_window_bits=15", None),
+    (f"{PLAIN}; client_max_window_bits=10", f"{PLAIN}; client_max_window_bits=11", None),
+    (f"{PLAIN}; server_max_window_bits=10", PLAIN, None),
+    (f"{PLAIN}; server_max_window_bits=10", f"{PLAIN}; server_max_window_bits=11", None),
+    (f"{PLAIN}; server_no_context_takeover", PLAIN, None),
+    (CLIENT_OFFER, "x-webkit-deflate-frame", None),
+    (CLIENT_OFFER, f"{PLAIN}, {PLAIN}", None),
+    # What makes no sense.
+    (CLIENT_OFFER, f"{PLAIN}; client_max_window_bits", None),
+    (CLIENT_OFFER, f"{PLAIN}; server_max_window_bits", None),
+    (CLIENT_OFFER, f"{PLAIN}; server_max_window_bits=16", None),
+    (CLIENT_OFFER, f"{PLAIN}; server_no_context_takeover=1", None),
+    (CLIENT_OFFER, f"{PLAIN}; unknown", None),
+    (CLIENT_OFFER, f"{PLAIN}; client_max_window_bits=9; client_max_window_bits=9", None),
+]
+
+
+@pytest.mark.parametrize(("offer", "answer", "agreed"), ANSWERS)
+def test_an_answer_is_judged_as_the_table_says(offer, answer, agreed):
+    if agreed is not None:
+        assert accept(parse_extensions([answer]), offer) == agreed
+    else:
+        with pytest.raises(HandshakeError) as caught:
+            accept(parse_extensions([answer]), offer)
+        assert caught.value.status == 400
+
+
+def test_an_answer_without_extensions_means_none():
+    assert accept([]) is None
+
+
+def unmasked(frame: bytes) -> tuple[bool, bytes]:
+    """Whether RSV1 is set in a masked frame, and its payload."""
+    assert frame[1] & 0x80
+    head = {126: 4, 127: 10}.get(frame[1] & 0x7F, 2)
+    key, data = frame[head : head + 4], frame[head + 4 :]
+    return bool(frame[0] & 0x40), bytes(byte ^ key[i % 4] for i, byte in enumerate(data))
+
+
+@MODES
+@pytest.mark.parametrize(
+    "extra", ["", "; client_no_context_takeover", "; server_no_context_takeover"]
+)
+@pytest.mark.parametrize("bits", [9, 12, 15])
+def test_both_roles_understand_each_other(mode, bits, extra):
+    offer = f"{CLIENT_OFFER}={bits}; server_max_window_bits={bits}{extra}"
+    agreement = Deflate(mode, 64).agree([offer])
+    parameters = accept(parse_extensions([agreement.header]), offer)
+    server, client = agreement.codec, ClientCodec(parameters, 64)
+    for i in range(10):
+        payload = (TEXT + str(i)).encode() + os.urandom(300)
+        is_packed, data = unmasked(client.pack(client.encode(Frame(payload))))
+        assert is_packed
+        assert server.decode(data, 1 << 20) == payload
+        frame = leave(server, Frame(payload))
+        assert frame[0] & 0x40
+        assert client.decode(frame[4:], 1 << 20) == payload
+    assert unmasked(client.pack(client.encode(Frame(b"short")))) == (False, b"short")
+
+
+def test_a_client_that_may_only_use_a_window_of_8_bits_does_not_compress():
+    parameters = accept(parse_extensions([f"{PLAIN}; client_max_window_bits=8"]))
+    client = ClientCodec(parameters)
+    payload = b"x" * 1000
+    assert unmasked(client.pack(client.encode(Frame(payload)))) == (False, payload)
