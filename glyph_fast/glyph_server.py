@@ -156,6 +156,9 @@ class GlyphServer(Server):
         """The files of all programs loaded, those they import included: what one would watch."""
         return [path for program in self._programs for path in program.files]
 
+    def _source_files(self) -> list[str]:
+        return [str(path.absolute()) for path in self.source_files]
+
     def _check_free(self, program: Program) -> None:
         """ValueError when the server has one of the program's routes already."""
         taken = {(route.method or "", route.pattern) for route in self._http.routes()}

@@ -108,6 +108,10 @@ class Engine(Protocol):
         """Close the listening sockets; connections go on."""
         ...
 
+    async def settle(self) -> None:
+        """Return when every socket accepted before has its connection."""
+        ...
+
     async def close(self) -> None:
         """Abort what is left and release every descriptor; return when none is open."""
         ...

@@ -5,6 +5,9 @@
 Draining, in this order: upgrades and `/healthz` get 503 while clients may still connect, for the
 length of the drain delay; listening stops and background tasks are cancelled; every connection is
 asked to close; what handlers still do is waited for; what is left at the deadline is aborted.
+
+Handing over is a drain without the 503: a successor accepts from the same sockets already, so this
+run stops accepting at once, and serves what it has accepted.
 """
 
 from __future__ import annotations
@@ -23,16 +26,17 @@ from .connection import Connection
 from .core import Limits
 from .engine.asyncio import AsyncioEngine
 from .engine.base import new_turn
-from .engine.listening import Listening, bind_tcp, bind_unix
+from .engine.listening import Listening, bind_tcp, bind_unix, inherit
 from .engine.native import NativeEngine
 from .engine.opening import Opening
 from .engine.tls import server_context
 from .errors import ConfigError, ListenError
 from .handlers.dispatcher import Dispatcher
+from .handover import ACTIVATED, Inherited, Place
 from .hub import Hub
 from .logs import SERVER, log
 from .loopwatch import LoopWatch
-from .wire import GOING_AWAY, OPEN, POLICIES
+from .wire import GOING_AWAY, OPEN, POLICIES, SERVICE_RESTART
 
 if TYPE_CHECKING:
     import ssl
@@ -42,6 +46,7 @@ if TYPE_CHECKING:
 FIRST_BACKOFF_S = 1.0  # before a background task that failed is started again; then doubled …
 LONGEST_BACKOFF_S = 60.0  # … up to this, and reset by a run of this length
 BACKGROUND_GRACE_S = 1.0  # for cancelled background tasks, before the connections are closed
+LOOK_S = 0.01  # between two looks at connections that a successor does not have
 DISCONNECT_GRACE_S = 1.0  # for the disconnect handlers of connections aborted at the deadline
 
 Hook = Callable[[], Any]
@@ -86,7 +91,7 @@ class Lifecycle:
     """One run. `start` makes it serve, `stop` asks it to end, `ended` returns when it has.
 
     `role` is the word of the line that says where it listens; of any but the first the log says
-    little, for it ends with the server.
+    little, for it ends with the server. Sockets of that role are taken from `inherited`.
     """
 
     def __init__(
@@ -100,6 +105,7 @@ class Lifecycle:
         on_startup: Sequence[Hook] = (),
         on_shutdown: Sequence[Hook] = (),
         role: str = "listening",
+        inherited: Inherited | None = None,
     ) -> None:
         self._config = config
         self._hub = hub
@@ -109,14 +115,18 @@ class Lifecycle:
         self._on_startup = on_startup
         self._on_shutdown = on_shutdown
         self._role = role
+        self._inherited = inherited if inherited is not None else Inherited()
         self._log_level = logging.INFO if role == "listening" else logging.DEBUG
         self._watch = LoopWatch() if role == "listening" else None
         self._loop = asyncio.get_running_loop()
         self._listening: Listening | None = None
+        self._place = ""
+        self.was_announced = False  # by a former process of this server
         self._engine: Engine | None = None
         self._turn: core.Turn | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._has_started = False
+        self._is_handing_over = False
         self._all_closed: asyncio.Event | None = None  # set while the drain waits for it
         self._stop = asyncio.Event()
         self._ended = asyncio.Event()
@@ -145,6 +155,24 @@ class Lifecycle:
             self._close_code = code
         self._stop.set()
 
+    def hand_over(self) -> None:
+        """Begin to drain for a successor that accepts from the same sockets. Returns at once."""
+        self._is_handing_over = True
+        if self._listening is not None:
+            self._listening.leave_file()
+        self.stop(code=SERVICE_RESTART)
+
+    @property
+    def is_serving(self) -> bool:
+        """Whether it accepts connections and has not been asked to end."""
+        return self._engine is not None and not self._stop.is_set()
+
+    @property
+    def place(self) -> Place:
+        """The listening sockets and what they are for, to be handed over while it serves."""
+        assert self._listening is not None
+        return Place(self._place, self._listening.sockets)
+
     async def ended(self) -> None:
         """Return when everything is closed."""
         await self._ended.wait()
@@ -164,8 +192,7 @@ class Lifecycle:
             raise ConfigError("the native engine needs Linux")
         tls = _tls(config)
         with _listen_errors():
-            listening = bind_unix(config.uds) if config.uds else bind_tcp(config.host, config.port)
-        self._listening = listening
+            self._listening = listening = self._bind()
         events = Events(self._opening, self._dispatcher, self._closed)
         turn = new_turn(self._loop, limits_of(config), events, connection_type=Connection)
         self._turn = turn
@@ -187,25 +214,58 @@ class Lifecycle:
             listening.start()
         for sock in listening.sockets:
             await self._engine.listen(sock)
-        url = config.url(listening.port)
+        url = self._url(listening)
         log(SERVER, self._log_level, self._role, url=url, core=core.NAME, engine=engine_name)
         announce(f"glyph-fast {self._role} on {url}")
+
+    def _bind(self) -> Listening:
+        config = self._config
+        self._place = f"unix:{config.uds}" if config.uds else f"{config.host}:{config.port}"
+        place = self._inherited.take(self._role, self._place)
+        if place is None:
+            return bind_unix(config.uds) if config.uds else bind_tcp(config.host, config.port)
+        self._place = place.name
+        self.was_announced = self._inherited.channel is not None
+        return inherit(place.sockets, owns_file=place.name != ACTIVATED)
+
+    def _url(self, listening: Listening) -> str:
+        config = self._config
+        if self._place != ACTIVATED:
+            return config.url(listening.port)
+        if listening.is_unix:
+            return f"unix:{listening.address}"
+        return config.replace(uds=None, host=listening.address).url(listening.port)
 
     async def _drain(self) -> float:
         """Close every connection in good order; return the loop's time when that must be done."""
         assert self._engine is not None and self._turn is not None
         log(SERVER, self._log_level, "draining", connections=len(self._hub))
-        self._opening.drain()
-        if self._config.drain_delay:
-            await asyncio.sleep(self._config.drain_delay)
+        if not self._is_handing_over:
+            self._opening.drain()
+            if self._config.drain_delay:
+                await asyncio.sleep(self._config.drain_delay)
         self._engine.stop_listening()
         self.release_files()
+        await self._engine.settle()
         deadline = self._loop.time() + self._drain_timeout
         await self._cancel_background(min(BACKGROUND_GRACE_S, self._drain_timeout))
+        if self._is_handing_over:
+            await self._serve_accepted(self._turn)
+        self._opening.drain()
         self._close_idle_http(self._turn)
         await self._hub.close_all(self._close_code)
         await self._wait_until_closed(deadline)
         return deadline
+
+    async def _serve_accepted(self, turn: core.Turn) -> None:
+        """Serve the connections whose request this process has to answer: no other has them."""
+        self._opening.finish()
+        await self._hub.close_all(self._close_code)
+        waited_for = self._opening.is_waited_for
+        end = self._loop.time() + min(self._config.head_timeout, self._drain_timeout / 2)
+        waiting = list(turn)
+        while (waiting := list(filter(waited_for, waiting))) and self._loop.time() < end:
+            await asyncio.sleep(LOOK_S)
 
     def _close_idle_http(self, turn: core.Turn) -> None:
         """Close the connections that wait for a request; one being answered closes by itself."""

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
-import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
-from types import FrameType
 from typing import Any, NamedTuple, TypeVar, overload
 
 from .choice import choose_loop, new_event_loop
@@ -26,6 +22,7 @@ from .http.static import StaticFiles
 from .hub import Hub
 from .lifecycle import BackgroundTask, Hook, Lifecycle
 from .logs import SERVER, configure_logging
+from .process import ADMIN, MAIN, Process
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -223,6 +220,7 @@ class Server:
     ) -> None:
         """Serve in a loop of its own until SIGTERM or SIGINT has drained it; a second one kills.
 
+        SIGHUP starts the command of the process again, on the same sockets, and drains this one.
         `config` replaces the server's own, `overrides` are single options of it (`port=9000`).
         `announce` gets the line that says where the server listens, once it does; by default it is
         printed. Raises ConfigError for options that cannot work, OSError when it cannot listen, and
@@ -266,10 +264,14 @@ class Server:
             self._dispatcher.add_route(DEFAULT_ROUTE)
 
     async def _serve_until_signal(self, announce: Announce | None) -> None:
-        with self._signals(asyncio.get_running_loop()):
-            await self._serve(announce)
+        process = Process()
+        with process.signals():
+            try:
+                await self._serve(announce, process)
+            finally:
+                await process.close()
 
-    async def _serve(self, announce: Announce | None) -> None:
+    async def _serve(self, announce: Announce | None, process: Process | None = None) -> None:
         opening = Opening(
             self.config,
             routes=self._http,
@@ -291,67 +293,49 @@ class Server:
             background=self._background,
             on_startup=self._on_startup,
             on_shutdown=self._on_shutdown,
+            inherited=process.inherited if process is not None else None,
         )
+        if process is not None:
+            process.add(MAIN, self._lifecycle)
         try:
-            await self._run(self._lifecycle, opening, announce or _print)
+            await self._run(self._lifecycle, opening, announce or _print, process)
         finally:
             self._lifecycle = None
 
-    async def _run(self, lifecycle: Lifecycle, opening: Opening, announce: Announce) -> None:
+    async def _run(
+        self, lifecycle: Lifecycle, opening: Opening, announce: Announce, process: Process | None
+    ) -> None:
         """Run with the operators' port, if there is one: it is there before and after the rest."""
+        port = None
+
+        def serving(line: str) -> None:
+            if port is not None:
+                port.is_ready = lambda: not opening.is_draining
+            if not lifecycle.was_announced:
+                announce(line)
+            if port is not None and not port.lifecycle.was_announced:
+                announce(port.line)
+            if process is not None:
+                process.serving(self._source_files())
+
         if self.config.admin is None:
-            await lifecycle.run(announce)
+            await lifecycle.run(serving)
             return
         from .admin import OperatorsPort  # not for those who do without: it imports a good deal
 
-        port = OperatorsPort(self.config, self.hub, self._dispatcher.errors)
-
-        def serving(line: str) -> None:
-            port.is_ready = lambda: not opening.is_draining
-            announce(line)
-            announce(port.line)
-
+        inherited = process.inherited if process is not None else None
+        port = OperatorsPort(self.config, self.hub, self._dispatcher.errors, inherited)
+        if process is not None:
+            process.add(ADMIN, port.lifecycle)
         await port.start()
         try:
             await lifecycle.run(serving)
         finally:
             await port.stop()
 
-    @contextmanager
-    def _signals(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
-        """Let the first SIGTERM or SIGINT drain the server and the second kill the process.
-
-        Python's own handlers, not the loop's: they run although a handler of the application keeps
-        the loop from turning.
-        """
-        if threading.current_thread() is not threading.main_thread():
-            yield  # only the main thread may have handlers
-            return
-        seen = False
-
-        def handle(number: int, frame: FrameType | None) -> None:
-            nonlocal seen
-            if seen:
-                if self._lifecycle is not None:
-                    self._lifecycle.release_files()
-                signal.signal(number, signal.SIG_DFL)
-                signal.raise_signal(number)
-            seen = True
-            loop.call_soon_threadsafe(self._stop)
-
-        numbers = [signal.SIGINT, signal.SIGTERM]
-        if sys.platform == "win32":
-            numbers.append(signal.SIGBREAK)
-        former = {number: signal.signal(number, handle) for number in numbers}
-        try:
-            yield
-        finally:
-            for number, handler in former.items():
-                signal.signal(number, handler)
-
-    def _stop(self) -> None:
-        if self._lifecycle is not None:
-            self._lifecycle.stop()
+    def _source_files(self) -> list[str]:
+        """The files the program is made of, beside its Python modules."""
+        return []
 
 
 def _register(hooks: list[Any], hook: Any) -> Any:

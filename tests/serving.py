@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 START_S = 30.0  # a first start compiles byte code
 STOP_S = 20.0  # more than the default of --drain-timeout
 
-_LISTENING = re.compile(r"glyph-fast listening on (https?)://(.+):(\d+)\n")
+_LISTENING = re.compile(r"glyph-fast listening on ((https?)://.+:(\d+)|unix:.+)\n")
 
 _RUN_SCRIPT = """
 import functools, runpy, sys
@@ -40,7 +40,10 @@ runpy.run_path(sys.argv[1], run_name="__main__")
 
 
 class ServeProcess:
-    """One running `glyph-fast serve`; `url` and `port` are known once it listens."""
+    """One running `glyph-fast serve`; `url` and `port` are known once it listens.
+
+    `prefix` is a command that runs the command after it; it gets the descriptors `fds`.
+    """
 
     def __init__(
         self,
@@ -49,6 +52,8 @@ class ServeProcess:
         port: int = 0,
         env: Mapping[str, str] | None = None,
         script: str | None = None,
+        prefix: Sequence[str] = (),
+        fds: Sequence[int] = (),
     ) -> None:
         self._log = TemporaryFile()  # a pipe that nobody reads would stop the server
         command = [sys.executable, "-m", "glyph_fast", "serve", *arguments, "--port", str(port)]
@@ -58,8 +63,9 @@ class ServeProcess:
         package = str(Path(glyph_fast.__file__).parent.parent)
         path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
         self.process = subprocess.Popen(
-            command,
+            [*prefix, *command],
             cwd=cwd,
+            pass_fds=fds,
             env={**os.environ, "PYTHONPATH": path, **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -74,8 +80,8 @@ class ServeProcess:
             self.kill()
             self.release()
             raise
-        self.port = int(found[3])
-        self.url = f"{found[1]}://{found[2]}:{found[3]}"
+        self.port = int(found[3] or 0)
+        self.url = found[1]
 
     def ws(self, path: str) -> str:
         """The WebSocket URL of `path`."""

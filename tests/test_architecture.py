@@ -19,10 +19,10 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "glyph_fast"
 
 FLOORS = (
-    "errors wire json logs | publisher loopwatch | options config sources choice"
+    "errors wire json logs | publisher loopwatch systemd handover | options config sources choice"
     " | interfaces _core _fallback core | http handshake deflate | metrics"
     " | message room users connection hub | handlers engine"
-    " | lifecycle admin server | glyph | glyph_server | chat | load cli"
+    " | lifecycle process admin server | glyph | glyph_server | chat | load cli"
 )
 ORDER = [name for name in FLOORS.split() if name != "|"]
 

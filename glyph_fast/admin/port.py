@@ -13,6 +13,7 @@ from ..engine.exchange import HttpRoute
 from ..engine.opening import Opening
 from ..handlers.dispatcher import Dispatcher
 from ..handlers.eager import start
+from ..handover import Inherited
 from ..http.request import Request
 from ..http.response import Response
 from ..http.router import Router
@@ -48,7 +49,9 @@ class OperatorsPort:
     `is_ready` says whether the public port takes new connections. `line` is what is announced.
     """
 
-    def __init__(self, config: Config, hub: Hub, errors: ErrorLog) -> None:
+    def __init__(
+        self, config: Config, hub: Hub, errors: ErrorLog, inherited: Inherited | None = None
+    ) -> None:
         assert config.admin is not None
         self._address = config.admin
         self.is_ready: Callable[[], bool] = lambda: False
@@ -78,13 +81,14 @@ class OperatorsPort:
             metrics=self._hub.metrics,
             errors=self._dispatcher.errors,
         )
-        self._lifecycle = Lifecycle(
+        self.lifecycle = Lifecycle(
             self._config,
             self._hub,
             self._dispatcher,
             opening,
             background=[live.publish],
             role="admin",
+            inherited=inherited,
         )
         self._run: asyncio.Task[None] | None = None
 
@@ -97,7 +101,7 @@ class OperatorsPort:
             self._access.port = int(line.rpartition(":")[2])
             listening.set()
 
-        self._run = asyncio.create_task(self._lifecycle.run(announce), name="operators' port")
+        self._run = asyncio.create_task(self.lifecycle.run(announce), name="operators' port")
         waiting = asyncio.create_task(listening.wait())
         await asyncio.wait((self._run, waiting), return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
@@ -111,7 +115,7 @@ class OperatorsPort:
     async def stop(self) -> None:
         """Close everything; the figures are gone with the port."""
         if self._run is not None:
-            self._lifecycle.stop()
+            self.lifecycle.stop()
             await asyncio.wait((self._run,))
 
     # Routes.

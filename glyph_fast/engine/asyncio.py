@@ -303,12 +303,16 @@ class AsyncioEngine:
         self._listeners.clear()
         self._resting.clear()
 
+    async def settle(self) -> None:
+        """Return when every socket accepted has its connection."""
+        if self._accepted:
+            await asyncio.wait(self._accepted)
+
     async def close(self) -> None:
         """Abort what is left and return when every transport is gone. May be called twice."""
         self._sweep.stop()
         self.stop_listening()
-        if self._accepted:
-            await asyncio.wait(self._accepted)
+        await self.settle()
         for conn in self.turn:
             conn.abort()
         for stream in list(self._closing):

@@ -99,6 +99,7 @@ class Exchanges:
         self._latest: Connection | None = None  # that was answered
         self._in_a_row = 0  # answers it got with no other connection's between
         self.is_draining = False
+        self.keeps_alive = True  # whether a connection may bring another request after the next
 
     # Steps of a request.
 
@@ -295,7 +296,7 @@ class Exchanges:
         request = exchange.request
         if conn.phase < ENDING:  # else the client is gone
             keep_alive = (
-                not self.is_draining
+                self.keeps_alive
                 and not response.wants_close
                 and request.keep_alive
                 and exchange.is_read

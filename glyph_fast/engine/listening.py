@@ -19,15 +19,30 @@ class Listening:
 
     def __init__(self, sockets: list[socket.socket], path: str | None = None) -> None:
         self.sockets = sockets
-        self.port = 0 if path is not None else int(sockets[0].getsockname()[1])
+        self.port = _port(sockets[0])
         self._path = path
         self._identity = _identity(path) if path is not None else None
+
+    @property
+    def is_unix(self) -> bool:
+        """Whether they are Unix sockets."""
+        return self.sockets[0].family == getattr(socket, "AF_UNIX", None)
+
+    @property
+    def address(self) -> str:
+        """The host or, of a Unix socket, the path of the first one."""
+        name = self.sockets[0].getsockname()
+        return os.fsdecode(name) if isinstance(name, str | bytes) else str(name[0])
 
     def start(self) -> None:
         """Let clients connect; they wait until somebody accepts them."""
         for sock in self.sockets:
             sock.listen(BACKLOG)
             sock.setblocking(False)
+
+    def leave_file(self) -> None:
+        """Let the file of a Unix socket outlive this process: another one listens there."""
+        self._identity = None
 
     def close(self) -> None:
         """Close the sockets and remove the file of a Unix socket. May be called twice.
@@ -73,6 +88,16 @@ def bind_unix(path: str) -> Listening:
     return Listening([sock], path)
 
 
+def inherit(sockets: list[socket.socket], *, owns_file: bool) -> Listening:
+    """Sockets that another process has bound; `owns_file`: the file of a Unix socket is ours now.
+
+    Raises OSError when they are closed in the meantime.
+    """
+    name = sockets[0].getsockname()
+    is_file = isinstance(name, str) and bool(name) and owns_file
+    return Listening(sockets, name if is_file else None)
+
+
 def _bind_all(host: str, port: int) -> list[socket.socket]:
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     sockets: list[socket.socket] = []
@@ -112,6 +137,11 @@ def _bind(family: int, address: tuple[object, ...]) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def _port(sock: socket.socket) -> int:
+    name = sock.getsockname()
+    return int(name[1]) if isinstance(name, tuple) else 0
 
 
 def _identity(path: str) -> tuple[int, int]:

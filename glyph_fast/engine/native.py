@@ -40,6 +40,9 @@ class NativeEngine:
             sock.close()
         self._listeners.clear()
 
+    async def settle(self) -> None:
+        """Return when every socket accepted has its connection: here that is always so."""
+
     async def close(self) -> None:
         """Abort what is left and release every descriptor. May be called twice."""
         if self._fileno < 0:

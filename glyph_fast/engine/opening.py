@@ -34,7 +34,7 @@ from ..http.router import Match, Router
 from ..http.static import StaticFiles
 from ..logs import ACCESS, SERVER, ErrorLog, Throttle, log
 from ..metrics import Metrics
-from ..wire import ENDING
+from ..wire import ENDING, OPEN
 from .admission import Admission, Refusal
 from .exchange import Exchanges, HttpRoute, Start
 
@@ -136,7 +136,16 @@ class Opening:
 
     def drain(self) -> None:
         """From now on refuse upgrades, and close each connection after its next answer."""
+        self.exchanges.keeps_alive = False
         self.exchanges.is_draining = True
+
+    def finish(self) -> None:
+        """From now on close each connection after its next answer; upgrades are still served."""
+        self.exchanges.keeps_alive = False
+
+    def is_waited_for(self, conn: Any) -> bool:
+        """Whether the first request of a connection is still to be heard, or one to be answered."""
+        return conn.phase < OPEN and (not conn.bytes_sent or self.exchanges.is_busy(conn))
 
     # WebSockets.
 

@@ -1,0 +1,204 @@
+"""A server as a process: signals, the service manager, and the process that takes its place.
+
+    SIGTERM, SIGINT   drain; a second one kills
+    SIGHUP            start the same command again on the same sockets; once that serves, hand over
+                      and drain; if it does not come to serve, go on as before
+
+Nothing here is for a server inside a program of others (`await server.serve()`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from .handover import LEAVE, HandoverError, Inherited, Place, Successor, own_command
+from .logs import SERVER, log
+from .systemd import ADMIN_NAME, Notifier, activated_sockets
+
+if TYPE_CHECKING:
+    from .lifecycle import Lifecycle
+
+START_TIMEOUT_S = 60.0  # for a successor to come to serve
+MAIN = "listening"  # the role of the public port, and …
+ADMIN = "admin"  # … of the operators'
+
+
+class Process:
+    """What `Server.run` adds to a run of the server.
+
+    Made before the run, which takes its sockets from `inherited`; `add` names its parts as they
+    are made, and `serving` is called when clients can connect.
+    """
+
+    def __init__(self) -> None:
+        self.inherited = Inherited.from_environ(os.environ)
+        for label, sockets in activated_sockets(os.environ).items():
+            self.inherited.add(ADMIN if label == ADMIN_NAME else MAIN, sockets)
+        self._notifier = Notifier(os.environ)
+        self._loop = asyncio.get_running_loop()
+        self._parts: dict[str, Lifecycle] = {}
+        self._is_serving = False
+        self._restarting: asyncio.Task[None] | None = None
+        self._watchdog: asyncio.TimerHandle | None = None
+        self._terminals = [fd for fd in (0, 1, 2) if _is_terminal(fd)]
+
+    def add(self, role: str, lifecycle: Lifecycle) -> None:
+        """Name a part that has sockets."""
+        self._parts[role] = lifecycle
+
+    def serving(self, files: Sequence[str]) -> None:
+        """Clients can connect: tell whoever waits for it. `files` are those the program is of."""
+        self._is_serving = True
+        inherited = self.inherited
+        inherited.close()
+        if inherited.channel is None or inherited.is_watched:
+            self._notifier.ready("serving")
+        if inherited.channel is not None:
+            inherited.tell_ready(files, self._places())
+            if inherited.is_watched:
+                self._loop.add_reader(inherited.channel.fileno(), self._heed)
+            else:
+                inherited.channel.close()
+        self._feed_watchdog()
+
+    @contextmanager
+    def signals(self) -> Iterator[None]:
+        """Heed signals, where that is possible: in the main thread."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        former = {number: signal.signal(number, handler) for number, handler in self._handlers()}
+        try:
+            yield
+        finally:
+            for number, handler in former.items():
+                signal.signal(number, handler)
+
+    async def close(self) -> None:
+        """Give back what is not the run's own."""
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+        if self._restarting is not None and not self._restarting.done():
+            self._restarting.cancel()
+            await asyncio.wait({self._restarting})
+        self.inherited.close()
+        if self.inherited.channel is not None and self.inherited.channel.fileno() >= 0:
+            self._loop.remove_reader(self.inherited.channel.fileno())
+            self.inherited.channel.close()
+
+    # Signals. Python's own handlers, not the loop's: they run although a handler of the application
+    # keeps the loop from turning.
+
+    def _handlers(self) -> Iterator[tuple[int, Callable[[int, FrameType | None], None]]]:
+        seen = False
+
+        def end(number: int, frame: FrameType | None) -> None:
+            nonlocal seen
+            if seen:
+                for part in self._parts.values():
+                    part.release_files()
+                signal.signal(number, signal.SIG_DFL)
+                signal.raise_signal(number)
+            seen = True
+            self._loop.call_soon_threadsafe(self.stop)
+
+        def hang_up(number: int, frame: FrameType | None) -> None:
+            self._loop.call_soon_threadsafe(self.restart)
+
+        yield signal.SIGINT, end
+        yield signal.SIGTERM, end
+        if sys.platform == "win32":
+            yield signal.SIGBREAK, end
+        elif signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
+            yield signal.SIGHUP, hang_up
+
+    def stop(self) -> None:
+        """Drain."""
+        self._notifier.stopping()
+        if MAIN in self._parts:
+            self._parts[MAIN].stop()
+
+    def _heed(self) -> None:
+        """The watcher says something, or is gone."""
+        channel = self.inherited.channel
+        assert channel is not None
+        word = channel.recv(1)
+        self._loop.remove_reader(channel.fileno())
+        if word == LEAVE:
+            self._hand_over()
+        else:
+            self.stop()
+
+    # The successor.
+
+    def restart(self) -> None:
+        """Start a successor, if that is possible now."""
+        if self.inherited.is_watched:
+            return  # the watcher got the signal of a terminal as well, and decides
+        if any(not _is_terminal(fd) for fd in self._terminals):
+            self.stop()  # the terminal is gone, and whoever started us with it
+        elif os.getpid() == 1:
+            log(SERVER, logging.WARNING, "the first process of a container cannot be replaced")
+        elif self._restarting is not None or not self._is_serving:
+            log(SERVER, logging.WARNING, "no new process: one is being started or this one ends")
+        elif self._parts[MAIN].is_serving:
+            self._restarting = self._loop.create_task(self._restart(), name="restart")
+
+    async def _restart(self) -> None:
+        self._notifier.reloading()
+        log(SERVER, logging.INFO, "starting a new process")
+        try:
+            pid = await self._start()
+        except (OSError, HandoverError) as exc:
+            self._restarting = None
+            log(SERVER, logging.ERROR, "no new process serves; this one goes on", reason=str(exc))
+            self._notifier.ready(f"serving; the last reload failed: {exc}")
+            return
+        log(SERVER, logging.INFO, "handed over", pid=pid)
+        self._notifier.handed_over(pid)
+        self._hand_over()
+
+    async def _start(self) -> int:
+        """The id of a process that serves. Raises OSError and HandoverError."""
+        successor = Successor(own_command(), self._places(), os.environ)
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                await asyncio.shield(successor.is_ready)
+        except BaseException as exc:
+            await successor.end()
+            if isinstance(exc, TimeoutError):
+                raise HandoverError(f"it did not serve within {START_TIMEOUT_S:g} s") from None
+            raise
+        return successor.pid
+
+    def _hand_over(self) -> None:
+        for part in self._parts.values():
+            part.hand_over()
+
+    def _places(self) -> dict[str, Place]:
+        return {role: part.place for role, part in self._parts.items()}
+
+    # The watchdog.
+
+    def _feed_watchdog(self) -> None:
+        """Tell the manager, from the loop, that the loop turns: twice in each interval."""
+        if self._notifier.watchdog_s is not None:
+            self._notifier.alive()
+            wait = self._notifier.watchdog_s / 2
+            self._watchdog = self._loop.call_later(wait, self._feed_watchdog)
+
+
+def _is_terminal(fd: int) -> bool:
+    try:
+        return os.isatty(fd)
+    except OSError:
+        return False
