@@ -808,8 +808,9 @@ class Connection:
     def _parse_body(self, data: bytes, start: int) -> int:
         if start == len(data):
             return 0
-        self._since = -1.0
         taken: int = self.turn._call(self.turn.handler.data, self, data[start:]) or 0
+        if taken > 0:  # else it waits for more, and not for ever
+            self._since = -1.0
         return min(max(taken, 0), len(data) - start)
 
     def _parse_frame(self, data: bytes, start: int) -> int:

@@ -41,7 +41,6 @@ NOT_YET = {
     "rate_limit",
     "byte_rate_limit",
     "rate_policy",
-    "proxy_protocol",
     "jwt_secret",
     "jwt_jwks",
     "jwt_audience",
@@ -215,7 +214,8 @@ class Config:
         metavar="NETWORK", flag="--trusted-proxy", repeat=True,
     )
     proxy_protocol: bool = option(
-        False, o.switch, ACCESS, "expect the PROXY protocol, version 1 or 2"
+        False, o.switch, ACCESS,
+        "every connection begins with a PROXY header, version 1 or 2, of a trusted proxy"
     )
     subprotocols: Words = option(
         (), o.words(o.token), CLIENTS, "a subprotocol to offer, the preferred one first",
@@ -345,6 +345,12 @@ def _unusable(config: Config, named: Callable[[str], str]) -> Iterator[str]:
             yield f"{named('engine')}: the native engine needs Linux"
         if config.is_tls:
             yield f"{named('engine')}: the native engine does not speak TLS; use asyncio or auto"
+    if config.proxy_protocol and not config.trusted_proxies:
+        if config.uds is None and not o.Address(config.host, config.port).is_loopback:
+            yield (
+                f"{named('proxy_protocol')} needs {named('trusted_proxies')}"
+                " on an address other machines can reach"
+            )
     if config.client_broadcast_all and "broadcast" not in config.client_commands:
         yield f"{named('client_broadcast_all')} needs broadcast in {named('client_commands')}"
     if config.admin and not config.admin.is_loopback and config.admin_token is None:

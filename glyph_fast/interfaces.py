@@ -69,7 +69,10 @@ class Handler(Protocol):
         ...
 
     def data(self, conn: Any, chunk: bytes) -> int:
-        """Bytes of a request body came; return how many belonged to it."""
+        """Bytes of a request body came; return how many belonged to it.
+
+        With 0 they come again, with what follows them, and the head timeout goes on.
+        """
         ...
 
     def message(self, conn: Any, opcode: int, payload: str | bytes) -> None:

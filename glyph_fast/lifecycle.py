@@ -194,7 +194,9 @@ class Lifecycle:
         with _listen_errors():
             self._listening = listening = self._bind()
         events = Events(self._opening, self._dispatcher, self._closed)
-        turn = new_turn(self._loop, limits_of(config), events, connection_type=Connection)
+        gate = self._opening.gate
+        connection_type = Connection if gate is None or tls else _expecting_header
+        turn = new_turn(self._loop, limits_of(config), events, connection_type=connection_type)
         self._turn = turn
         self._hub.attach(turn)
         for hook in self._on_startup:
@@ -203,7 +205,8 @@ class Lifecycle:
         if engine_name == "native":
             self._engine = NativeEngine(turn, self._loop)
         else:
-            self._engine = AsyncioEngine(turn, self._loop, tls=tls)
+            preface = gate.read if gate is not None else None
+            self._engine = AsyncioEngine(turn, self._loop, tls=tls, preface=preface)
         self._tasks = [
             self._loop.create_task(self._keep_running(each), name=f"background {_name(each)}")
             for each in self._background
@@ -354,6 +357,13 @@ def limits_of(config: Config) -> Limits:
         ping_interval=config.ping_interval,
         max_missed_pongs=config.max_missed_pongs,
     )
+
+
+def _expecting_header(turn: core.Turn, sink: Any = None) -> Connection:
+    """A connection that begins with a PROXY header, which the core takes for a body."""
+    conn = Connection(turn, sink)
+    conn.expect_body()
+    return conn
 
 
 def _tls(config: Config) -> ssl.SSLContext | None:

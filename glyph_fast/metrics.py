@@ -35,7 +35,7 @@ _RATED = (
 # Every reason there is to refuse an upgrade, so that each has a zero before it has a count.
 REJECTIONS = (
     "address", "authentication", "draining", "error", "full", "handshake", "on_connect", "origin",
-    "rate", "route", "user",
+    "proxy", "rate", "route", "user",
 )  # fmt: skip
 
 # Close codes that have a zero before they have a count: the growth of a series that begins with its

@@ -283,12 +283,13 @@ cdef class Connection:
     cdef Py_ssize_t parse_body(self, const byte* data, Py_ssize_t size) except -1:
         if not size:
             return 0
-        self.since = -1.0
         cdef Py_ssize_t taken = 0
         try:
             taken = self.turn.handler.data(self, PyBytes_FromStringAndSize(<char*>data, size))
         except Exception as exc:
             self.turn.handler.failed(self, exc)
+        if taken > 0:  # else it waits for more, and not for ever
+            self.since = -1.0
         return min(max(taken, <Py_ssize_t>0), size)
 
     cdef Py_ssize_t parse_frame(self, const byte* data, Py_ssize_t size) except -1:

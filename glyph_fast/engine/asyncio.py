@@ -14,7 +14,7 @@ import socket
 import ssl
 import struct
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
@@ -64,6 +64,7 @@ class Stream(asyncio.BaseProtocol):
         "_is_full",
         "_is_paused",
         "_is_shut",
+        "_preface",
         "_tls",
         "transport",
     )
@@ -71,6 +72,8 @@ class Stream(asyncio.BaseProtocol):
     def __init__(self, engine: AsyncioEngine) -> None:
         self._engine = engine
         self._tls = TlsSession(engine.tls) if engine.tls is not None else None
+        # Of what stands before TLS, the bytes so far; None when nothing does, or once it is over.
+        self._preface = b"" if engine.preface is not None else None
         self._is_full = False
         self._is_paused = False
         self._is_shut = False  # our side is ended
@@ -94,8 +97,11 @@ class Stream(asyncio.BaseProtocol):
         if self._tls is None:
             self._conn.feed(data)
         elif not self._is_shut:
-            self._tls.feed(data)
-            self._decrypt()
+            if self._preface is not None:
+                data = self._read_preface(self._preface + data)
+            if data:
+                self._tls.feed(data)
+                self._decrypt()
 
     def eof_received(self) -> bool:
         """The peer ended its side; ours stays open until the core ends it."""
@@ -187,6 +193,16 @@ class Stream(asyncio.BaseProtocol):
 
     # TLS.
 
+    def _read_preface(self, data: bytes) -> bytes:
+        """What is left of `data` for TLS: nothing while the preface is not complete."""
+        assert self._engine.preface is not None
+        size = self._engine.preface(self._conn, data)
+        self._preface = None if size else data
+        if size >= 0:
+            return data[size:] if size else b""
+        self._conn.abort()
+        return b""
+
     def _decrypt(self) -> None:
         """Give the core what can be read, as long as it wants any."""
         assert self._tls is not None
@@ -250,6 +266,9 @@ class DataStream(Stream, asyncio.Protocol):
 class AsyncioEngine:
     """An engine on the loop's own transports: any socket, any platform, TLS with `tls` given.
 
+    `preface` reads what stands before TLS: it is given a connection and all that came so far, and
+    says how many bytes that was, 0 while it cannot tell, -1 to abort the connection.
+
     Where the loop can tell that a socket is ready (everywhere but on Windows' proactor), the engine
     accepts by itself. asyncio's server would turn one failing accept into thousands of log lines
     and timers, uvloop's would throw the waiting clients away.
@@ -261,6 +280,7 @@ class AsyncioEngine:
         loop: asyncio.AbstractEventLoop,
         *,
         tls: ssl.SSLContext | None = None,
+        preface: Callable[[Connection, bytes], int] | None = None,
         tells_readiness: bool | None = None,
     ) -> None:
         if tells_readiness is None:
@@ -269,6 +289,7 @@ class AsyncioEngine:
         self.turn = turn
         self.loop = loop
         self.tls = tls
+        self.preface = preface if tls is not None else None
         self.buffer = memoryview(bytearray(READ_SIZE if tells_readiness else 0))
         self.plaintext = memoryview(bytearray(READ_SIZE if tls is not None else 0))
         self._stream_type = BufferStream if tells_readiness else DataStream

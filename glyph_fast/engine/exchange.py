@@ -138,6 +138,10 @@ class Exchanges:
         if self._latest is conn:
             self._latest = None
 
+    def is_reading(self, conn: Connection) -> bool:
+        """Whether the body of a request is being read."""
+        return conn in self._reading
+
     def is_busy(self, conn: Connection) -> bool:
         """Whether a request of the connection is being read or answered."""
         return conn in self._reading or conn.phase == HELD

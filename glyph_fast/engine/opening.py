@@ -34,9 +34,10 @@ from ..http.router import Match, Router
 from ..http.static import StaticFiles
 from ..logs import ACCESS, SERVER, ErrorLog, Throttle, log
 from ..metrics import Metrics
-from ..wire import ENDING, OPEN
+from ..wire import BODY, ENDING, OPEN
 from .admission import Admission, Refusal
 from .exchange import Exchanges, HttpRoute, Start
+from .proxy_protocol import ProxyGate
 
 Authenticate = Callable[[Request], Any]
 
@@ -92,6 +93,8 @@ class Opening:
         self._scheme = "https" if config.is_tls else "http"
         self._proxies = Proxies(config.trusted_proxies)
         self._admission = Admission(config)
+        # Where the PROXY protocol is spoken, what reads its headers.
+        self.gate = ProxyGate(self._proxies, self._unproxied) if config.proxy_protocol else None
 
     # What the core calls.
 
@@ -111,12 +114,33 @@ class Opening:
             self.exchanges.refuse(conn, HandshakeError(500, "internal server error"))
 
     def refuse(self, conn: Any, status: int) -> None:
-        """No acceptable head came, or no body."""
+        """No acceptable head came, or no body; or no PROXY header, which nobody is told of."""
+        if self._awaits_header(conn):
+            self._unproxied(conn, "no PROXY header in time")
+            conn.abort()
+            return
         self.exchanges.refuse(conn, HandshakeError(status, phrase(status)))
 
     def data(self, conn: Any, chunk: bytes) -> int:
-        """Bytes of a request body came."""
-        return self.exchanges.feed(conn, chunk)
+        """Bytes of a request body came, or of a PROXY header."""
+        if not self._awaits_header(conn):
+            return self.exchanges.feed(conn, chunk)
+        assert self.gate is not None
+        size = self.gate.read(conn, chunk)
+        if size < 0:
+            conn.abort()
+        elif size:
+            conn.expect_head()
+        return size
+
+    def _awaits_header(self, conn: Any) -> bool:
+        """Whether the connection has yet to begin: the core takes its PROXY header for a body."""
+        return self.gate is not None and conn.phase == BODY and not self.exchanges.is_reading(conn)
+
+    def _unproxied(self, conn: Any, reason: str) -> None:
+        """A connection is not served: no proxy that counts has said whose it is."""
+        self._metrics.connections_rejected["proxy"] += 1
+        self._log_some("connection refused", {"remote": conn.remote, "reason": reason})
 
     def closed(self, conn: Any) -> None:
         """A connection is gone that never became a WebSocket."""
@@ -312,22 +336,23 @@ class Opening:
         if conn.phase < ENDING:
             conn.write(encode_response(response, keep_alive=False))
             conn.finish()
-        if ACCESS.isEnabledFor(logging.INFO):
-            self._log_refused(request, response.status)
+        fields = {
+            "target": request.raw_path,  # without the query, which may be secret
+            "status": response.status,
+            "remote": request.remote,
+        }
+        self._log_some("upgrade refused", fields)
 
-    def _log_refused(self, request: Request, status: int) -> None:
-        """A line about an upgrade refused, some of many; without the query, which may be secret."""
+    def _log_some(self, event: str, fields: dict[str, Any]) -> None:
+        """A line about somebody refused, some of many."""
+        if not ACCESS.isEnabledFor(logging.INFO):
+            return
         unsaid = self._refused_lines.admit()
         if unsaid is None:
             return
-        fields: dict[str, Any] = {
-            "target": request.raw_path,
-            "status": status,
-            "remote": request.remote,
-        }
         if unsaid:
             fields["others_unsaid"] = unsaid
-        log(ACCESS, logging.INFO, "upgrade refused", **fields)
+        log(ACCESS, logging.INFO, event, **fields)
 
 
 __all__ = ["Authenticate", "Opening"]

@@ -212,6 +212,21 @@ def test_body_that_stops_coming_is_refused(core):
     assert peer.handler.refused == [408]
 
 
+def test_bytes_the_handler_cannot_use_yet_come_again_and_do_not_stop_the_clock(core):
+    peer = Peer(core, is_open=False, head_timeout=10)
+    peer.handler.on_data = lambda conn, chunk: 0 if len(chunk) < 4 else 2
+    peer.conn.expect_body()
+    for byte in b"abcde":
+        peer.feed(bytes([byte]))
+    assert peer.handler.bodies == [b"a", b"ab", b"abc", b"abcd", b"cd", b"cde"]
+    for _ in range(3):
+        peer.sweep(3)
+        peer.feed(b"")
+    assert peer.handler.refused == []
+    peer.sweep(4)
+    assert peer.handler.refused == [408]
+
+
 def test_answer_being_made_has_no_deadline(core):
     peer = Peer(core, is_open=False, head_timeout=10)
     peer.handler.on_request = lambda conn, head: conn.hold()
