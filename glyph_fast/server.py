@@ -15,7 +15,7 @@ from .engine.exchange import HandleWebSocket, HttpRoute
 from .engine.opening import Opening
 from .handlers.dispatcher import Dispatcher
 from .handlers.eager import start
-from .handlers.registry import adapt
+from .handlers.registry import Call, adapt
 from .http.request import Request
 from .http.router import Router
 from .http.static import StaticFiles
@@ -61,6 +61,7 @@ class Server:
         self._on_shutdown: list[Hook] = []
         self._background: list[BackgroundTask] = []
         self._lifecycle: Lifecycle | None = None  # while it serves
+        self._new_opening: Callable[..., Opening] = Opening
         # Decorators of WebSocket handlers; `Registry` documents them.
         self.on_connect = self._dispatcher.on_connect
         self.on_disconnect = self._dispatcher.on_disconnect
@@ -213,6 +214,25 @@ class Server:
     def _add_websocket_route(self, path: str) -> None:
         self._websockets.add(None, path, path in self._hiding)
 
+    # Being observed.
+
+    @property
+    def is_observed(self) -> bool:
+        """Whether `observe` was called."""
+        return self._new_opening is not Opening
+
+    def observe(
+        self, opening: Callable[..., Opening], wrap: Callable[[str, Any, Call], Call]
+    ) -> None:
+        """Open connections by another kind of `Opening`, and wrap every handler: for tracing.
+
+        Raises RuntimeError while the server serves.
+        """
+        if self._lifecycle is not None:
+            raise RuntimeError("the server serves already")
+        self._new_opening = opening
+        self._dispatcher.wrap(wrap)
+
     # Running.
 
     def run(
@@ -272,7 +292,7 @@ class Server:
                 await process.close()
 
     async def _serve(self, announce: Announce | None, process: Process | None = None) -> None:
-        opening = Opening(
+        opening = self._new_opening(
             self.config,
             routes=self._http,
             websockets=self._websockets,

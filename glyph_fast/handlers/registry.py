@@ -23,6 +23,7 @@ CONNECT = "connect"
 DISCONNECT = "disconnect"
 MESSAGE = "message"  # key: a MessageType, or None for what nobody else takes
 EVENT = "event"  # key: its name
+STREAM = "stream"
 
 COMMANDS = (
     MessageType.JOIN_ROOM,
@@ -115,6 +116,7 @@ class Registry:
         self.judges: tuple[Judge, ...] = ()
         self.leave_calls: tuple[Call, ...] = ()
         self.error_calls: tuple[Call, ...] = ()
+        self._wrap: Callable[[str, Any, Call], Call] | None = None
         self._registered: list[_Registered] = []
         self._streams: dict[str, Call] = {}
         self._routes: dict[str, None] = {}
@@ -268,6 +270,11 @@ class Registry:
             self._fill(plan)
         return plan
 
+    def wrap(self, wrapper: Callable[[str, Any, Call], Call]) -> None:
+        """From now on run `wrapper(kind, key, handler)` in the place of each handler of a plan."""
+        self._wrap = wrapper
+        self.renew()
+
     def renew(self) -> None:
         """Let every plan follow what is registered."""
         for plan in self._plans.values():
@@ -275,14 +282,15 @@ class Registry:
 
     def _of(self, plan: Plan, kind: str, key: Any = None) -> tuple[Call, ...]:
         found = [each for each in self._registered if each.kind == kind and each.key == key]
-        return tuple(
-            each.call for route in (None, plan.route) for each in found if each.route == route
-        )
+        calls = (each.call for route in (None, plan.route) for each in found if each.route == route)
+        return tuple(calls if self._wrap is None else (self._wrap(kind, key, c) for c in calls))
 
     def _fill(self, plan: Plan) -> None:
         plan.connect = self._of(plan, CONNECT)
         plan.disconnect = self._of(plan, DISCONNECT)
         plan.stream = self._streams.get(plan.route)
+        if plan.stream is not None and self._wrap is not None:
+            plan.stream = self._wrap(STREAM, None, plan.stream)
         # A stream gets every message, whoever else does; it comes first, so that an error of
         # another handler takes nothing from it.
         always = () if plan.stream is None or self.deliver is None else (self.deliver,)

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import httpx
 from admin.operated import BEARER, TOKEN
@@ -56,7 +57,7 @@ def test_the_curl_lines_publish_into_the_chat():
 
 
 def test_the_python_lines_publish():
-    (program,) = blocks("python")
+    program, _ = blocks("python")
     with serving("--admin", "127.0.0.1:0", "--admin-token", TOKEN) as server:
         assert server.process.stdout is not None
         admin = server.process.stdout.readline().decode().split()[-1]
@@ -65,6 +66,12 @@ def test_the_python_lines_publish():
             assert publisher.rooms() == {}
         for path in re.findall(r"^\| `(/[a-z.]+)`", PAGE, re.MULTILINE):
             assert httpx.get(admin + path, headers=BEARER).status_code == 200, path
+
+
+def test_the_lines_that_instrument_a_server_do():
+    names: dict[str, Any] = {}
+    exec(blocks("python")[1], names)
+    assert names["server"].is_observed
 
 
 def test_every_metric_is_explained_and_every_alert_uses_one():

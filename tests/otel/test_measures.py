@@ -1,0 +1,101 @@
+"""The figures as OpenTelemetry metrics, as the in-memory reader collects them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from running import running
+from websockets.asyncio.client import connect
+
+from glyph_fast import MessageContext, MessageType, Server
+from glyph_fast.otel import GlyphFastInstrumentor, instrument
+
+Figures = dict[tuple[str, ...], float]
+
+
+def collected(reader: InMemoryMetricReader) -> Figures:
+    """Values by name and labels."""
+    data: Any = reader.get_metrics_data()
+    return {
+        (metric.name.removeprefix("glyph_fast."), *point.attributes.values()): point.value
+        for resource in data.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+        for point in metric.data.data_points
+    }
+
+
+def application() -> Server:
+    server = Server()
+
+    @server.on_message(MessageType.TEXT)
+    def say(ctx: MessageContext) -> None:
+        if ctx.message.data == "fail":
+            raise LookupError("as asked")
+        ctx.conn.join_room("blue")
+        ctx.reply(MessageType.TEXT, ctx.message.data)
+
+    return server
+
+
+def test_a_collection_has_what_happened(backend, run):
+    async def main():
+        reader = InMemoryMetricReader()
+        server = application()
+        instrument(server, meter_provider=MeterProvider([reader]))
+        async with running(server, backend) as url:
+            async with connect(url.ws("/ws"), proxy=None) as ada:
+                await ada.send("fail")
+                for _ in range(20):
+                    await ada.send("one")
+                    assert await ada.recv() == "one"
+                now = collected(reader)
+                assert now["connections",] == now["connections.opened",] == now["rooms",] == 1
+                assert now["room.members", "blue"] == 1
+                assert now["messages.received",] == 21
+                assert now["messages.sent",] == 20
+                assert now["bytes.sent",] > now["messages.sent",]
+                assert now["handler.errors",] == 1
+                assert now["messages.dropped", "oldest"] == 0
+                assert now["connections.rejected", "origin"] == 0
+                assert now["connections.closed", "1006"] == 0
+                assert now["queue.size",] == now["pongs.missed",] == 0
+                assert now["handler.duration.count",] > 0
+                assert now["handler.duration.sum",] > 0
+                assert now["handler.duration", "0.50"] <= now["handler.duration", "0.99"]
+                assert ("ping_rtt.duration", "0.99") not in now
+        assert collected(reader)["connections",] == 0
+
+    run(main())
+
+
+def test_the_instrumentor_reaches_servers_that_are_made_later(backend, run):
+    async def main():
+        reader = InMemoryMetricReader()
+        instrumentor = GlyphFastInstrumentor()
+        instrumentor.instrument(meter_provider=MeterProvider([reader]))
+        try:
+            server = application()
+        finally:
+            instrumentor.uninstrument()
+        assert server.is_observed
+        assert not application().is_observed
+        async with running(server, backend) as url:
+            async with connect(url.ws("/ws"), proxy=None):
+                assert collected(reader)["connections",] == 1
+
+    run(main())
+
+
+def test_a_server_without_it_imports_nothing_of_it():
+    program = (
+        "import sys, glyph_fast.server, glyph_fast.admin; print('opentelemetry' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == "False\n"
