@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from inspect import isawaitable
@@ -23,24 +24,19 @@ from . import core
 from .choice import check_core, choose_engine
 from .config import Config
 from .connection import Connection
-from .core import Limits
-from .engine.asyncio import AsyncioEngine
 from .engine.base import new_turn
 from .engine.listening import Listening, bind_tcp, bind_unix, inherit
-from .engine.native import NativeEngine
+from .engine.making import NewEngine, engine_of, limits_of
 from .engine.opening import Opening
-from .engine.tls import server_context
-from .errors import ConfigError, ListenError
+from .errors import ListenError
 from .handlers.dispatcher import Dispatcher
 from .handover import ACTIVATED, Inherited, Place
 from .hub import Hub
 from .logs import SERVER, log
 from .loopwatch import LoopWatch
-from .wire import GOING_AWAY, OPEN, POLICIES, SERVICE_RESTART
+from .wire import GOING_AWAY, OPEN, SERVICE_RESTART
 
 if TYPE_CHECKING:
-    import ssl
-
     from .interfaces import Engine
 
 FIRST_BACKOFF_S = 1.0  # before a background task that failed is started again; then doubled …
@@ -92,6 +88,7 @@ class Lifecycle:
 
     `role` is the word of the line that says where it listens; of any but the first the log says
     little, for it ends with the server. Sockets of that role are taken from `inherited`.
+    With `new_engine` that is the engine, and nothing is bound.
     """
 
     def __init__(
@@ -106,6 +103,8 @@ class Lifecycle:
         on_shutdown: Sequence[Hook] = (),
         role: str = "listening",
         inherited: Inherited | None = None,
+        new_engine: NewEngine | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._config = config
         self._hub = hub
@@ -115,6 +114,8 @@ class Lifecycle:
         self._on_startup = on_startup
         self._on_shutdown = on_shutdown
         self._role = role
+        self._new_engine = new_engine
+        self._clock = clock
         self._inherited = inherited if inherited is not None else Inherited()
         self._log_level = logging.INFO if role == "listening" else logging.DEBUG
         self._watch = LoopWatch() if role == "listening" else None
@@ -187,39 +188,48 @@ class Lifecycle:
     async def _start(self, announce: Callable[[str], object]) -> None:
         config = self._config
         check_core(config.core, core.NAME)
-        engine_name = choose_engine(config, core.NAME)
-        if engine_name == "native" and not core.HAS_POLLER:
-            raise ConfigError("the native engine needs Linux")
-        tls = _tls(config)
-        with _listen_errors():
-            self._listening = listening = self._bind()
-        events = Events(self._opening, self._dispatcher, self._closed)
         gate = self._opening.gate
-        connection_type = Connection if gate is None or tls else _expecting_header
-        turn = new_turn(self._loop, limits_of(config), events, connection_type=connection_type)
+        new_engine = self._new_engine
+        if new_engine is None:
+            new_engine = engine_of(config, preface=gate.read if gate is not None else None)
+            with _listen_errors():
+                self._listening = self._bind()
+        events = Events(self._opening, self._dispatcher, self._closed)
+        turn = new_turn(
+            self._loop,
+            limits_of(config),
+            events,
+            connection_type=Connection if gate is None or config.is_tls else _expecting_header,
+            clock=self._clock,
+        )
         self._turn = turn
         self._hub.attach(turn)
         for hook in self._on_startup:
             await _call(hook)
         self._has_started = True
-        if engine_name == "native":
-            self._engine = NativeEngine(turn, self._loop)
-        else:
-            preface = gate.read if gate is not None else None
-            self._engine = AsyncioEngine(turn, self._loop, tls=tls, preface=preface)
+        self._engine = new_engine(turn, self._loop)
         self._tasks = [
             self._loop.create_task(self._keep_running(each), name=f"background {_name(each)}")
             for each in self._background
         ]
         if self._watch is not None:
             self._watch.start()
+        url = await self._listen(self._engine)
+        announce(f"glyph-fast {self._role} on {url}")
+
+    async def _listen(self, engine: Engine) -> str:
+        """Let clients connect; return where they can."""
+        listening = self._listening
+        if listening is None:
+            return "memory"
         with _listen_errors():
             listening.start()
         for sock in listening.sockets:
-            await self._engine.listen(sock)
+            await engine.listen(sock)
         url = self._url(listening)
-        log(SERVER, self._log_level, self._role, url=url, core=core.NAME, engine=engine_name)
-        announce(f"glyph-fast {self._role} on {url}")
+        name = choose_engine(self._config, core.NAME)
+        log(SERVER, self._log_level, self._role, url=url, core=core.NAME, engine=name)
+        return url
 
     def _bind(self) -> Listening:
         config = self._config
@@ -344,37 +354,11 @@ class Lifecycle:
             await asyncio.wait(self._tasks, timeout=timeout)
 
 
-def limits_of(config: Config) -> Limits:
-    """The options that the core goes by."""
-    return Limits(
-        max_message_size=config.max_message_size,
-        queue_messages=config.queue_messages,
-        queue_bytes=config.queue_bytes,
-        queue_policy=POLICIES.index(config.queue_policy),
-        write_timeout=config.write_timeout,
-        close_timeout=config.close_timeout,
-        head_timeout=config.head_timeout,
-        ping_interval=config.ping_interval,
-        max_missed_pongs=config.max_missed_pongs,
-    )
-
-
 def _expecting_header(turn: core.Turn, sink: Any = None) -> Connection:
     """A connection that begins with a PROXY header, which the core takes for a body."""
     conn = Connection(turn, sink)
     conn.expect_body()
     return conn
-
-
-def _tls(config: Config) -> ssl.SSLContext | None:
-    if config.tls_cert is None:
-        return None
-    return server_context(
-        config.tls_cert,
-        config.tls_key,
-        client_ca=config.tls_client_ca,
-        min_version=config.tls_min_version,
-    )
 
 
 @contextmanager

@@ -209,12 +209,15 @@ class ErrorLog:
     ) -> None:
         self._logger = logger
         self._clock = clock
+        self.heard: Callable[[BaseException], object] | None = None  # told of each
         self._kinds: dict[tuple[str, str, str], _Kind] = {}  # seen longest ago first
         self.total = 0
 
     def record(self, handler: object, exc: BaseException, **fields: object) -> None:
         """Note that `handler` (a function or its name) raised `exc`."""
         self.total += 1
+        if self.heard is not None:
+            self.heard(exc)
         key = (qualified_name(handler), type(exc).__qualname__, _origin(exc))
         kind = self._kinds.pop(key, None)
         if kind is None:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar, overload
 from .choice import choose_loop, new_event_loop
 from .config import Config
 from .engine.exchange import HandleWebSocket, HttpRoute
+from .engine.making import NewEngine
 from .engine.opening import Opening
 from .handlers.dispatcher import Dispatcher
 from .handlers.eager import start
@@ -263,6 +264,27 @@ class Server:
         self._configure(config, overrides)
         await self._serve(announce)
 
+    async def serve_in_memory(
+        self,
+        new_engine: NewEngine,
+        clock: Callable[[], float],
+        announce: Announce,
+        errors: list[BaseException],
+        options: dict[str, Any],
+    ) -> None:
+        """Serve on an engine that needs no sockets, until `shutdown`. For `glyph_fast.testing`.
+
+        What handlers raise is added to `errors`. The server's own options are back afterwards.
+        """
+        own, log = self.config, self._dispatcher.errors
+        without = own.replace(admin=None, admin_token=None, proxy_protocol=False)
+        self._configure(without, options)
+        log.heard = errors.append
+        try:
+            await self._serve(announce, new_engine=new_engine, clock=clock)
+        finally:
+            self.config, log.heard = own, None
+
     async def shutdown(self, timeout: float | None = None) -> None:
         """Drain the server and return when it has ended; `timeout` replaces the drain timeout.
 
@@ -291,7 +313,9 @@ class Server:
             finally:
                 await process.close()
 
-    async def _serve(self, announce: Announce | None, process: Process | None = None) -> None:
+    async def _serve(
+        self, announce: Announce | None, process: Process | None = None, **memory: Any
+    ) -> None:
         opening = self._new_opening(
             self.config,
             routes=self._http,
@@ -314,6 +338,7 @@ class Server:
             on_startup=self._on_startup,
             on_shutdown=self._on_shutdown,
             inherited=process.inherited if process is not None else None,
+            **memory,
         )
         if process is not None:
             process.add(MAIN, self._lifecycle)

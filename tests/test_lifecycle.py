@@ -17,9 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from glyph_fast import lifecycle
 from glyph_fast.config import Config
 from glyph_fast.errors import ConfigError, ListenError
-from glyph_fast.lifecycle import limits_of
 from glyph_fast.server import Server
-from glyph_fast.wire import BLOCK
 
 
 def echo_server(**options) -> Server:
@@ -30,15 +28,6 @@ def echo_server(**options) -> Server:
         ctx.conn.send(ctx.message.raw)
 
     return server
-
-
-def test_the_core_gets_every_limit():
-    times = {"write_timeout": 1, "close_timeout": 2, "head_timeout": 3, "ping_interval": 4}
-    sizes = {"max_message_size": 5, "queue_messages": 6, "queue_bytes": 7, "max_missed_pongs": 8}
-    limits = limits_of(Config(**times, **sizes, queue_policy="block"))
-    for name, value in {**times, **sizes}.items():
-        assert getattr(limits, name) == value
-    assert limits.queue_policy == BLOCK
 
 
 def test_a_client_is_served_from_the_first_line_to_the_last(backend, run):
@@ -151,15 +140,6 @@ class TestStarting:
             await first.url()
             await server.shutdown()
             await first.task
-
-        run(main())
-
-    def test_the_native_engine_needs_what_the_platform_lacks(self, run, monkeypatch):
-        monkeypatch.setattr(lifecycle.core, "HAS_POLLER", False)
-
-        async def main():
-            with pytest.raises(ConfigError, match="needs Linux"):
-                await Server().serve(engine="native", port=0)
 
         run(main())
 

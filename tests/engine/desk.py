@@ -20,11 +20,11 @@ from glyph_fast.config import Config
 from glyph_fast.connection import Connection
 from glyph_fast.core import Turn
 from glyph_fast.engine.exchange import HttpRoute
+from glyph_fast.engine.making import limits_of
 from glyph_fast.engine.opening import Opening
 from glyph_fast.handlers.eager import start
 from glyph_fast.http.router import Router
 from glyph_fast.http.static import StaticFiles
-from glyph_fast.lifecycle import limits_of
 from glyph_fast.logs import ErrorLog
 from glyph_fast.metrics import Metrics
 from glyph_fast.users import Users, user_of

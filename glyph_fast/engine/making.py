@@ -1,0 +1,67 @@
+"""From options to an engine, and to the limits of its connections."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from .. import core
+from ..choice import choose_engine
+from ..config import Config
+from ..core import Limits
+from ..errors import ConfigError
+from ..wire import POLICIES
+from .asyncio import AsyncioEngine
+from .native import NativeEngine
+from .tls import server_context
+
+if TYPE_CHECKING:
+    import ssl
+
+    from ..interfaces import Engine
+
+NewEngine: TypeAlias = "Callable[[core.Turn, asyncio.AbstractEventLoop], Engine]"
+
+
+def engine_of(config: Config, *, preface: Any = None) -> NewEngine:
+    """What makes the engine that the options ask for.
+
+    `preface` is the asyncio engine's. Raises ConfigError for what cannot work here.
+    """
+    name = choose_engine(config, core.NAME)
+    if name == "native" and not core.HAS_POLLER:
+        raise ConfigError("the native engine needs Linux")
+    if name == "native":
+        return NativeEngine
+    return partial(AsyncioEngine, tls=_tls(config), preface=preface)
+
+
+def limits_of(config: Config) -> Limits:
+    """The options that the core goes by."""
+    return Limits(
+        max_message_size=config.max_message_size,
+        queue_messages=config.queue_messages,
+        queue_bytes=config.queue_bytes,
+        queue_policy=POLICIES.index(config.queue_policy),
+        write_timeout=config.write_timeout,
+        close_timeout=config.close_timeout,
+        head_timeout=config.head_timeout,
+        ping_interval=config.ping_interval,
+        max_missed_pongs=config.max_missed_pongs,
+    )
+
+
+def _tls(config: Config) -> ssl.SSLContext | None:
+    if config.tls_cert is None:
+        return None
+    return server_context(
+        config.tls_cert,
+        config.tls_key,
+        client_ca=config.tls_client_ca,
+        min_version=config.tls_min_version,
+    )
+
+
+__all__ = ["NewEngine", "engine_of", "limits_of"]
