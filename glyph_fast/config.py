@@ -37,7 +37,6 @@ CLIENT_COMMANDS = ("join_room", "leave_room", "broadcast", "ping")
 # Options of features that do not exist yet: setting one is refused rather than ignored. Whoever
 # adds the feature removes the line (and renews docs/options.md).
 NOT_YET = {
-    "reload",
     "rate_limit",
     "byte_rate_limit",
     "rate_policy",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -14,9 +15,11 @@ from .config import Config
 from .engine.exchange import HandleWebSocket, HttpRoute
 from .engine.making import NewEngine
 from .engine.opening import Opening
+from .errors import ConfigError
 from .handlers.dispatcher import Dispatcher
 from .handlers.eager import start
 from .handlers.registry import Call, adapt
+from .handover import is_watched, own_command
 from .http.request import Request
 from .http.router import Router
 from .http.static import StaticFiles
@@ -24,6 +27,7 @@ from .hub import Hub
 from .lifecycle import BackgroundTask, Hook, Lifecycle
 from .logs import SERVER, configure_logging
 from .process import ADMIN, MAIN, Process
+from .watcher import check_watching, watch
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -251,6 +255,11 @@ class Server:
         choose_loop(self.config.loop)  # raises before anything is begun
         if not SERVER.hasHandlers():
             configure_logging(self.config.log_level, self.config.log_format)
+        if self.config.reload and not is_watched(os.environ):
+            check_watching()
+            if status := watch(own_command(), os.environ, self._source_files()):
+                sys.exit(status)
+            return
         with asyncio.Runner(loop_factory=partial(new_event_loop, self.config.loop)) as runner:
             runner.run(self._serve_until_signal(announce))
 
@@ -262,6 +271,8 @@ class Server:
         Signals are left to the program. Cancelling it closes everything at once.
         """
         self._configure(config, overrides)
+        if self.config.reload:
+            raise ConfigError("reload starts the whole program anew: it is for run(), not serve()")
         await self._serve(announce)
 
     async def serve_in_memory(

@@ -22,7 +22,7 @@ FLOORS = (
     "errors wire json logs | publisher loopwatch systemd handover | options config sources choice"
     " | interfaces _core _fallback core | http handshake deflate | metrics"
     " | message room users connection hub | handlers engine"
-    " | lifecycle process admin server | glyph | glyph_server | otel chat"
+    " | lifecycle process watcher admin server | glyph | glyph_server | otel chat"
     " | load testing pytest_plugin cli"
 )
 ORDER = [name for name in FLOORS.split() if name != "|"]

@@ -10,11 +10,13 @@ from collections.abc import Iterable
 import click
 
 from .. import __version__
-from ..config import NOT_YET, OPTIONS, Config
+from ..config import CONFIG_FILE, DEFAULT_FILE, NOT_YET, OPTIONS, Config
 from ..errors import ConfigError, ListenError
+from ..handover import is_watched, own_command
 from ..logs import SERVER, configure_logging, log
 from ..options import Option, bracketed, by_group
 from ..sources import given_options
+from ..watcher import check_watching, watch
 from . import NOT_LISTENING, PROGRAM, Failure, silence_stdout
 from .open_files import is_too_low, raise_open_file_limit
 from .parts import choose_parts, load_core
@@ -62,11 +64,17 @@ def _flag(option: Option) -> click.Option:
     )
 
 
-def run(target: str | None, **flags: object) -> None:
+def run(target: str | None, **flags: object) -> int:
     """Serve `target` until it is drained. Raises ConfigError and Failure."""
     given = given_options(flags, os.environ)
     config = given.over(Config())  # what is wrong with it is said before anything is loaded
     configure_logging(config.log_level, config.log_format)
+    if config.reload and not is_watched(os.environ):
+        check_watching()
+        files = [flags.get("config") or os.environ.get(CONFIG_FILE.env) or DEFAULT_FILE]
+        if target is not None and target.endswith(".glyph"):
+            files.append(target)
+        return watch(own_command(), os.environ, map(str, files))
     load_core(config.core)
     server = load_target(target, config)
     config = given.over(server.config)
@@ -75,6 +83,7 @@ def run(target: str | None, **flags: object) -> None:
     _provide_open_files(config)
     log(SERVER, logging.INFO, f"{PROGRAM} {__version__}", **parts._asdict())
     _run(server, config)
+    return 0
 
 
 def _run(server: Servable, config: Config) -> None:
