@@ -159,6 +159,37 @@ def _parse(core: ModuleType, size: int, count: int, opcode: int) -> Iterator[Ope
 
 
 @contextmanager
+def _echo(core: ModuleType) -> Iterator[Operation]:
+    """Sixteen messages of one read to a handler in Python, each answered, and their one write."""
+    handler = Listener()
+    dispatch = core.Dispatch(None, core.Message, core.Context, "text", "binary")
+    handler.message = dispatch.message  # type: ignore[method-assign]
+    conn = _opened(core, _turn(core, handler))
+    conn._plan = core.Plan()
+    conn._plan.text = (_answer,)
+    payload = "x" * 64
+    data = core.encode_frame(TEXT, payload, key=KEY) * BATCH
+
+    def run() -> None:
+        conn.feed(data)
+        conn.turn.flush()
+
+    def check() -> None:
+        sink = conn.sink
+        calls, size = sink.calls, sink.size
+        run()
+        assert handler.error is None
+        assert sink.size - size == len(core.encode_frame(TEXT, payload)) * BATCH
+        assert sink.calls - calls == 1
+
+    yield Operation(run, check, BATCH)
+
+
+def _answer(ctx: Any) -> None:
+    ctx.reply("text", ctx.message.data)
+
+
+@contextmanager
 def _queue(core: ModuleType, role: int) -> Iterator[Operation]:
     turn = _turn(core, Listener())
     conn = _opened(core, turn, role)
@@ -277,6 +308,7 @@ CASES = (
     Case("parse-text-64", lambda core: _parse(core, 64, 16, TEXT)),
     Case("parse-binary-64", lambda core: _parse(core, 64, 16, BINARY)),
     Case("parse-text-16k", lambda core: _parse(core, 16384, 1, TEXT)),
+    Case("echo", _echo),
     Case("queue", lambda core: _queue(core, SERVER)),
     Case("queue-client", lambda core: _queue(core, CLIENT)),
     Case("publish", _publish),

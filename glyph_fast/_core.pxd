@@ -119,6 +119,8 @@ cdef class Turn:
     cdef Py_ssize_t dirty_count
     cdef Py_ssize_t dirty_capacity
     cdef byte* gathered                 # GATHER_SIZE bytes: small frames of one write
+    cdef byte* staged                   # STAGE_SIZE bytes: replies, see `Connection.stage`
+    cdef Py_ssize_t staged_size         # bytes of it in use; 0 once all are written
     cdef PyObject** run                 # the frames in `gathered`, owned references
     cdef Py_ssize_t run_count
     cdef Py_ssize_t run_capacity
@@ -161,7 +163,8 @@ cdef class Connection:
     cdef readonly Turn turn
     cdef readonly object codec      # message compression, or None
     cdef PyObject** ring            # frames (bytes) that wait, owned references; NULL when empty
-    cdef uint32_t ring_head         # slot of the oldest
+                                    # or when they are staged: back to back in `turn.staged`
+    cdef uint32_t ring_head         # slot of the oldest; or where the staged frames begin
     cdef uint32_t ring_count
     cdef Py_ssize_t ring_bytes      # bytes of the frames in the ring
     cdef Outgoing* outgoing         # owned, or NULL
@@ -186,7 +189,7 @@ cdef class Connection:
     cdef Incoming* incoming         # owned, or NULL
     # Identity and the end.
     cdef public str id
-    cdef public object _plan        # of a Dispatch: which handlers run
+    cdef public Plan _plan          # of a Dispatch: which handlers run
     cdef public object _inbox       # of a Dispatch: what waits for a handler; None while none runs
     cdef object _peername           # as set, or None
     cdef object _remote             # as set, or None
@@ -265,6 +268,10 @@ cdef class Connection:
     cdef bytes data_of(self, Frame frame)
     @cython.final
     cdef int push(self, bytes data) except -1
+    @cython.final
+    cdef bint stage(self, int opcode, const char* data, Py_ssize_t size) except -1
+    @cython.final
+    cdef int unstage(self) except -1
     @cython.final
     cdef bint is_full_for(self, Py_ssize_t size, int times)
     @cython.final
@@ -354,9 +361,14 @@ cdef class Message:              # see the application's Message
 
 
 cdef class Context:
-    cdef public object conn
-    cdef public object message
+    cdef public Connection conn
+    cdef public Message message
     cdef public object hub
+
+
+cdef class Plan:
+    cdef public tuple text
+    cdef public tuple binary
 
 
 cdef class Dispatch:
@@ -367,11 +379,6 @@ cdef class Dispatch:
     cdef readonly object binary
     cdef unsigned int runs          # how often handlers were run
     cdef Context spare              # with its message, to be used again; or None
-
-    @cython.final
-    cdef bint handle_now(self, Connection conn, int opcode, object payload) except -1
-    @cython.final
-    cdef bint run_now(self, Connection conn, object ctx, tuple calls, Py_ssize_t index) except -1
 
 
 cdef class Poller:

@@ -5,6 +5,7 @@ The header page is `_core.pxd`. The parts, in the order in which they are read b
     _c/bytes.h          masking and UTF-8, in C
     _c/sockets.h        system calls, in C
     _c/frames.pxi       frames, buffers
+    _c/calls.h          calls and attributes, in C
     _c/clock.h          a clock, in C
     _c/histogram.pxi    durations, counted by size
     _c/turn.pxi         what connections share; gathered writes
@@ -34,6 +35,8 @@ from libc.string cimport memcpy, memmove, memset
 
 cdef extern from "Python.h":
     object PyUnicode_New(Py_ssize_t size, Py_UCS4 maxchar)
+    Py_UCS4 PyUnicode_READ_CHAR(object text, Py_ssize_t index)
+    Py_ssize_t PyUnicode_GET_LENGTH(object text)
     void* PyUnicode_DATA(object text)
     const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size) except NULL
     unsigned long PyThread_get_thread_ident() nogil
@@ -51,6 +54,12 @@ cdef extern from "_c/bytes.h" nogil:
     byte gf_copy(byte* target, const byte* source, size_t size)
     int gf_utf8_feed(gf_utf8* state, const byte* text, size_t size)
     size_t gf_head_end(const byte* data, size_t size, size_t start)
+
+cdef extern from "_c/calls.h":
+    PyObject* gf_call(PyObject* function, PyObject* argument)
+    int gf_failed() except -1
+    void gf_read_plainly(type metaclass)
+    int gf_set(object self, object name, PyObject* value) except -1
 
 cdef extern from "_c/clock.h" nogil:
     double gf_now()
@@ -125,6 +134,7 @@ cdef enum:
 
     READ_SIZE = 262144          # bytes taken from one peer in one turn
     GATHER_SIZE = 65536         # bytes of small frames joined for one write
+    STAGE_SIZE = 262144         # bytes of replies of one turn, back to back
     DIRECT_SIZE = 4096          # characters from which a message may be written without a copy
     MAX_BUFFERS = 64            # of one write of large frames
     MAX_FRAMES = 256            # frames of one peer handled in one turn
@@ -144,6 +154,11 @@ cdef enum:
     REFUSED = 2
 
 cdef tuple RESULTS = (SENT, QUEUED, DROPPED)
+cdef object ACCEPTED_RESULT = SENT
+cdef object result_type = SendResult
+cdef object NO_TEXT = ""
+
+ctypedef int (*quiet_handle)(Dispatch, Connection, int, object) noexcept
 cdef tuple EMPTY = ()
 
 HAS_POLLER = bool(GF_HAS_EPOLL)

@@ -1481,6 +1481,11 @@ class Room:
 # --- messages to handlers ------------------------------------------------------------------------
 
 
+def read_plainly(metaclass: type) -> None:
+    """Look up attributes of this metaclass's classes as `type` does, without its `__getattr__`."""
+    # There is no way to that in Python.
+
+
 class Message:
     """The members of a message; the application's `Message` tells of them and adds the rest."""
 
@@ -1537,7 +1542,11 @@ class Context:
         Raises ConnectionClosed, TypeError for data that does not go with the type, ValueError for
         an unknown type.
         """
-        if isinstance(data, str) and type == "text" and not self.message.is_envelope:
+        if not self.message.is_envelope and (
+            type == "text"
+            if isinstance(data, str)
+            else type == "binary" and data.__class__ is bytes
+        ):
             result: SendResult | None = self.conn.send(data)
             return result
         return self._reply(type, data)
@@ -1546,13 +1555,26 @@ class Context:
         raise NotImplementedError
 
 
+class Plan:
+    """Which handlers run for the messages of a connection; the application's `Plan` has the others.
+
+    `text` and `binary` are the handlers of bare messages.
+    """
+
+    __slots__ = ("binary", "text")
+
+    def __init__(self) -> None:
+        self.text: tuple[Callable[..., Any], ...] = ()
+        self.binary: tuple[Callable[..., Any], ...] = ()
+
+
 class Dispatch:
     """From messages to handlers, for a connection none of whose handlers waits.
 
     `message_type` and `context_type` are the subclasses of `Message` and `Context` that handlers
-    get; `text` and `binary` their two types of bare messages. A connection's `_plan` has the
-    handlers of `text` and `binary`; its `_inbox` is None while none of its handlers waits. A
-    subclass has `_wait`, `_read`, `_unhandled`, `_go_on` and `_fail`.
+    get; `text` and `binary` their two types of bare messages. A connection's `_plan` is a `Plan`;
+    its `_inbox` is None while none of its handlers waits. A subclass has `_wait`, `_read`,
+    `_unhandled`, `_go_on` and `_fail`.
     """
 
     __slots__ = ("_runs", "binary", "context_type", "hub", "message_type", "text")

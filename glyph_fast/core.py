@@ -27,11 +27,13 @@ __all__ = [
     "Histogram",
     "Limits",
     "Message",
+    "Plan",
     "Poller",
     "Room",
     "Turn",
     "apply_mask",
     "encode_frame",
+    "read_plainly",
 ]
 
 
@@ -74,5 +76,7 @@ Message = _chosen.Message
 Poller = _chosen.Poller
 Room = _chosen.Room
 Turn = _chosen.Turn
+Plan = _chosen.Plan
 apply_mask = _chosen.apply_mask
 encode_frame = _chosen.encode_frame
+read_plainly = _chosen.read_plainly

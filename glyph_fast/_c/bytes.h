@@ -19,43 +19,60 @@
 
 typedef unsigned char gf_flag;
 
+#define GF_WIDE 256 /* bytes from which wider vectors are worth the call */
+
 /* The four key bytes, repeated and turned so that the first applies to payload offset `phase`. */
 static inline uint64_t gf_key_word(const unsigned char key[4], size_t phase)
 {
-    unsigned char turned[8];
-    for (size_t i = 0; i < 8; i++)
-        turned[i] = key[(phase + i) & 3];
-    uint64_t word;
-    memcpy(&word, turned, 8);
-    return word;
+    unsigned char twice[8];
+    memcpy(twice, key, 4);
+    memcpy(twice + 4, key, 4);
+    uint32_t half;
+    memcpy(&half, twice + (phase & 3), 4);
+    return (uint64_t)half << 32 | half;
 }
 
-/* Write `source` xor the key to `target` (which may be `source`) and return the bits set in any
- * byte of the result, so that a caller learns in the same pass whether it is ASCII. */
-GF_WIDEST static unsigned char gf_mask(unsigned char *target, const unsigned char *source,
-                                       size_t size, const unsigned char key[4], size_t phase)
+/* Eight bytes at a time; `size` is a multiple of eight. The result's bits, or'ed together. */
+static inline uint64_t gf_mask_words(unsigned char *target, const unsigned char *source,
+                                     size_t size, uint64_t word)
 {
-    const uint64_t word = gf_key_word(key, phase);
     uint64_t seen = 0;
-    size_t i = 0;
-    for (; i + 8 <= size; i += 8) {
+    for (size_t i = 0; i < size; i += 8) {
         uint64_t bytes;
         memcpy(&bytes, source + i, 8);
         bytes ^= word;
         memcpy(target + i, &bytes, 8);
         seen |= bytes;
     }
-    unsigned char turned[8];
-    memcpy(turned, &word, 8);
+    return seen;
+}
+
+GF_WIDEST static uint64_t gf_mask_many(unsigned char *target, const unsigned char *source,
+                                       size_t size, uint64_t word)
+{
+    return gf_mask_words(target, source, size, word);
+}
+
+/* Write `source` xor the key to `target` (which may be `source`) and return the bits set in any
+ * byte of the result, so that a caller learns in the same pass whether it is ASCII. */
+static inline unsigned char gf_mask(unsigned char *target, const unsigned char *source, size_t size,
+                                    const unsigned char key[4], size_t phase)
+{
+    const uint64_t word = gf_key_word(key, phase);
+    const size_t whole = size & ~(size_t)7;
+    uint64_t seen = whole < GF_WIDE ? gf_mask_words(target, source, whole, word)
+                                    : gf_mask_many(target, source, whole, word);
+    if (size > whole) { /* the rest as one word, whose bytes beyond the end are 0 */
+        uint64_t bytes = 0, rest = 0;
+        memcpy(&bytes, source + whole, size - whole);
+        memcpy(&rest, &word, size - whole);
+        bytes ^= rest;
+        memcpy(target + whole, &bytes, size - whole);
+        seen |= bytes;
+    }
     seen |= seen >> 32;
     seen |= seen >> 16;
-    seen |= seen >> 8;
-    unsigned char bits = (unsigned char)seen;
-    for (size_t j = 0; i < size; i++, j++) {
-        target[i] = source[i] ^ turned[j];
-        bits |= target[i];
-    }
-    return bits;
+    return (unsigned char)(seen | seen >> 8);
 }
 
 /* Copy, with the same return value: for frames that are not masked. */

@@ -189,6 +189,7 @@ cdef class Connection:
             self.fail(INTERNAL_ERROR, "internal error")
         finally:
             free(held.data)
+            self.turn.current = None
         self.trim_incoming()
         return 0
 
@@ -306,6 +307,16 @@ cdef class Connection:
         cdef const byte* key
         if incoming != NULL and incoming.remaining >= 0:
             return self.read_payload(data, size)
+        # The common case: a short message of a client's, all of it here.
+        if (incoming == NULL and size >= 6 and (data[0] == 0x80 | TEXT or data[0] == 0x80 | BINARY)
+                and 0x80 <= data[1] < 0x80 | 126 and self.role == SERVER):
+            limit = data[1] & 0x7F
+            if size - 6 >= limit and limit <= self.turn.limits.max_message_size:
+                if data[0] == 0x80 | TEXT:
+                    self.deliver(TEXT, payload_text(data + 6, limit, data + 2))
+                else:
+                    self.deliver(BINARY, payload_bytes(data + 6, limit, data + 2))
+                return 6 + limit
         if size < 1:
             return 0
         current = incoming.opcode if incoming != NULL else 0
@@ -452,16 +463,18 @@ cdef class Connection:
         cdef Turn turn = self.turn
         self.messages_received += 1
         turn.counters.messages_received += 1
-        turn.current = self
+        if turn.current is not self:
+            turn.current = self  # until the end of `take`
+        cdef bint is_short = turn.dispatch is not None and self._inbox is None
+        if is_short and (<quiet_handle>handle_now)(turn.dispatch, self, opcode, message) >= 0:
+            return 0
         try:
-            if turn.dispatch is not None and self._inbox is None:
-                turn.dispatch.handle_now(self, opcode, message)
+            if is_short:
+                gf_failed()
             else:
                 turn.handler.message(self, opcode, message)
         except Exception as exc:
             turn.handler.failed(self, exc)
-        finally:
-            turn.current = None
         return 0
 
     cdef int control(self, int opcode, bytes payload) except -1:
@@ -617,6 +630,8 @@ cdef class Connection:
     cdef object send_now(self, object message):
         cdef int opcode
         cdef Turn turn = self.turn
+        cdef const char* data
+        cdef Py_ssize_t size
         if PyThread_get_thread_ident() != turn.owner:
             turn.post(self.send, message)
             return None
@@ -630,12 +645,59 @@ cdef class Connection:
         payload = payload_of(message, &opcode)
         if self.phase != OPEN:  # closed by the message's own `to_json`
             raise ConnectionClosed(self.close_code or ABNORMAL, self.close_reason)
+        if turn.current is self:
+            size = payload_bytes_of(payload, &data)
+            if size < DIRECT_SIZE and self.stage(opcode, data, size):
+                return ACCEPTED_RESULT
         if (self.fd >= 0 and self.role == SERVER and not self.blocked and not self.ring_count
                 and self.outgoing == NULL and len(payload) >= DIRECT_SIZE):
             return RESULTS[self.send_directly(opcode, payload)]
         if self.role == CLIENT:
             return RESULTS[self.push(self.encode(opcode, payload))]
         return RESULTS[self.push(encode(0x80 | opcode, payload, None))]
+
+    cdef bint stage(self, int opcode, const char* data, Py_ssize_t size) except -1:
+        """Put a short reply behind the others of this turn; False where that cannot be.
+
+        Replies to one peer are as a rule all that it is sent in a turn. They lie back to back, as
+        they will leave, and no object is made for them. The first frame that takes the ring has
+        them put there, each by itself, and from then on everything is as if they always had been.
+        """
+        cdef Turn turn = self.turn
+        cdef Limits limits = turn.limits
+        cdef Py_ssize_t frame = size + (2 if size < 126 else 4)
+        if (self.ring != NULL or self.outgoing != NULL or self.blocked or self.codec is not None
+                or self.role != SERVER or self.ring_count >= limits.queue_messages
+                or turn.staged_size + frame > STAGE_SIZE):
+            return False
+        if not self.ring_count:
+            self.ring_head = turn.staged_size
+        elif (self.ring_head + self.ring_bytes != turn.staged_size
+              or self.ring_bytes + frame > min(limits.queue_bytes, <Py_ssize_t>GATHER_SIZE)):
+            return False
+        memcpy(
+            turn.staged + turn.staged_size
+            + write_header(turn.staged + turn.staged_size, 0x80 | opcode, size, False), data, size
+        )
+        turn.staged_size += frame
+        self.ring_count += 1
+        self.ring_bytes += frame
+        if not self.dirty:
+            turn.mark(self)
+        return True
+
+    cdef int unstage(self) except -1:
+        """Move the staged frames into the ring."""
+        cdef const byte* at = self.turn.staged + self.ring_head
+        cdef const byte* end = at + self.ring_bytes
+        cdef Py_ssize_t frame
+        self.ring_head = self.ring_count = 0
+        self.ring_bytes = 0
+        while at < end:
+            frame = 2 + at[1] if at[1] < 126 else 4 + (<Py_ssize_t>at[2] << 8 | at[3])
+            self.ring_append(PyBytes_FromStringAndSize(<const char*>at, frame))
+            at += frame
+        return 0
 
     cdef int send_directly(self, int opcode, object payload) except -1:
         """Write a large message at once from where it lies: nothing waits, and a copy costs more
@@ -783,7 +845,10 @@ cdef class Connection:
         cdef PyObject** grown
         cdef uint32_t i
         cdef uint32_t capacity = self.ring_capacity
-        if self.ring_count == capacity:
+        if self.ring_count >= capacity:
+            if self.ring_count > capacity:  # 0: they are staged
+                self.unstage()
+                return self.ring_append(data)
             if not capacity:
                 self.ring = self.turn.take_ring()
                 self.ring_head = 0
@@ -817,12 +882,11 @@ cdef class Connection:
         cdef uint32_t i
         cdef uint32_t count = self.ring_count
         cdef PyObject** ring = self.ring
-        if ring == NULL:
-            return 0
-        for i in range(count):
-            Py_DECREF(<object>ring[(self.ring_head + i) & (self.ring_capacity - 1)])
-        self.turn.give_ring(ring, self.ring_capacity)
-        self.ring = NULL
+        if ring != NULL:
+            for i in range(count):
+                Py_DECREF(<object>ring[(self.ring_head + i) & (self.ring_capacity - 1)])
+            self.turn.give_ring(ring, self.ring_capacity)
+            self.ring = NULL
         self.ring_head = self.ring_count = self.ring_capacity = 0
         self.ring_bytes = 0
         return 0
@@ -906,6 +970,8 @@ cdef class Connection:
 
     cdef Py_ssize_t write_some(self, Py_ssize_t* offered) except -2:
         """Offer the next bytes to whatever takes them; -1 when the peer is gone."""
+        if self.ring == NULL and self.ring_count and self.outgoing != NULL:
+            self.unstage()  # what is outside the ring goes first or last
         if self.fd < 0:
             return self.write_sink(offered)
         if self.outgoing == NULL and (self.ring_count == 1 or self.ring_bytes <= GATHER_SIZE):
@@ -917,7 +983,9 @@ cdef class Connection:
         cdef Py_ssize_t sent
         cdef PyObject* frame
         offered[0] = self.ring_bytes
-        if self.ring_count == 1:
+        if self.ring == NULL:
+            sent = gf_send(self.fd, self.turn.staged + self.ring_head, self.ring_bytes)
+        elif self.ring_count == 1:
             frame = self.ring[self.ring_head]
             sent = gf_send(self.fd, PyBytes_AS_STRING(<object>frame), self.ring_bytes)
         else:
@@ -966,7 +1034,11 @@ cdef class Connection:
             buffers.append(<object>out.pong)
         if out != NULL and out.ping != NULL:
             buffers.append(<object>out.ping)
-        for i in range(self.ring_count):
+        if self.ring == NULL and self.ring_count:
+            buffers.append(PyBytes_FromStringAndSize(
+                <const char*>self.turn.staged + self.ring_head, self.ring_bytes
+            ))
+        for i in range(self.ring_count if self.ring != NULL else 0):
             if self.packs or size >= GATHER_SIZE:
                 break
             frame = <object>self.ring[(self.ring_head + i) & (self.ring_capacity - 1)]
@@ -993,6 +1065,8 @@ cdef class Connection:
         cdef PyObject* data
         cdef Py_ssize_t left
         cdef Py_ssize_t frames
+        if self.ring == NULL and self.ring_bytes > size:
+            self.unstage()  # what is left outlives this turn
         if not size:
             return 0
         self.since = -1.0

@@ -5,17 +5,62 @@
 
 
 cdef object bare_text = None  # what `type` mostly is in a reply: comparing words takes longer
+cdef object bare_binary = None
+
+cdef extern from *:
+    """
+    #define GF_MESSAGE struct __pyx_obj_10glyph_fast_5_core_Message
+    #define GF_CONTEXT struct __pyx_obj_10glyph_fast_5_core_Context
+    #define gf_keep_message_members(cls) do { \\
+        static gf_member members[] = { \\
+            GF_MEMBER("type", GF_MESSAGE, type), GF_MEMBER("data", GF_MESSAGE, data), \\
+            GF_MEMBER("event", GF_MESSAGE, event), GF_MEMBER("room", GF_MESSAGE, room), \\
+            GF_MEMBER("target", GF_MESSAGE, target), GF_MEMBER("id", GF_MESSAGE, id), \\
+            GF_MEMBER("raw", GF_MESSAGE, raw), \\
+            GF_MEMBER("connection_id", GF_MESSAGE, connection_id)}; \\
+        gf_keep_members((PyTypeObject *)cls, members, 8); } while (0)
+    #define gf_keep_context_members(cls) do { \\
+        static gf_member members[] = { \\
+            GF_MEMBER("conn", GF_CONTEXT, conn), GF_MEMBER("message", GF_CONTEXT, message), \\
+            GF_MEMBER("hub", GF_CONTEXT, hub)}; \\
+        gf_keep_members((PyTypeObject *)cls, members, 3); } while (0)
+    """
+    void gf_keep_message_members(type cls)
+    void gf_keep_context_members(type cls)
+
+
+def read_plainly(metaclass):
+    """Look up attributes of this metaclass's classes as `type` does, without its `__getattr__`."""
+    gf_read_plainly(metaclass)
 
 
 cdef class Message:
     """The members of a message; the application's `Message` tells of them and adds the rest."""
 
     def __cinit__(self):
-        self.clear()
+        self.event = self.room = self.target = self.connection_id = self._timestamp = ""
+
+    def __setattr__(self, name, value):
+        gf_set(self, name, <PyObject*>value)
+
+    def __delattr__(self, name):
+        gf_set(self, name, NULL)
 
     cdef int clear(self) except -1:
-        self.type = self.data = self.raw = self.id = self._metadata = None
-        self.event = self.room = self.target = self.connection_id = self._timestamp = ""
+        """Be as new. Most members were never set, and asking costs less than setting them."""
+        self.data = self.raw = None
+        if self.id is not None:
+            self.id = None
+        if self._metadata is not None:
+            self._metadata = None
+        if self.event is not NO_TEXT:
+            self.event = NO_TEXT
+        if self.room is not NO_TEXT:
+            self.room = NO_TEXT
+        if self.target is not NO_TEXT:
+            self.target = NO_TEXT
+        if self._timestamp is not NO_TEXT:
+            self._timestamp = NO_TEXT
         self.is_envelope = False
         return 0
 
@@ -23,10 +68,16 @@ cdef class Message:
 cdef class Context:
     """A message with its connection; the application's `MessageContext` adds the rest."""
 
-    def __init__(self, conn, message, hub):
+    def __init__(self, Connection conn not None, Message message not None, hub):
         self.conn = conn
         self.message = message
         self.hub = hub
+
+    def __setattr__(self, name, value):
+        gf_set(self, name, <PyObject*>value)
+
+    def __delattr__(self, name):
+        gf_set(self, name, NULL)
 
     def reply(self, type, data=None):
         """Answer the sender.
@@ -35,100 +86,147 @@ cdef class Context:
         Raises ConnectionClosed, TypeError for data that does not go with the type, ValueError for
         an unknown type.
         """
-        if (isinstance(data, str) and (type is bare_text or type == "text")
-                and not (<Message?>self.message).is_envelope):
-            return (<Connection?>self.conn).send_now(data)
+        if (self.message is not None and self.conn is not None
+                and not self.message.is_envelope):
+            if isinstance(data, str):
+                if type is bare_text or type == "text":
+                    return self.conn.send_now(data)
+            elif isinstance(data, bytes) and (type is bare_binary or type == "binary"):
+                return self.conn.send_now(data)
         return self._reply(type, data)
+
+
+gf_keep_message_members(Message)
+gf_keep_context_members(Context)
+
+
+cdef class Plan:
+    """Which handlers run for the messages of a connection; the application's `Plan` has the others.
+
+    `text` and `binary` are the handlers of bare messages.
+    """
+
+    def __init__(self):
+        self.text = self.binary = ()
 
 
 cdef class Dispatch:
     """From messages to handlers, for a connection none of whose handlers waits.
 
     `message_type` and `context_type` are the subclasses of `Message` and `Context` that handlers
-    get; `text` and `binary` their two types of bare messages. A connection's `_plan` has the
-    handlers of `text` and `binary`; its `_inbox` is None while none of its handlers waits. A
-    subclass has `_wait`, `_read`, `_unhandled`, `_go_on` and `_fail`.
+    get; `text` and `binary` their two types of bare messages. A connection's `_plan` is a `Plan`;
+    its `_inbox` is None while none of its handlers waits. A subclass has `_wait`, `_read`,
+    `_unhandled`, `_go_on` and `_fail`.
     """
 
     def __init__(self, hub, type message_type not None, type context_type not None, text, binary):
         self.hub = hub
         self.message_type = message_type
         self.context_type = context_type
-        global bare_text
+        global bare_text, bare_binary
         self.text = bare_text = text
-        self.binary = binary
+        self.binary = bare_binary = binary
 
     def message(self, Connection conn not None, int opcode, payload):
         """A message came: handle it now, or after those before it."""
         if conn._inbox is None:
-            self.handle_now(conn, opcode, payload)
+            handle_now(self, conn, opcode, payload)
         else:
             self._wait(conn, opcode, payload)
 
     def handle(self, Connection conn not None, int opcode, payload):
         """Run the handlers of a message; False when one waits."""
-        return self.handle_now(conn, opcode, payload)
-
-    cdef bint handle_now(self, Connection conn, int opcode, payload) except -1:
-        cdef Message message
-        cdef Context ctx = self.spare
-        cdef tuple calls
-        cdef bint is_done
-        self.spare = None
-        if ctx is None:
-            ctx = new(self.context_type)
-            ctx.hub = self.hub
-            ctx.message = new(self.message_type)
-        if opcode == TEXT and may_be_json(payload):
-            ctx.message, calls = self._read(conn, payload)
-        else:
-            message = <Message>ctx.message
-            message.raw = message.data = payload
-            message.connection_id = conn.id
-            if opcode == TEXT:
-                message.type = self.text
-                calls = conn._plan.text
-            else:
-                message.type = self.binary
-                calls = conn._plan.binary
-            message = None
-        if not calls:
-            self._unhandled()
-            return True
-        ctx.conn = conn
-        is_done = self.run_now(conn, ctx, calls, 0)
-        if (is_done and Py_REFCNT(<PyObject*>ctx) == 1
-                and Py_REFCNT(<PyObject*>ctx.message) == 1):
-            # Nobody has kept them, as nearly always: the next message gets the same two objects.
-            ctx.conn = None
-            (<Message>ctx.message).clear()
-            self.spare = ctx
-        return is_done
+        return bool(handle_now(self, conn, opcode, payload))
 
     def run(self, Connection conn not None, ctx, tuple calls not None, Py_ssize_t index):
         """Call handlers from `index` on; False when one waits, and the rest follows then."""
-        return self.run_now(conn, ctx, calls, index)
+        return bool(run_now(self, conn, ctx, calls, index))
 
-    cdef bint run_now(self, Connection conn, ctx, tuple calls, Py_ssize_t index) except -1:
-        cdef PyObject* call = NULL
-        cdef double started = 0.0
-        self.runs += 1
-        if self.runs % HANDLER_SAMPLE == 0:
-            started = gf_now()
-        try:
-            while index < PyTuple_GET_SIZE(calls):
-                call = PyTuple_GET_ITEM(calls, index)
-                index += 1
-                result = (<object>call)(ctx)
-                # A handler that ends in `ctx.reply(…)` may return what that returned.
-                if result is not None and type(result) is not SendResult:
-                    if not self._go_on(conn, ctx, calls, index, result):
-                        return False
-        except BaseException as exc:
-            return self._fail(conn, ctx, <object>call, exc)
-        if started:
-            conn.turn.counters.handler_seconds.add(gf_now() - started, HANDLER_SAMPLE)
+
+cdef int handle_now(Dispatch dispatch, Connection conn, int opcode, object payload) except -1:
+    """As `Dispatch.handle`: 1 when all is done, 0 when a handler waits."""
+    cdef Message message
+    cdef Context ctx = dispatch.spare
+    cdef tuple calls
+    cdef int is_done
+    if ctx is None:
+        ctx = new(dispatch.context_type)
+        ctx.hub = dispatch.hub
+        ctx.message = new(dispatch.message_type)
+    else:
+        dispatch.spare = None
+    if opcode == TEXT and may_be_json(<str>payload):
+        ctx.message, calls = dispatch._read(conn, payload)
+    else:
+        message = ctx.message
+        message.raw = message.data = payload
+        message.connection_id = conn.id
+        if opcode == TEXT:
+            message.type = dispatch.text
+            calls = conn._plan.text
+        else:
+            message.type = dispatch.binary
+            calls = conn._plan.binary
+        message = None
+    if not calls:
+        dispatch._unhandled()
         return True
+    ctx.conn = conn
+    is_done = run_now(dispatch, conn, ctx, calls, 0)
+    if (is_done and Py_REFCNT(<PyObject*>ctx) == 1
+            and Py_REFCNT(<PyObject*>ctx.message) == 1):
+        # Nobody has kept them, as nearly always: the next message gets the same two objects.
+        ctx.conn = None
+        ctx.message.clear()
+        dispatch.spare = ctx
+    return is_done
+
+
+cdef int run_now(
+    Dispatch dispatch, Connection conn, object ctx, tuple calls, Py_ssize_t index
+) except -1:
+    """As `Dispatch.run`: 1 when all is done, 0 when a handler waits."""
+    cdef PyObject* call = NULL
+    cdef PyObject* answer
+    cdef double started = 0.0
+    dispatch.runs += 1
+    if dispatch.runs % HANDLER_SAMPLE == 0:
+        started = gf_now()
+    while index < PyTuple_GET_SIZE(calls):
+        call = PyTuple_GET_ITEM(calls, index)
+        index += 1
+        answer = gf_call(call, <PyObject*>ctx)
+        if answer == NULL:
+            return fail_now(dispatch, conn, ctx, <object>call)
+        # A handler that ends in `ctx.reply(…)` may return what that returned.
+        if answer == <PyObject*>None or type(<object>answer) is result_type:
+            Py_DECREF(<object>answer)
+        elif not go_on_now(dispatch, conn, ctx, calls, index, answer):
+            return False
+    if started:
+        conn.turn.counters.handler_seconds.add(gf_now() - started, HANDLER_SAMPLE)
+    return True
+
+
+cdef int fail_now(Dispatch dispatch, Connection conn, object ctx, object call) except -1:
+    """A handler has raised what is set now."""
+    try:
+        gf_failed()
+    except BaseException as exc:
+        return bool(dispatch._fail(conn, ctx, call, exc))
+    return True
+
+
+cdef int go_on_now(
+    Dispatch dispatch, Connection conn, object ctx, tuple calls, Py_ssize_t index, PyObject* answer
+) except -1:
+    """Take what a handler has returned, a reference of ours."""
+    result = <object>answer
+    Py_DECREF(result)
+    try:
+        return bool(dispatch._go_on(conn, ctx, calls, index, result))
+    except BaseException as exc:
+        return bool(dispatch._fail(conn, ctx, calls[index - 1], exc))
 
 
 cdef object new(type cls):
@@ -136,12 +234,14 @@ cdef object new(type cls):
     return (<PyTypeObject*>cls).tp_new(cls, EMPTY, NULL)
 
 
-cdef bint may_be_json(object payload) except -1:
+cdef bint may_be_json(str payload) except -1:
     """Whether a text could be a JSON object or array, judged by its first character alone."""
     cdef Py_ssize_t i
     cdef Py_UCS4 character
-    for i in range(len(payload)):
-        character = (<str>payload)[i]
-        if character not in (32, 9, 10, 13):  # RFC 8259 §2
+    for i in range(PyUnicode_GET_LENGTH(payload)):
+        character = PyUnicode_READ_CHAR(payload, i)
+        if character > 32:
             return character == 123 or character == 91
+        if character not in (32, 9, 10, 13):  # RFC 8259 §2
+            return False
     return False

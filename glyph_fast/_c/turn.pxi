@@ -49,8 +49,9 @@ cdef class Turn:
     def __cinit__(self):
         self.epoll = -1
         self.gathered = <byte*>malloc(GATHER_SIZE)
+        self.staged = <byte*>malloc(STAGE_SIZE)
         self.spare_rings = <PyObject***>malloc(MAX_SPARE_RINGS * sizeof(PyObject**))
-        if self.gathered == NULL or self.spare_rings == NULL:
+        if self.gathered == NULL or self.staged == NULL or self.spare_rings == NULL:
             raise MemoryError
 
     def __init__(self, Limits limits not None, handler, *, connection_type=None, wake=None,
@@ -85,6 +86,7 @@ cdef class Turn:
         free(self.run)
         free(self.spare_rings)
         free(self.gathered)
+        free(self.staged)
 
     def __len__(self):
         """How many connections are not closed yet, in any phase."""
@@ -193,6 +195,7 @@ cdef class Turn:
             if conn.phase != CLOSED:
                 conn.flush_now()
         self.dirty_count = 0
+        self.staged_size = 0  # whoever has staged something is dirty
         return 0
 
     cdef int report(self) except -1:

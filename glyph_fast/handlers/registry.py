@@ -14,6 +14,7 @@ from collections.abc import Callable
 from functools import update_wrapper
 from typing import Any, NamedTuple, TypeAlias, TypeVar, overload
 
+from .. import core
 from ..message import MessageType
 
 Call: TypeAlias = Callable[..., Any]
@@ -73,11 +74,10 @@ class Judge(NamedTuple):
     call: Call
 
 
-class Plan:
+class Plan(core.Plan):
     """The handlers of one route, each group in the order in which it runs."""
 
     __slots__ = (
-        "binary",
         "commands",
         "connect",
         "disconnect",
@@ -86,15 +86,13 @@ class Plan:
         "json_as_text",
         "route",
         "stream",
-        "text",
     )
 
     def __init__(self, route: str) -> None:
+        super().__init__()
         self.route = route
         self.connect: tuple[Call, ...] = ()
         self.disconnect: tuple[Call, ...] = ()
-        self.text: tuple[Call, ...] = ()
-        self.binary: tuple[Call, ...] = ()
         self.json: tuple[Call, ...] = ()
         self.json_as_text = False  # whether the handlers of text run for want of those of json
         self.events: dict[str, tuple[Call, ...]] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 from core.peer import Peer
@@ -61,7 +61,8 @@ def test_the_round_trip_of_an_answered_ping_is_counted(core: ModuleType) -> None
 def test_one_handler_call_in_sixteen_is_timed_and_stands_for_all(core: ModuleType) -> None:
     calls: list[Any] = []
     peer = Peer(core)
-    peer.conn._plan = SimpleNamespace(text=(calls.append,), binary=(calls.append,))
+    peer.conn._plan = core.Plan()
+    peer.conn._plan.text = peer.conn._plan.binary = (calls.append,)
 
     class Dispatch(core.Dispatch):  # type: ignore[name-defined,misc]
         pass

@@ -32,6 +32,57 @@ def test_messages_of_a_turn_leave_in_one_write(core):
     assert peer.sink.writes == 1
 
 
+def test_replies_keep_their_order_among_all_else_of_a_turn(core):
+    peer = Peer(core)
+    room = core.Room()
+    room.add(peer.conn)
+
+    def answer(conn, opcode, payload):
+        conn.send(f"{payload} heard")
+        conn.send("long " * 40)
+        if payload == "b":
+            room.publish(core.Frame("news"))
+        conn.send(f"{payload} done")
+
+    peer.handler.on_message = answer
+    peer.conn.feed(client(0x81, b"a") + client(0x89, b"?") + client(0x81, b"b"))
+    assert (peer.conn.queued_messages, peer.conn.queued_bytes) == (7, 2 * (9 + 204 + 8) + 6)
+    long = b"\x81\x7e\x00\xc8" + b"long " * 40
+    assert peer.flush() == (
+        b"\x8a\x01?"  # a pong may go before messages
+        + frame("a heard") + long + frame("a done")
+        + frame("b heard") + long + frame("news") + frame("b done")
+    )  # fmt: skip
+    assert peer.sink.writes == 1
+    assert (peer.conn.messages_sent, peer.turn.counters.messages_sent) == (7, 7)
+
+
+def test_replies_to_several_peers_do_not_mix(core):
+    peer = Peer(core)
+    other, sink = peer.join()
+    peer.handler.on_message = lambda conn, _, payload: [conn.send(payload) for _ in range(2)]
+    for conn, text in ((peer.conn, b"a"), (other, b"b"), (peer.conn, b"c"), (other, b"d")):
+        conn.feed(client(0x81, text))
+    assert peer.flush() == b"".join(map(frame, "aacc"))
+    assert sink.read() == b"".join(map(frame, "bbdd"))
+
+
+@pytest.mark.parametrize("takes", [[4, 0, 3], [0, 0, 7, 0, 1], [13, 0], [5 * 40 + 1]])
+def test_replies_that_were_not_taken_outlive_their_turn(core, takes):
+    peer = Peer(core, takes=takes)
+    other, sink = peer.join()
+    peer.handler.on_message = lambda conn, _, payload: conn.send(payload)
+    texts = [f"{number:03}" for number in range(50)]
+    out = peer.feed(b"".join(client(0x81, text.encode()) for text in texts))
+    other.feed(client(0x81, b"overwrites") * 50)
+    out += peer.flush()
+    for _ in range(8):
+        peer.conn.flush()
+        out += peer.flush()
+    assert out == b"".join(map(frame, texts))
+    assert sink.read() == frame("overwrites") * 50
+
+
 def test_queue_is_counted_until_it_has_left(core):
     peer = Peer(core)
     peer.conn.send("abc")

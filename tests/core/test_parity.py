@@ -22,10 +22,11 @@ CLASSES = [
     "Room",
     "Message",
     "Context",
+    "Plan",
     "Dispatch",
     "Poller",
 ]
-FUNCTIONS = ["apply_mask", "encode_frame"]
+FUNCTIONS = ["apply_mask", "encode_frame", "read_plainly"]
 
 
 def public(cls: type) -> dict[str, object]:

@@ -112,14 +112,15 @@ def test_twins_mask_alike(data, key, phase, skip):
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(["send", "publish", "flush", "ping", "take"]), st.integers(0, 60)
+            st.sampled_from(["send", "reply", "reply", "publish", "flush", "ping", "take"]),
+            st.integers(0, 60),
         ),
         max_size=60,
     ),
     st.sampled_from(range(4)),
 )
 def test_queues_agree_under_any_schedule(steps, policy):
-    """Sends, publishes, pings and a sink that takes what it likes: same results, same bytes."""
+    """Sends, replies, publishes, pings and a sink that takes what it likes: same results, bytes."""
     assert schedule(compiled, steps, policy) == schedule(python, steps, policy)
 
 
@@ -131,6 +132,11 @@ def schedule(core: ModuleType, steps: list[tuple[str, int]], policy: int) -> obj
     for step, number in steps:
         if step == "send" and peer.conn.is_open:
             seen.append(peer.conn.send("s" * number))
+        elif step == "reply":
+            peer.handler.on_message = lambda conn, _, payload: seen.extend(
+                map(conn.send, (payload, payload.encode() * 3)[: 1 + len(payload) % 2])
+            )
+            peer.conn.feed(client(0x81, b"r" * number))
         elif step == "publish":
             seen.append(room.publish(core.Frame(b"p" * number)))
         elif step == "flush":

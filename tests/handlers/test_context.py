@@ -28,6 +28,28 @@ def answered_to(message: Any, act: Act) -> tuple[Peer, list[Any]]:
     return ada, ada.received()
 
 
+def test_members_are_kept_whatever_is_done_to_them() -> None:
+    site = Site()
+    seen: list[Any] = []
+
+    @site.dispatcher.on_message("text")
+    def handler(ctx: MessageContext) -> None:
+        ctx.message.data = ctx.message.room = "other"
+        ctx.message.event = "e"
+        seen.append((ctx.message.data, ctx.message.room, ctx.message.event))
+        with pytest.raises(AttributeError):
+            ctx.message.nothing = 1  # type: ignore[attr-defined]
+
+    ada = site.connect()
+    ada.send("x")
+    site.dispatcher.on_message("text")(
+        lambda ctx: seen.append((ctx.message.data, ctx.message.room, ctx.message.raw))
+    )
+    ada.send("y")
+    assert seen == [("other", "other", "e")] * 2 + [("other", "other", "y")]
+    assert not site.hub.metrics.handler_errors
+
+
 BARE = ["hello", {"n": 1}, [1], b"\x00"]
 
 
