@@ -184,8 +184,6 @@ class GlyphServer(Server):
             self._statics.append(ProgramFiles(static.prefix, static.directory))
         for left_out in program.unsupported:
             self._add_unsupported(left_out)
-        if self._cors:
-            self._add_preflight(program)
 
     def _add_socket(self, program: Program, socket: SocketEndpoint) -> None:
         path = socket.pattern
@@ -203,19 +201,10 @@ class GlyphServer(Server):
 
     def _add_unsupported(self, route: Unsupported) -> None:
         def refuse(request: Request) -> Response:
-            return Response({"error": route.reason}, 501, self._cors)
+            return Response({"error": route.reason}, 501)
 
         method = "GET" if route.method == "ws" else route.method
         self.add_http_route(method, route.pattern, refuse, hides_methods=True)
-
-    def _add_preflight(self, program: Program) -> None:
-        """Answer OPTIONS, which browsers ask before a request from another origin."""
-
-        def answer(request: Request) -> Response:
-            return Response(None, 204, self._cors)
-
-        for pattern in dict.fromkeys(endpoint.pattern for endpoint in program.http):
-            self.add_http_route("OPTIONS", pattern, answer, hides_methods=True)
 
     # What handlers of programs report to.
 
@@ -318,15 +307,13 @@ class _HttpRunner:
     def _respond(self, incoming: Incoming) -> Response:
         request, server, route = incoming.request, self._server, self._route
         if request.method != route.method:  # HEAD, which only Python's routes answer as GET
-            return Response({"error": "Route not found", "path": request.path}, 404, server._cors)
+            return Response({"error": "Route not found", "path": request.path}, 404)
         try:
-            return _response(
-                route.answer(incoming, request.path_params, server._site), server._cors
-            )
+            return _response(route.answer(incoming, request.path_params, server._site))
         except Exception as error:
             failure = self._program.failure(error)
             server.note_failure(self._route.code, failure, route.pattern)
-            return Response(SERVER_ERROR, 500, server._cors)
+            return Response(SERVER_ERROR, 500)
 
 
 class Incoming:
@@ -365,8 +352,6 @@ class Incoming:
 class ProgramFiles(StaticFiles):
     """Static files of a program: what may not be seen is 403, what does not exist 404."""
 
-    hides_methods = True
-
     def respond(self, request: Request) -> Response | None:
         """The answer to a GET or HEAD below the prefix, None for any other path."""
         answer = super().respond(request)
@@ -378,11 +363,11 @@ class ProgramFiles(StaticFiles):
         return Response({"error": text}, status)
 
 
-def _response(reply: Reply, cors: dict[str, str]) -> Response:
+def _response(reply: Reply) -> Response:
     if reply.status < 200:
         raise Failure(f"an answer cannot have status {reply.status}")
     content, content_type = body_of(reply)
-    headers = {**reply.headers, **cors}
+    headers = dict(reply.headers)
     if content_type:
         headers["Content-Type"] = content_type
     return Response(content or None, reply.status, headers)

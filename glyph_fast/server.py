@@ -61,6 +61,7 @@ class Server:
         self._websockets: Router[bool] = Router()
         self._hiding: set[str] = set()  # WebSocket routes that hide methods
         self._statics: list[StaticFiles] = []
+        self._cors: dict[str, str] = {}  # fields for every answer
         self._authenticate: Callable[[Request], Any] | None = None
         self._on_startup: list[Hook] = []
         self._on_shutdown: list[Hook] = []
@@ -332,6 +333,7 @@ class Server:
             routes=self._http,
             websockets=self._websockets,
             statics=self._statics,
+            cors=self._cors,
             authenticate=self._authenticate,
             start=start,
             opened=self._dispatcher.opened,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -73,7 +73,8 @@ class Exchanges:
 
     The target of a WebSocket route says whether it hides methods, as `HttpRoute` has it.
     `start` runs a coroutine up to its first wait and returns its task when there is more to do.
-    `upgrade(conn, request, match)` opens a WebSocket for a handler that asks for it.
+    `upgrade(conn, request, match)` opens a WebSocket for a handler that asks for it. `cors` are
+    fields for every answer; with them, OPTIONS is answered wherever there is no route for it.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Exchanges:
         websockets: Router[bool],
         statics: Sequence[StaticFiles],
         *,
+        cors: Mapping[str, str] | None = None,
         start: Start,
         upgrade: Callable[[Any, Request, Match[Any]], None],
         metrics: Metrics,
@@ -90,6 +92,7 @@ class Exchanges:
         self._routes = routes
         self._websockets = websockets
         self._statics = statics
+        self._cors = cors
         self._start = start
         self._upgrade = upgrade
         self._metrics = metrics
@@ -257,7 +260,7 @@ class Exchanges:
         return None
 
     def _is_file(self, raw_path: str) -> bool:
-        return any(each.has(raw_path) for each in self._statics if not each.hides_methods)
+        return any(each.has(raw_path) for each in self._statics)
 
     def _failed(self, match: Match[HttpRoute], exc: Exception) -> Response:
         if isinstance(exc, Reject):
@@ -275,6 +278,8 @@ class Exchanges:
         `allowed` are methods the path has beside those of its routes.
         """
         path = request.raw_path
+        if self._cors and request.method == "OPTIONS":  # asked before a request from elsewhere
+            return Response(None, 204)
         if path == HEALTH_PATH and request.method in READING:
             return Response({"status": "draining"}, 503) if self.is_draining else _HEALTHY
         websocket = self._websockets.match(None, path)
@@ -298,6 +303,8 @@ class Exchanges:
 
     def _answer(self, conn: Connection, exchange: Exchange, response: Response) -> None:
         request = exchange.request
+        if self._cors:
+            response = response.with_missing(self._cors)
         if conn.phase < ENDING:  # else the client is gone
             keep_alive = (
                 self.keeps_alive

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from inspect import isawaitable
 from typing import Any
 
@@ -57,6 +57,7 @@ class Opening:
         routes: Router[HttpRoute],
         websockets: Router[bool],
         statics: Sequence[StaticFiles] = (),
+        cors: Mapping[str, str] | None = None,
         authenticate: Authenticate | None = None,
         start: Start,
         opened: Callable[[Any], object],
@@ -69,6 +70,7 @@ class Opening:
             routes,
             websockets,
             statics,
+            cors=cors,
             start=start,
             upgrade=self._upgrade,
             metrics=metrics,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable, Mapping
+from copy import copy
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
@@ -47,6 +48,13 @@ class Response:
         """The first value of a field, None when it is absent."""
         name = name.lower()
         return next((value for key, value in self.headers if key.lower() == name), None)
+
+    def with_missing(self, fields: Mapping[str, str]) -> Response:
+        """This answer, and those of `fields` that it does not have itself."""
+        answer = copy(self)  # for it may be one that is given again and again
+        missing = [pair for pair in fields.items() if self.header(pair[0]) is None]
+        answer.headers = [*self.headers, *missing]
+        return answer
 
     @property
     def wants_close(self) -> bool:

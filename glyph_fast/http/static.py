@@ -38,8 +38,6 @@ class StaticFiles:
     `directory` is none.
     """
 
-    hides_methods = False  # whether other methods of a file's path get 404 instead of 405
-
     def __init__(self, prefix: str, directory: str | os.PathLike[str]) -> None:
         self.prefix = "/" + prefix.strip("/")
         self.directory = Path(directory).resolve()

@@ -19,6 +19,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from glyph_fast import Config, GlyphServer, GlyphSyntaxError, MessageType, Server
 from glyph_fast.http.request import Request
+from glyph_fast.http.response import Response
 
 Serve = Callable[..., AbstractAsyncContextManager[Url]]
 
@@ -466,15 +467,24 @@ def test_unsupported_routes_answer_501(load: Any, backend: Any, run: Any) -> Non
     run(main())
 
 
-def test_cors(load: Any, backend: Any, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cors(
+    load: Any, backend: Any, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("GLYPH_CORS_ORIGIN", "https://a.example")
-    server = load("@ GET /a { > 1 }\n@ GET /fails { > 1 / 0 }\n" + ECHO)
+    (tmp_path / "public").mkdir()
+    (tmp_path / "public" / "a.txt").write_text("hello")
+    server = load('@ static /s "public"\n@ GET /a { > 1 }\n@ GET /fails { > 1 / 0 }\n' + ECHO)
+    server.get("/python")(lambda: "hello")
+    server.add_http_route("OPTIONS", "/own", lambda: Response("mine", 202))
     assert list(server.config.allowed_origins) == ["https://a.example"]
 
     async def main() -> None:
         async with running(server, backend) as url:
             for path, method, expected in (
                 ("/a", "GET", 200), ("/a", "OPTIONS", 204), ("/fails", "GET", 500),
+                ("/none", "GET", 404), ("/none", "OPTIONS", 204), ("/echo", "OPTIONS", 204),
+                ("/echo", "GET", 426), ("/healthz", "GET", 200), ("/python", "GET", 200),
+                ("/own", "OPTIONS", 202), ("/s/a.txt", "GET", 200), ("/s/a.txt", "OPTIONS", 204),
             ):  # fmt: skip
                 status, headers, _ = await url.get(path, method)
                 assert status == expected
@@ -518,6 +528,8 @@ def test_static_files(load: Any, backend: Any, run: Any, tmp_path: Path) -> None
             assert (await url.get("/s/data"))[1]["content-type"] == "application/octet-stream"
             assert (await url.get("/s/sub/"))[2] == b"<p>"
             assert (await url.get("/s/own"))[2] == b"1\n"
+            status, headers, _ = await url.get("/s/a.txt", "POST")
+            assert (status, headers["allow"]) == (405, "GET, HEAD")
             for path, expected in (
                 ("/s/none", 404), ("/s/empty/", 403), ("/s/link", 403), ("/s/.hidden", 403),
                 ("/s/../secret", 403), ("/s/%2e%2e/secret", 403), ("/other", 404),

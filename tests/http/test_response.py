@@ -252,3 +252,10 @@ def test_a_refusal_becomes_an_answer(
 ) -> None:
     response = refusal_response(error)
     assert (response.status, response.content, response.header("x")) == (status, content, field)
+
+
+def test_missing_fields_are_added_to_a_copy() -> None:
+    answer = Response("hi", headers={"X-A": "own"})
+    added = answer.with_missing({"x-a": "other", "X-B": "new"})
+    assert (added.header("x-a"), added.header("x-b")) == ("own", "new")
+    assert (added.content, answer.header("x-b")) == (b"hi", None)
