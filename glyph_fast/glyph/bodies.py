@@ -8,7 +8,22 @@ from typing import Literal
 
 from . import emit
 from .kinds import Kind, Kinds
-from .nodes import Assign, Binary, Block, Call, Expression, Field, Index, Name, Node, Unary
+from .nodes import (
+    ArrayLiteral,
+    Assign,
+    Binary,
+    Block,
+    Call,
+    Expression,
+    Field,
+    For,
+    Index,
+    Name,
+    Node,
+    ObjectLiteral,
+    Unary,
+    While,
+)
 from .scopes import FunctionSymbol, Variable
 from .signatures import CALLING
 from .source import Position
@@ -18,6 +33,7 @@ Place = Literal["http", "socket", "function", "constant"]
 
 _ARITHMETIC = frozenset({"+", "-", "*", "/", "%"})
 _NO_NUMBERS = frozenset({"string", "bool", "null", "array", "object"})
+_FLAT = frozenset({"bool", "int", "float", "string", "null"})
 _TELLING = frozenset({"abs", "toString", "join"})
 _MUTATORS = frozenset({"set", "remove"})
 _MESSAGES = {"send": 0, "broadcast": 0, "broadcast_to_room": 1}  # where the message stands
@@ -39,6 +55,7 @@ class Body:
         self.kinds = Kinds(self.roots, known or {})
         self.needs_steps = False
         self.relayed: Variable | None = None  # `input`, where it can be sent on as it came
+        self._builds = place == "function" or any(map(_repeats, walk(self.roots)))
         self._temporaries = 0
 
     def temporary(self) -> str:
@@ -52,6 +69,17 @@ class Body:
             return emit.constant(1, at)
         return ast.BinOp(emit.load("depth", at), ast.Add(), emit.constant(1, at), **emit.place(at))
 
+    def may_be_huge(self, message: Expression) -> bool:
+        """Whether a message could hold a value again and again, and has to be weighed first."""
+        if not self._builds or _is_flat(message, self.kinds):
+            return False
+        match message:
+            case ArrayLiteral():
+                return not all(_is_flat(item, self.kinds) for item in message.items)
+            case ObjectLiteral():
+                return not all(_is_flat(value, self.kinds) for _, value in message.entries)
+        return True
+
     def relays(self, message: Expression) -> bool:
         """Whether a message to be sent is the received one, unchanged."""
         return (
@@ -59,6 +87,23 @@ class Body:
             and isinstance(message, Name)
             and message.variable is self.relayed
         )
+
+
+def _is_flat(node: Expression, kinds: Kinds) -> bool:
+    """Whether an expression's value holds no other values, as far as that is known."""
+    if isinstance(node, Call) and node.means is not None and node.means.kind == "socket":
+        return True
+    return kinds.of(node) in _FLAT
+
+
+def _repeats(node: Node) -> bool:
+    """Whether something is done again and again, which may make a value of any size."""
+    if isinstance(node, While | For):
+        return True
+    if isinstance(node, Call) and node.means is not None:
+        callee = node.means
+        return callee.kind != "socket" and (callee.kind != "builtin" or callee.name in CALLING)
+    return False
 
 
 def can_relay(block: Block, received: Variable) -> bool:

@@ -267,7 +267,12 @@ class ExpressionCompiler:
         if message is not None and self.body.relays(message):
             others = [self.expression(a) for a in node.arguments if a is not message]
             return emit.call(f"ws_{name}_input", [event, *others], at)
-        arguments = [self.expression(argument) for argument in node.arguments]
+        arguments = []
+        for argument in node.arguments:
+            value = self.expression(argument)
+            if argument is message and self.body.may_be_huge(argument):
+                value = emit.call("weighed", [value], argument.at)
+            arguments.append(value)
         return emit.call(f"ws_{name}", [event, *arguments], at)
 
     # --- match -----------------------------------------------------------------------------------

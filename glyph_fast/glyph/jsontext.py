@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 from .. import json
+from .limits import sized_text, weighed
 from .values import Failure, Result, Value, kind
 
 _EXACT = 1e21  # from here on, floats are written with an exponent
@@ -124,4 +125,4 @@ def to_text(value: Value) -> str:
         return value
     if type(value) is int or type(value) is float:
         return number_text(value)
-    return write(value).decode()
+    return sized_text(write(weighed(value)).decode())

@@ -6,18 +6,20 @@ functions; generated code takes each from an iterator, which is the cheapest way
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import repeat
 from time import monotonic
 from typing import NoReturn
 
-from .values import Failure, Value
+from .values import Failure, Headers, Result, Value
 
 MAX_STEPS = 1_000_000
 MAX_DEPTH = 200  # calls inside calls
 TIME_LIMIT_S = 3.0
 MAX_TEXT = 16 * 1024 * 1024  # code points of one string
 MAX_ELEMENTS = 1_000_000  # of one array
+MAX_PARTS = 4_000_000  # of one value, written out
+_NESTED = frozenset({list, dict, Headers, Result})
 
 
 def budget() -> Iterator[None]:
@@ -53,3 +55,34 @@ def expect_text(size: int) -> None:
     """Fail before a string of `size` code points is made, when that is too long."""
     if size > MAX_TEXT:
         raise Failure(f"a string of {size} characters; at most {MAX_TEXT}")
+
+
+def weighed(value: Value) -> Value:
+    """`value`, unless it would be too large to write out.
+
+    A value may hold another one twice, which may hold a third one twice, and so on: it is small in
+    memory, and its text would fill any.
+    """
+    if type(value) in _NESTED and any(type(part) in _NESTED for part in _parts(value)):
+        if _weight(value, {}) > MAX_PARTS:
+            raise Failure(f"a value of more than {MAX_PARTS} parts")
+    return value
+
+
+def _parts(value: Value) -> Iterable[Value]:
+    if type(value) is list:
+        return value
+    return (value.value,) if type(value) is Result else value.values()
+
+
+def _weight(value: Value, known: dict[int, int]) -> int:
+    """How many parts a value has, those of its parts included each time they come up."""
+    known[id(value)] = 0  # a value inside itself is found out by whoever writes it
+    total = 0
+    for part in _parts(value):
+        total += 1
+        if type(part) in _NESTED:
+            weight = known.get(id(part))
+            total += _weight(part, known) if weight is None else weight
+    known[id(value)] = total
+    return total

@@ -10,6 +10,7 @@ from .compiler import Compiled, TypeCheck, compile_module
 from .declarations import Constant, Function, HttpRoute, SocketRoute, StaticFiles, TypeDefinition
 from .failures import TOO_DEEP
 from .host import HostFunction
+from .limits import weighed
 from .middleware import guards_of
 from .modules import LoadedModule
 from .nodes import NamedType, TypeExpression
@@ -107,7 +108,8 @@ class _Linker:
             if id(item) not in compiled.names:
                 continue
             try:
-                self.globals[names[id(item)]] = self._function(compiled, item)(Event(None))
+                value = self._function(compiled, item)(Event(None))
+                self.globals[names[id(item)]] = weighed(value)
             except (Failure, Stop, RecursionError) as error:
                 text = TOO_DEEP if isinstance(error, RecursionError) else str(error)
                 module.report.add("constant-failed", item.at, name=item.name, failure=text)

@@ -16,6 +16,7 @@ from .values import Failure, Future, Headers, Reply, Result, Value, kind
 MIN_INT = -(2**63)
 MAX_INT = 2**63 - 1
 _NUMBERS = frozenset({int, float})
+_COMPOSED = frozenset({list, dict, Headers, Result})
 
 
 def wrap(number: int) -> int:
@@ -119,16 +120,35 @@ def equal(a: Value, b: Value) -> bool:
     """`a == b`: numbers by value, arrays and objects by their contents; never a failure."""
     first, second = type(a), type(b)
     if first is second or (first in _NUMBERS and second in _NUMBERS):
-        if first is list:
-            return len(a) == len(b) and all(map(equal, a, b))
-        if first is dict:
-            return len(a) == len(b) and all(k in b and equal(v, b[k]) for k, v in a.items())
-        if first is Result:
-            return bool(a.is_ok == b.is_ok) and equal(a.value, b.value)
+        if first in _COMPOSED:
+            return _alike(a, b, set())
         return bool(a == b)
-    if isinstance(a, dict) and isinstance(b, dict):
-        return equal(dict(a), dict(b))
-    return False
+    return isinstance(a, dict) and isinstance(b, dict) and _alike(a, b, set())
+
+
+def _alike(a: Value, b: Value, same: set[tuple[int, int]]) -> bool:
+    """Whether two values have equal parts; `same` are the pairs already found to be so.
+
+    Without it, a value that holds another one twice, and so on, would be looked at without end.
+    """
+    pair = id(a), id(b)
+    if pair in same:
+        return True
+    if type(a) is list and type(b) is list:
+        found = len(a) == len(b) and all(_equal(x, y, same) for x, y in zip(a, b, strict=True))
+    elif isinstance(a, dict) and isinstance(b, dict):
+        found = len(a) == len(b) and all(k in b and _equal(v, b[k], same) for k, v in a.items())
+    elif type(a) is Result and type(b) is Result:
+        found = a.is_ok == b.is_ok and _equal(a.value, b.value, same)
+    else:
+        return False
+    if found:
+        same.add(pair)
+    return found
+
+
+def _equal(a: Value, b: Value, same: set[tuple[int, int]]) -> bool:
+    return _alike(a, b, same) if type(a) in _COMPOSED else equal(a, b)
 
 
 def unequal(a: Value, b: Value) -> bool:

@@ -58,6 +58,7 @@ _TABLE: dict[str, object] = {
     "assertion_failed": assertion_failed,
     "budget": limits.budget,
     "too_deep": limits.too_deep,
+    "weighed": limits.weighed,
     "call_value": arrays.call_value,
     "call_method": arrays.call_method,
     **{name: getattr(operators, name) for name in _OPERATORS},

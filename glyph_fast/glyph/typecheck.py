@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
+from .limits import weighed
 from .nodes import (
     ArrayType,
     FunctionType,
@@ -134,6 +135,9 @@ class Types:
                 for f in symbol.node.fields
                 if f.type is not None
             }
+            made.is_made = True
+        elif not made.is_made:
+            made.is_recursive = True
         return made.check
 
 
@@ -143,12 +147,16 @@ class _ObjectCheck:
     def __init__(self, declared: list[Parameter]) -> None:
         self.required = [f.name for f in declared if f.required and f.default is None]
         self.fields: dict[str, Check] = {}
+        self.is_made = False
+        self.is_recursive = False
 
     def check(self, value: Value) -> str | None:
         if value is None:
             return None
         if not isinstance(value, dict):
             return f"expected object, found {kind(value)}"
+        if self.is_recursive:  # else the type says how deep to look
+            weighed(value)
         for name in self.required:
             if name not in value:
                 return f"missing required field: {name}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from .jsontext import read, read_exactly, write
+from .limits import weighed
 from .middleware import Guard, auth_value
 from .queries import BadQuery, DeclaredQuery, read_query
 from .typecheck import Check
@@ -141,7 +142,7 @@ def read_body(request: IncomingRequest, read: Callable[[bytes], Value] = read) -
 def body_of(reply: Reply) -> tuple[bytes, str]:
     """The bytes of an answer and their type. A value JSON cannot hold is a failure."""
     if reply.content_type is None:
-        return write(reply.body) + b"\n", "application/json"
+        return write(weighed(reply.body)) + b"\n", "application/json"
     body = reply.body
     return body if type(body) is bytes else str(body).encode(), reply.content_type
 

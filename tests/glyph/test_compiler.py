@@ -80,6 +80,17 @@ def test_steps_are_counted_only_where_there_may_be_many() -> None:
     assert "budget" in body("for a in [1] { }")
 
 
+def test_messages_are_weighed_only_where_they_may_be_huge() -> None:
+    def handler(statements: str) -> str:
+        return code("! f(x: any) { > x }\n@ ws /:r { on message {\n" + statements + "\n} }\n")[-1]
+
+    for statements in ("ws.send({a: input.b})", "f(1)\nws.send({r: r, n: now(), c: client})"):
+        assert "weighed" not in handler(statements), statements
+    loop = "$ a = []\nfor x in [1] { a = [a, a] }\nws.send(a)"
+    for statements in ("ws.send({a: f(input)})", loop):
+        assert "weighed" in handler(statements), statements
+
+
 def test_functions_get_the_run_they_belong_to() -> None:
     function, handler = code("! f(a: any!, b: any) { > f(a) }\n@ GET / { > f(1, 2) }\n")
     assert function.splitlines()[0] == "def f_f(event, steps, depth, v_a=ABSENT, v_b=ABSENT):"

@@ -6,6 +6,7 @@ import pytest
 from glyph.harness import World, failure_of, value_of
 
 from glyph_fast.glyph import limits
+from glyph_fast.glyph.load import GlyphLoadError
 from glyph_fast.glyph.values import Failure
 
 
@@ -80,6 +81,73 @@ def test_values_that_contain_themselves_or_nest_without_end_fail() -> None:
     for path in ("/self", "/same", "/deep", "/text"):
         assert world.get(path).status == 500, path
     assert len(world.failures) == 4
+
+
+TWINS = '$ a = [1]\n$ b = [1]\nfor i in split(text, "") {\n a = [a, a]\n b = [b, b]\n}\n'
+DOUBLING = "! twins(text: str) {\n" + TWINS + " > [a, b]\n}\n"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "> a",
+        "> toString(a)",
+        '> join([a], "")',
+        "> match a { [1] => 1, x => x }",
+        "ws.broadcast(a)",
+        'ws.broadcast_to_room("r", {a: a})',
+        "> same({left: a})",
+    ],
+)
+def test_a_value_that_is_small_in_memory_and_huge_on_paper_fails(statement: str) -> None:
+    declared = ": Tree {\n left: Tree[]\n right: Tree\n}\n! same(t: Tree) { > 1 }\n"
+    before = '$ text = "' + "x" * 60 + '"\n'
+    world = World(f"{declared}@ GET /x {{\n{before}{TWINS}{statement}\n}}\n")
+    if "same" in statement:
+        world = World(
+            declared + "@ GET /x {\n $ t = {}\n $ i = 0\n while i < 60 {\n i = i + 1\n"
+            " t = {left: [t, t], right: t}\n }\n > same(t)\n}\n"
+        )
+    assert world.get("/x").status == 500
+    assert f"more than {limits.MAX_PARTS} parts" in world.failures[0].text
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("a == b", True),
+        ("Ok(a) == Ok(b)", True),
+        ("{x: a} != {x: b}", False),
+        ("[a] == [1]", False),
+    ],
+)
+def test_a_value_that_is_huge_on_paper_can_be_compared(expression: str, expected: bool) -> None:
+    assert value_of(expression, '$ text = "' + "x" * 60 + '"\n' + TWINS) is expected
+
+
+def test_a_handler_without_a_loop_may_send_what_its_functions_made() -> None:
+    world = World(
+        DOUBLING + "@ ws /x { on message { ws.send(twins(input)) } }\n"
+        "! tell(v: any) { ws.send(v) }\n@ ws /y { on message { tell(twins(input)) } }\n"
+    )
+    for path in ("/x", "/y"):
+        peer = world.connect(path)
+        assert peer.says("ab") == ["[[[[1],[1]],[[1],[1]]],[[[1],[1]],[[1],[1]]]]"]
+        assert peer.says("x" * 60) == []
+    assert len(world.failures) == 2
+
+
+def test_a_constant_that_is_huge_on_paper_does_not_load() -> None:
+    text = DOUBLING + 'const A = twins("' + "x" * 60 + '")\n'
+    with pytest.raises(GlyphLoadError, match="parts"):
+        World(text)
+
+
+def test_large_and_nested_values_are_still_written() -> None:
+    before = '$ a = []\nfor i in split(text, "") { a = append(a, {n: [1, {x: null}]}) }'
+    text = '$ text = "' + "x" * 2000 + '"\n'
+    assert value_of("[a, a]", text + before) == [[{"n": [1, {"x": None}]}] * 2000] * 2
+    assert value_of("a == append(slice(a, 1, 2000), {n: [1.0, {x: null}]})", text + before) is True
 
 
 def test_a_fresh_run_has_a_fresh_budget() -> None:
