@@ -58,6 +58,14 @@ cdef class Limits:           # sizes in bytes, times in seconds
     cdef readonly double head_timeout
     cdef readonly double ping_interval          # 0: no keep-alive
     cdef readonly Py_ssize_t max_missed_pongs
+    cdef readonly double message_rate           # per second; 0: no limit
+    cdef readonly Py_ssize_t message_burst
+    cdef readonly double byte_rate
+    cdef readonly Py_ssize_t byte_burst
+    cdef readonly bint rate_disconnects
+    cdef bint is_rated                          # whether there is any rate
+    cdef double message_depth                   # seconds an empty bucket takes to fill
+    cdef double byte_depth
 
 
 cdef class Histogram:
@@ -75,6 +83,7 @@ cdef class Counters:
     cdef public int64_t dropped_disconnect
     cdef public int64_t dropped_newest
     cdef public int64_t dropped_oldest
+    cdef public int64_t dropped_rate
     cdef public int64_t messages_received
     cdef public int64_t messages_sent
     cdef public int64_t pings_sent
@@ -112,6 +121,7 @@ cdef class Turn:
     cdef Py_ssize_t count               # connections in that list
     cdef list resumed                   # connections, for the end of the turn
     cdef list rested                    # connections that go on in the next turn
+    cdef double read_at                 # clock reading of the latest read, where rates are limited
     cdef Py_ssize_t inflated            # bytes, of the connection whose input is being handled
     cdef list drained
     cdef list closed
@@ -187,6 +197,7 @@ cdef class Connection:
     cdef readonly uint16_t close_code
     cdef public object sink         # or None
     cdef Incoming* incoming         # owned, or NULL
+    cdef double* full_at            # when its buckets (messages, bytes) are full; owned, or NULL
     # Identity and the end.
     cdef public str id
     cdef public Plan _plan          # of a Dispatch: which handlers run
@@ -233,7 +244,9 @@ cdef class Connection:
     @cython.final
     cdef int end_payload(self) except -1
     @cython.final
-    cdef int deliver(self, int opcode, object message) except -1
+    cdef int deliver(self, int opcode, object message, Py_ssize_t size) except -1
+    @cython.final
+    cdef bint is_within_rates(self, Py_ssize_t size) except -1
     @cython.final
     cdef int control(self, int opcode, bytes payload) except -1
     @cython.final

@@ -153,6 +153,7 @@ cdef enum:
     BEHIND = 1
     REFUSED = 2
 
+cdef double ROUNDING = 1e-6     # seconds that adding up times may be off by
 cdef tuple RESULTS = (SENT, QUEUED, DROPPED)
 cdef object ACCEPTED_RESULT = SENT
 cdef object result_type = SendResult

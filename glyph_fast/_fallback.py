@@ -69,6 +69,7 @@ from .wire import (
     PAUSE_TURN,
     PAUSE_WRITE,
     PING,
+    POLICY_VIOLATION,
     PONG,
     PROTOCOL_ERROR,
     QUEUED,
@@ -95,6 +96,7 @@ MAX_EVENTS = 256  # descriptors served in one turn
 MAX_ACCEPTS = 64  # connections accepted from one socket in one turn
 MAX_ROUNDS = 8  # write, report, write again …: what is left then waits for the next turn
 MAX_PONGS = 4096  # bytes of pongs that may leave with one write
+ROUNDING = 1e-6  # seconds that adding up times may be off by
 MAX_EMPTY_FRAGMENTS = 65536  # of one message; they cost no memory and need a bound of their own
 HANDLER_SAMPLE = 16  # of so many calls one is timed: reading the clock twice is not free
 
@@ -202,18 +204,29 @@ def _opcode_and_payload(message: Any) -> tuple[int, bytes]:
 
 
 class Limits:
-    """The bounds of every connection of a server. Sizes are bytes, times are seconds, 0 is "off"
-    for `ping_interval`."""
+    """The bounds of every connection of a server. Sizes are bytes, times are seconds, rates are per
+    second; 0 is "off" for `ping_interval` and the two rates.
+
+    A rate is a token bucket of `burst` tokens, which a message takes one of, or one for each byte.
+    """
 
     __slots__ = (
+        "_byte_depth",
+        "_is_rated",
+        "_message_depth",
+        "byte_burst",
+        "byte_rate",
         "close_timeout",
         "head_timeout",
         "max_message_size",
         "max_missed_pongs",
+        "message_burst",
+        "message_rate",
         "ping_interval",
         "queue_bytes",
         "queue_messages",
         "queue_policy",
+        "rate_disconnects",
         "write_timeout",
     )
 
@@ -229,6 +242,11 @@ class Limits:
         head_timeout: float = 10.0,
         ping_interval: float = 30.0,
         max_missed_pongs: int = 3,
+        message_rate: float = 0.0,
+        message_burst: int = 1,
+        byte_rate: float = 0.0,
+        byte_burst: int = 1,
+        rate_disconnects: bool = False,
     ) -> None:
         self.max_message_size = max_message_size
         self.queue_messages = queue_messages
@@ -239,6 +257,15 @@ class Limits:
         self.head_timeout = head_timeout
         self.ping_interval = ping_interval
         self.max_missed_pongs = max_missed_pongs
+        self.message_rate = message_rate
+        self.message_burst = message_burst
+        self.byte_rate = byte_rate
+        self.byte_burst = byte_burst
+        self.rate_disconnects = rate_disconnects  # else what is beyond a rate is dropped
+        self._is_rated = message_rate > 0 or byte_rate > 0
+        # Seconds an empty bucket takes to fill.
+        self._message_depth = message_burst / message_rate if message_rate > 0 else 0.0
+        self._byte_depth = byte_burst / byte_rate if byte_rate > 0 else 0.0
 
 
 class Histogram:
@@ -281,6 +308,7 @@ class Counters:
         "dropped_disconnect",
         "dropped_newest",
         "dropped_oldest",
+        "dropped_rate",
         "handler_seconds",
         "messages_received",
         "messages_sent",
@@ -304,6 +332,7 @@ class Counters:
         dropped_disconnect: int
         dropped_newest: int
         dropped_oldest: int
+        dropped_rate: int
         messages_received: int
         messages_sent: int
         pings_sent: int
@@ -328,6 +357,7 @@ class Turn:
         "_poller",
         "_post_woken",
         "_posted",
+        "_read_at",
         "_rested",
         "_resumed",
         "_scheduled",
@@ -368,6 +398,7 @@ class Turn:
         self._dirty: list[Connection] = []
         self._resumed: list[Connection] = []
         self._rested: list[Connection] = []  # they go on in the next turn
+        self._read_at = 0.0  # clock reading of the latest read, where rates are limited
         self._inflated = 0  # bytes, of the connection whose input is being handled
         self._drained: list[Connection] = []
         self._closed: list[Connection] = []
@@ -507,6 +538,7 @@ class Connection:
         "_dirty",
         "_empty_fragments",
         "_eof",
+        "_full_at",
         "_linger",
         "_message",
         "_message_opcode",
@@ -595,6 +627,8 @@ class Connection:
         self._parts: list[str] = []  # text payload so far
         self._decoder: codecs.IncrementalDecoder | None = None
         self._empty_fragments = 0
+        # When its buckets of messages and bytes are full again; None before the first message.
+        self._full_at: tuple[float, float] | None = None
         # Output, in the order in which it leaves: begun, pong, ping, ring, close.
         self._begun: bytes = b""
         self._begun_offset = 0
@@ -723,6 +757,8 @@ class Connection:
         self.turn.counters.bytes_received += len(data)
         if self.phase >= ENDING:
             return
+        if self.turn.limits._is_rated:
+            self.turn._read_at = self.turn.clock()
         self._pending += data
         pending, used = self._pending, 0
         self._pending = bytearray()  # what calls below put back stands after what is left here
@@ -897,7 +933,7 @@ class Connection:
         if not size and not fin:
             self._empty_fragments += 1
             if self._empty_fragments > MAX_EMPTY_FRAGMENTS:
-                raise ProtocolError(1008, "too many empty fragments")
+                raise ProtocolError(POLICY_VIOLATION, "too many empty fragments")
         self._remaining = size
         self._remaining_fin = fin
         self._remaining_key = key
@@ -934,7 +970,8 @@ class Connection:
         opcode, payload = self._message_opcode, bytes(self._message)
         message: str | bytes = payload
         if self._message_rsv1:
-            message = self._inflate(opcode, payload)
+            payload = self._inflate(payload)
+            message = self._text(payload) if opcode == TEXT else payload
         elif opcode == TEXT:
             self._check_text(b"", final=True)
             message = "".join(self._parts)
@@ -943,17 +980,44 @@ class Connection:
         if self.phase == OPEN:
             self.messages_received += 1
             self.turn.counters.messages_received += 1
+            if self.turn.limits._is_rated and not self._is_within_rates(len(payload)):
+                return 0
             self.turn.current = self
             self.turn._call(self.turn.handler.message, self, opcode, message)
             self.turn.current = None
         return 0
 
-    def _inflate(self, opcode: int, payload: bytes) -> str | bytes:
+    def _is_within_rates(self, size: int) -> bool:
+        """Take a message of so many bytes from the buckets; False for one that is to be dropped.
+
+        A message larger than the burst needs a full bucket and leaves it in debt. Nothing is taken
+        for a message that is dropped, so a client that goes on too fast keeps its rate.
+        """
+        limits, now = self.turn.limits, self.turn._read_at
+        messages_full, bytes_full = (max(at, now) for at in self._full_at or (now, now))
+        is_within = True
+        if limits.message_rate > 0:
+            messages_full += 1 / limits.message_rate
+            is_within = messages_full - now <= limits._message_depth + ROUNDING
+        if limits.byte_rate > 0:
+            counted = bytes_full + min(size, limits.byte_burst) / limits.byte_rate
+            is_within = is_within and counted - now <= limits._byte_depth + ROUNDING
+            bytes_full += size / limits.byte_rate
+        if is_within:
+            self._full_at = messages_full, bytes_full
+            return True
+        self.turn.counters.dropped_rate += 1
+        if limits.rate_disconnects:
+            raise ProtocolError(POLICY_VIOLATION, "rate limit exceeded")
+        return False
+
+    def _inflate(self, payload: bytes) -> bytes:
         limit = self.turn.limits.max_message_size
         data: bytes = self.codec.decode(payload, limit)  # raises ProtocolError
         self.turn._inflated += len(data)
-        if opcode == BINARY:
-            return data
+        return data
+
+    def _text(self, data: bytes) -> str:
         try:
             return data.decode()
         except UnicodeDecodeError:

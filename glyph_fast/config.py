@@ -37,9 +37,6 @@ CLIENT_COMMANDS = ("join_room", "leave_room", "broadcast", "ping")
 # Options of features that do not exist yet: setting one is refused rather than ignored. Whoever
 # adds the feature removes the line (and renews docs/options.md).
 NOT_YET = {
-    "rate_limit",
-    "byte_rate_limit",
-    "rate_policy",
     "jwt_secret",
     "jwt_jwks",
     "jwt_audience",
@@ -162,7 +159,7 @@ class Config:
     )
     byte_rate_limit: MaybeRate = option(
         "off", o.rate(o.size(), "64KiB/s or 64KiB/s:1MiB"), LIMITS,
-        "bytes of one connection, 64KiB/s or 64KiB/s:1MiB with burst", metavar="RATE",
+        "bytes of its messages, inflated, 64KiB/s or 64KiB/s:1MiB with burst", metavar="RATE",
     )
     rate_policy: Literal["drop", "disconnect"] = option(
         "drop", o.choice("drop", "disconnect"), LIMITS,

@@ -79,13 +79,14 @@ class Metrics:
 
     @property
     def messages_dropped(self) -> dict[str, int]:
-        """Messages not delivered, by the policy that dropped them."""
+        """Messages not delivered, by the policy that dropped them, or of clients beyond a rate."""
         core = self.core
         return {
             "oldest": core.dropped_oldest,
             "newest": core.dropped_newest,
             "block": core.dropped_block,
             "disconnect": core.dropped_disconnect,
+            "rate": core.dropped_rate,
         }
 
     def snapshot(self) -> dict[str, Any]:

@@ -21,7 +21,13 @@ def test_the_counters_of_the_core_show_through() -> None:
     metrics.core = counters
     counters.dropped_oldest = 3
     counters.messages_received = 5
-    assert metrics.messages_dropped == {"oldest": 3, "newest": 0, "block": 0, "disconnect": 0}
+    assert metrics.messages_dropped == {
+        "oldest": 3,
+        "newest": 0,
+        "block": 0,
+        "disconnect": 0,
+        "rate": 0,
+    }
     assert metrics.snapshot()["messages_received"] == 5
 
 

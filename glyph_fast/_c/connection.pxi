@@ -169,6 +169,8 @@ cdef class Connection:
         self.turn.counters.bytes_received += size
         if self.phase >= ENDING:
             return 0
+        if self.turn.limits.is_rated:
+            self.turn.read_at = self.turn.clock()
         held.data = NULL
         if self.incoming != NULL and self.incoming.pending.size:
             buffer_append(&self.incoming.pending, data, size)
@@ -313,9 +315,9 @@ cdef class Connection:
             limit = data[1] & 0x7F
             if size - 6 >= limit and limit <= self.turn.limits.max_message_size:
                 if data[0] == 0x80 | TEXT:
-                    self.deliver(TEXT, payload_text(data + 6, limit, data + 2))
+                    self.deliver(TEXT, payload_text(data + 6, limit, data + 2), limit)
                 else:
-                    self.deliver(BINARY, payload_bytes(data + 6, limit, data + 2))
+                    self.deliver(BINARY, payload_bytes(data + 6, limit, data + 2), limit)
                 return 6 + limit
         if size < 1:
             return 0
@@ -374,9 +376,9 @@ cdef class Connection:
         # The common case: a whole message in one frame, all of it here.
         if fin and opcode and not rsv1 and <uint64_t>(size - head) >= length:
             if opcode == TEXT:
-                self.deliver(TEXT, payload_text(data + head, length, key))
+                self.deliver(TEXT, payload_text(data + head, length, key), length)
             else:
-                self.deliver(BINARY, payload_bytes(data + head, length, key))
+                self.deliver(BINARY, payload_bytes(data + head, length, key), length)
             return head + length
         self.need_incoming()
         incoming = self.incoming
@@ -425,6 +427,7 @@ cdef class Connection:
     cdef int end_payload(self) except -1:
         cdef Incoming* incoming = self.incoming
         cdef Buffer message
+        cdef Py_ssize_t message_size
         cdef int opcode = incoming.opcode
         cdef bint rsv1 = incoming.rsv1
         incoming.remaining = -1
@@ -433,6 +436,7 @@ cdef class Connection:
         if opcode == TEXT and not rsv1 and incoming.utf8.due:
             raise ProtocolError(INVALID_DATA, "text is not UTF-8")
         message = incoming.message
+        message_size = message.size
         memset(&incoming.message, 0, sizeof(Buffer))
         incoming.opcode = 0
         incoming.rsv1 = False
@@ -442,7 +446,8 @@ cdef class Connection:
                     PyBytes_FromStringAndSize(<char*>message.data, message.size),
                     self.turn.limits.max_message_size,
                 )
-                self.turn.inflated += len(payload)
+                message_size = len(payload)
+                self.turn.inflated += message_size
                 if opcode == TEXT:
                     payload = payload_text(
                         <const byte*>PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload), NULL
@@ -453,16 +458,18 @@ cdef class Connection:
                 payload = PyBytes_FromStringAndSize(<char*>message.data, message.size)
         finally:
             free(message.data)
-        self.deliver(opcode, payload)
+        self.deliver(opcode, payload, message_size)
         return 0
 
-    cdef int deliver(self, int opcode, object message) except -1:
+    cdef int deliver(self, int opcode, object message, Py_ssize_t size) except -1:
         # After our close frame the peer's messages have no one to go to.
         if self.phase != OPEN:
             return 0
         cdef Turn turn = self.turn
         self.messages_received += 1
         turn.counters.messages_received += 1
+        if turn.limits.is_rated and not self.is_within_rates(size):
+            return 0
         if turn.current is not self:
             turn.current = self  # until the end of `take`
         cdef bint is_short = turn.dispatch is not None and self._inbox is None
@@ -476,6 +483,41 @@ cdef class Connection:
         except Exception as exc:
             turn.handler.failed(self, exc)
         return 0
+
+    cdef bint is_within_rates(self, Py_ssize_t size) except -1:
+        """Take a message of so many bytes from the buckets; False for one that is to be dropped.
+
+        A message larger than the burst needs a full bucket and leaves it in debt. Nothing is taken
+        for a message that is dropped, so a client that goes on too fast keeps its rate.
+        """
+        cdef Limits limits = self.turn.limits
+        cdef double now = self.turn.read_at
+        cdef double messages_full, bytes_full
+        cdef bint is_within = True
+        if self.full_at == NULL:
+            self.full_at = <double*>malloc(2 * sizeof(double))
+            if self.full_at == NULL:
+                raise MemoryError
+            self.full_at[0] = self.full_at[1] = now
+        messages_full = max(self.full_at[0], now)
+        bytes_full = max(self.full_at[1], now)
+        if limits.message_rate > 0:
+            messages_full += 1 / limits.message_rate
+            is_within = messages_full - now <= limits.message_depth + ROUNDING
+        if limits.byte_rate > 0:
+            is_within = is_within and (
+                bytes_full + min(size, limits.byte_burst) / limits.byte_rate - now
+                <= limits.byte_depth + ROUNDING
+            )
+            bytes_full += size / limits.byte_rate
+        if is_within:
+            self.full_at[0] = messages_full
+            self.full_at[1] = bytes_full
+            return True
+        self.turn.counters.dropped_rate += 1
+        if limits.rate_disconnects:
+            raise ProtocolError(POLICY_VIOLATION, "rate limit exceeded")
+        return False
 
     cdef int control(self, int opcode, bytes payload) except -1:
         if opcode == PING:
@@ -1262,6 +1304,8 @@ cdef class Connection:
         cdef Incoming* incoming = self.incoming
         cdef Outgoing* out = self.outgoing
         self.ring_clear()
+        free(self.full_at)
+        self.full_at = NULL
         if incoming != NULL:
             buffer_free(&incoming.pending)
             buffer_free(&incoming.message)

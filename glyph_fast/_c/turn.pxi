@@ -2,8 +2,11 @@
 
 
 cdef class Limits:
-    """The bounds of every connection of a server. Sizes are bytes, times are seconds, 0 is "off"
-    for `ping_interval`."""
+    """The bounds of every connection of a server. Sizes are bytes, times are seconds, rates are per
+    second; 0 is "off" for `ping_interval` and the two rates.
+
+    A rate is a token bucket of `burst` tokens, which a message takes one of, or one for each byte.
+    """
 
     def __init__(
         self,
@@ -17,6 +20,11 @@ cdef class Limits:
         double head_timeout=10.0,
         double ping_interval=30.0,
         Py_ssize_t max_missed_pongs=3,
+        double message_rate=0.0,
+        Py_ssize_t message_burst=1,
+        double byte_rate=0.0,
+        Py_ssize_t byte_burst=1,
+        bint rate_disconnects=False,
     ):
         self.max_message_size = max_message_size
         self.queue_messages = queue_messages
@@ -27,6 +35,16 @@ cdef class Limits:
         self.head_timeout = head_timeout
         self.ping_interval = ping_interval
         self.max_missed_pongs = max_missed_pongs
+        self.message_rate = message_rate
+        self.message_burst = message_burst
+        self.byte_rate = byte_rate
+        self.byte_burst = byte_burst
+        self.rate_disconnects = rate_disconnects
+        self.is_rated = message_rate > 0 or byte_rate > 0
+        if message_rate > 0:
+            self.message_depth = message_burst / message_rate
+        if byte_rate > 0:
+            self.byte_depth = byte_burst / byte_rate
 
 
 cdef class Counters:

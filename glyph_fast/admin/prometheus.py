@@ -82,7 +82,7 @@ class ServerCollector(Collector):
         yield _counter("bytes_sent", "Bytes to clients", core.bytes_sent)
         yield _counters(
             "messages_dropped",
-            "Messages not delivered because a queue was full, by what became of them",
+            "Messages not delivered: a full queue's, by policy; or of a client beyond its rate",
             "reason",
             metrics.messages_dropped,
         )

@@ -12,6 +12,7 @@ from ..choice import choose_engine
 from ..config import Config
 from ..core import Limits
 from ..errors import ConfigError
+from ..options import Rate
 from ..wire import POLICIES
 from .asyncio import AsyncioEngine
 from .native import NativeEngine
@@ -40,6 +41,8 @@ def engine_of(config: Config, *, preface: Any = None) -> NewEngine:
 
 def limits_of(config: Config) -> Limits:
     """The options that the core goes by."""
+    messages = config.rate_limit or Rate(0.0, 1)
+    data = config.byte_rate_limit or Rate(0.0, 1)
     return Limits(
         max_message_size=config.max_message_size,
         queue_messages=config.queue_messages,
@@ -50,6 +53,11 @@ def limits_of(config: Config) -> Limits:
         head_timeout=config.head_timeout,
         ping_interval=config.ping_interval,
         max_missed_pongs=config.max_missed_pongs,
+        message_rate=messages.per_second,
+        message_burst=messages.burst,
+        byte_rate=data.per_second,
+        byte_burst=data.burst,
+        rate_disconnects=config.rate_policy == "disconnect",
     )
 
 

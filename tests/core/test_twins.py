@@ -47,14 +47,30 @@ conversations = st.lists(pieces, max_size=6).map(b"".join)
 cuts = st.lists(st.integers(min_value=1, max_value=70_000), max_size=12)
 
 
-def talk(core: ModuleType, data: bytes, cut: list[int], takes: list[int], role: int) -> object:
+RATES = [
+    {"message_rate": 0.5, "message_burst": 2},
+    {"byte_rate": 100.0, "byte_burst": 200},
+    {"message_rate": 1.0, "message_burst": 3, "byte_rate": 9.0, "byte_burst": 9},
+    {"message_rate": 1.0, "message_burst": 1, "rate_disconnects": True},
+]
+
+
+def talk(
+    core: ModuleType,
+    data: bytes,
+    cut: list[int],
+    takes: list[int],
+    role: int,
+    **limits: float,
+) -> object:
     """Feed a conversation to an echo server; everything observable about it."""
-    peer = Peer(core, role=role, takes=takes, max_message_size=100_000)
+    peer = Peer(core, role=role, takes=takes, max_message_size=100_000, **limits)
     if role == SERVER:
         peer.handler.on_message = lambda conn, opcode, payload: conn.is_open and conn.send(payload)
     for size in cut:
         piece, data = data[:size], data[size:]
         peer.feed(piece)
+        peer.now += 0.3
     peer.feed(data)
     state = (peer.conn.phase, peer.conn.queued_messages, peer.conn.queued_bytes)
     peer.sink.takes.clear()
@@ -83,6 +99,13 @@ def talk(core: ModuleType, data: bytes, cut: list[int], takes: list[int], role: 
 def test_twins_agree_on_any_conversation(data, cut, takes):
     ours = talk(compiled, data, cut, list(takes), SERVER)
     assert ours == talk(python, data, cut, list(takes), SERVER)
+
+
+@settings(max_examples=150, deadline=None)
+@given(conversations, cuts, st.sampled_from(RATES))
+def test_twins_agree_on_what_is_beyond_a_rate(data, cut, rates):
+    ours = talk(compiled, data, cut, [], SERVER, **rates)
+    assert ours == talk(python, data, cut, [], SERVER, **rates)
 
 
 @settings(max_examples=100, deadline=None)
