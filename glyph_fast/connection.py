@@ -169,6 +169,7 @@ class Connection(Member):
         """The request of the opening handshake: path, query, headers, cookies, remote."""
         request = Request.from_head(self._head, self.remote)
         request.path_params = self.path_params
+        request.tls = getattr(self.sink, "tls", None)
         return request
 
     @property

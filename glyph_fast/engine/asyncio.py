@@ -19,6 +19,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from ..core import Turn
+from ..http.tls import Tls
 from ..logs import SERVER, log
 from .base import BACKLOG, AcceptFailures, Sweep
 from .tls import TlsSession
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 READ_SIZE = 256 * 1024  # bytes taken from one peer at a time
 WRITE_SIZE = 64 * 1024  # bytes given to a transport at a time
+RENEWAL_LOOK_S = 1.0  # between two looks whether there is a new certificate, at least
 MAX_ACCEPTS = 64  # connections accepted from one socket at a time
 AF_UNIX = getattr(socket, "AF_UNIX", None)  # not on Windows
 NO_LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)  # on, for 0 seconds
@@ -193,6 +195,11 @@ class Stream(asyncio.BaseProtocol):
 
     # TLS.
 
+    @property
+    def tls(self) -> Tls | None:
+        """What TLS tells about the peer."""
+        return None if self._tls is None else self._tls.tls
+
     def _read_preface(self, data: bytes) -> bytes:
         """What is left of `data` for TLS: nothing while the preface is not complete."""
         assert self._engine.preface is not None
@@ -267,7 +274,8 @@ class AsyncioEngine:
     """An engine on the loop's own transports: any socket, any platform, TLS with `tls` given.
 
     `preface` reads what stands before TLS: it is given a connection and all that came so far, and
-    says how many bytes that was, 0 while it cannot tell, -1 to abort the connection.
+    says how many bytes that was, 0 while it cannot tell, -1 to abort the connection. `renewed` is
+    asked now and then for settings of TLS that have changed, for those who come.
 
     Where the loop can tell that a socket is ready (everywhere but on Windows' proactor), the engine
     accepts by itself. asyncio's server would turn one failing accept into thousands of log lines
@@ -280,6 +288,7 @@ class AsyncioEngine:
         loop: asyncio.AbstractEventLoop,
         *,
         tls: ssl.SSLContext | None = None,
+        renewed: Callable[[], ssl.SSLContext | None] | None = None,
         preface: Callable[[Connection, bytes], int] | None = None,
         tells_readiness: bool | None = None,
     ) -> None:
@@ -289,6 +298,8 @@ class AsyncioEngine:
         self.turn = turn
         self.loop = loop
         self.tls = tls
+        self._renewed = renewed
+        self._next_look = 0.0  # the turn's time from which on to ask for it again
         self.preface = preface if tls is not None else None
         self.buffer = memoryview(bytearray(READ_SIZE if tells_readiness else 0))
         self.plaintext = memoryview(bytearray(READ_SIZE if tls is not None else 0))
@@ -393,6 +404,9 @@ class AsyncioEngine:
             log(SERVER, logging.DEBUG, "connection lost while it was accepted", reason=str(exc))
 
     def _swept(self, now: float) -> None:
+        if self._renewed is not None and now >= self._next_look:
+            self._next_look = now + RENEWAL_LOOK_S
+            self.tls = self._renewed() or self.tls
         oldest = now - self.turn.limits.close_timeout
         for stream in [each for each, since in self._closing.items() if since <= oldest]:
             stream.abort()

@@ -16,11 +16,9 @@ from ..options import Rate
 from ..wire import POLICIES
 from .asyncio import AsyncioEngine
 from .native import NativeEngine
-from .tls import server_context
+from .tls import Certificates
 
 if TYPE_CHECKING:
-    import ssl
-
     from ..interfaces import Engine
 
 NewEngine: TypeAlias = "Callable[[core.Turn, asyncio.AbstractEventLoop], Engine]"
@@ -36,7 +34,17 @@ def engine_of(config: Config, *, preface: Any = None) -> NewEngine:
         raise ConfigError("the native engine needs Linux")
     if name == "native":
         return NativeEngine
-    return partial(AsyncioEngine, tls=_tls(config), preface=preface)
+    if config.tls_cert is None:
+        return partial(AsyncioEngine, preface=preface)
+    certificates = Certificates(
+        config.tls_cert,
+        config.tls_key,
+        client_ca=config.tls_client_ca,
+        min_version=config.tls_min_version,
+    )
+    return partial(
+        AsyncioEngine, tls=certificates.context, renewed=certificates.renewed, preface=preface
+    )
 
 
 def limits_of(config: Config) -> Limits:
@@ -58,17 +66,6 @@ def limits_of(config: Config) -> Limits:
         byte_rate=data.per_second,
         byte_burst=data.burst,
         rate_disconnects=config.rate_policy == "disconnect",
-    )
-
-
-def _tls(config: Config) -> ssl.SSLContext | None:
-    if config.tls_cert is None:
-        return None
-    return server_context(
-        config.tls_cert,
-        config.tls_key,
-        client_ca=config.tls_client_ca,
-        min_version=config.tls_min_version,
     )
 
 

@@ -104,6 +104,8 @@ class Opening:
         """A request head came."""
         try:
             request = parse_head(head, conn.remote)
+            if self._scheme == "https":
+                request.tls = getattr(conn.sink, "tls", None)
             if self._proxies:
                 request.remote = self._proxies.client(request, conn.remote).remote
         except HandshakeError as exc:
@@ -212,7 +214,8 @@ class Opening:
             self._reject(conn, request, exc)
             return
         if self._authenticate is None:
-            self._accept(conn, request, match, upgrade, None)
+            identity = None if request.tls is None else request.tls.identity
+            self._accept(conn, request, match, upgrade, identity)
             return
         try:
             identity = self._authenticate(request)

@@ -7,10 +7,14 @@ handshake, and differ between loops. On memory buffers the one account of what h
 
 from __future__ import annotations
 
+import logging
+import os
 import ssl
 from typing import cast
 
 from ..errors import ConfigError
+from ..http.tls import Tls
+from ..logs import SERVER, log
 
 VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
@@ -46,6 +50,54 @@ def _text(exc: Exception) -> str:
     return str(reason).lower().replace("_", " ")
 
 
+class Certificates:
+    """The settings of a server, made anew when a file changes.
+
+    A new context is used for new handshakes; sessions keep the one they began with.
+    """
+
+    def __init__(
+        self, cert: str, key: str | None = None, *, client_ca: str | None, min_version: str
+    ) -> None:
+        self._cert = cert
+        self._key = key
+        self._client_ca = client_ca
+        self._min_version = min_version
+        self._seen = self._look()
+        self.context = self._load()
+
+    def renewed(self) -> ssl.SSLContext | None:
+        """The new settings when a file has changed since the last call and they can be used."""
+        seen = self._look()
+        if seen == self._seen:
+            return None
+        self._seen = seen  # before they are read: what changes meanwhile is seen the next time
+        try:
+            self.context = self._load()
+        except ConfigError as exc:
+            log(SERVER, logging.ERROR, "not renewed; the former certificate stays", reason=str(exc))
+            return None
+        log(SERVER, logging.INFO, "certificate renewed", file=self._cert)
+        return self.context
+
+    def _load(self) -> ssl.SSLContext:
+        return server_context(
+            self._cert, self._key, client_ca=self._client_ca, min_version=self._min_version
+        )
+
+    def _look(self) -> list[tuple[int, int, int] | None]:
+        """What tells one state of the files from the next; None for one that is not there."""
+        found: list[tuple[int, int, int] | None] = []
+        for file in (self._cert, self._key, self._client_ca):
+            try:
+                status = os.stat(file) if file is not None else None
+            except OSError:
+                status = None
+            known = status and (status.st_mtime_ns, status.st_size, status.st_ino)
+            found.append(known)
+        return found
+
+
 class TlsSession:
     """The server's end of one TLS connection."""
 
@@ -56,6 +108,11 @@ class TlsSession:
         self._outgoing = ssl.MemoryBIO()
         self._object = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._is_ready = False
+
+    @property
+    def tls(self) -> Tls:
+        """What it tells about the peer."""
+        return Tls(self._object)
 
     def feed(self, ciphertext: bytes | memoryview) -> None:
         """Take bytes of the peer."""

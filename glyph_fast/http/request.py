@@ -15,6 +15,7 @@ from .. import json
 from ..errors import Reject
 from . import parsers
 from .headers import Headers, Query, parse_cookies
+from .tls import Tls
 
 _ABSOLUTE = re.compile(r"(?:https?|wss?)://([^/?#]+)(/[^?]*)?(?:\?(.*))?", re.IGNORECASE)
 _OF_THE_LINE = {"method", "target", "http_version", "authority", "raw_path", "query_string"}
@@ -52,12 +53,13 @@ def percent_decode(text: str) -> str:
 class Request:
     """What a client asked for.
 
-    `remote` is the peer's address as text, or None where there is none (a Unix socket);
+    `remote` is the peer's address as text, or None where there is none (a Unix socket); `tls` is
+    its TLS session, None without one and after the connection's end;
     `path_params` are set by whoever routed the request, the body by whoever collected it.
     """
 
     __slots__ = (
-        "head", "remote", "path_params",
+        "head", "remote", "path_params", "tls",
         "method", "target", "http_version", "authority", "raw_path", "query_string", "headers",
         "_path", "_query", "_cookies", "_body",
     )  # fmt: skip
@@ -65,6 +67,7 @@ class Request:
     head: bytes
     remote: str | None
     path_params: Mapping[str, str]
+    tls: Tls | None
     method: str  # in capitals
     target: str  # as it stands in the request line
     http_version: str  # "1.1" or "1.0"
@@ -77,6 +80,7 @@ class Request:
         self.head = head
         self.remote = remote
         self.path_params = {}
+        self.tls = None
         self._path: str | None = None
         self._query: Query | None = None
         self._cookies: dict[str, str] | None = None

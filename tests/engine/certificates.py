@@ -30,7 +30,12 @@ class Certificate(NamedTuple):
 def make_certificate(folder: Path, name: str, *, password: str = "") -> Certificate:
     """A certificate for localhost and 127.0.0.1 that signs itself; its key has the password."""
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    subject = x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Test"),
+            x509.NameAttribute(NameOID.COMMON_NAME, name),
+        ]
+    )
     names: list[x509.GeneralName] = [
         x509.DNSName("localhost"),
         x509.IPAddress(ip_address("127.0.0.1")),
