@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 import pytest
 from browser.chat_page import screenshot
 from playwright.sync_api import Page, expect
-from serving import ServeProcess, serving
+from serving import ROOT, ServeProcess, serving
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 pytestmark = pytest.mark.browser
 TOKEN = "let-me-in"
@@ -84,6 +89,67 @@ def test_a_room_is_closed_by_its_button(operated, open_page: Any) -> None:
     assert asked[0].startswith("Close the connections of all in room")
     assert asked[1] == "closed: 1"
     assert "call=close-room" in operated.server.log()
+
+
+def test_a_notice_reaches_everybody_and_a_connection_is_closed_by_its_id(
+    operated, open_page: Any
+) -> None:
+    page = open_page(f"{operated.url}/dashboard")
+    unlock(page)
+    with connect(operated.server.ws("/rooms/lobby/Ada"), proxy=None) as ada:
+        welcome = json.loads(ada.recv(timeout=10))
+        page.get_by_label("Send a notice").fill('{"notice": "at noon"}')
+        page.get_by_role("button", name="Send").click()
+        expect(page.locator("#said")).to_have_text("sent: 1, queued: 0, dropped: 0")
+        while (said := json.loads(ada.recv(timeout=10))) != {"notice": "at noon"}:
+            assert said["type"] == "joined"  # what the chat tells a newcomer
+        page.get_by_label("Close the connections of").fill("nobody")
+        page.get_by_role("button", name="Close them").click()
+        expect(page.locator("#ended")).to_have_text("closed: 0")
+        page.get_by_label("Close the connections of").fill(welcome["id"])
+        page.get_by_role("button", name="Close them").click()
+        expect(page.locator("#ended")).to_have_text("closed: 1")
+        with pytest.raises(ConnectionClosed):
+            ada.recv(timeout=10)
+    expect(page.get_by_text("closed with 1000, normal")).to_be_visible()
+    log = operated.server.log()
+    assert "call=broadcast" in log and "call=disconnect" in log
+    assert "at noon" not in log
+
+
+def one_who_never_reads(server: ServeProcess) -> socket.socket:
+    """A client of an echo that sends more than there is room for on the way back."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.connect(("127.0.0.1", server.port))
+    client.sendall(
+        b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    size = 60_000
+    frame = b"\x81\xfe" + size.to_bytes(2, "big") + bytes(4) + b"x" * size  # masked with zeros
+    for _ in range(200):
+        client.sendall(frame)
+    return client
+
+
+def test_who_is_slow_is_named_and_rooms_come_by_size(open_page: Any) -> None:
+    options = ("--queue-messages", "4", "--admin", "127.0.0.1:0", "--admin-token", TOKEN)
+    with serving("echo:server", *options, cwd=ROOT / "examples/echo") as server, ExitStack() as all:
+        assert server.process.stdout is not None
+        page = open_page(server.process.stdout.readline().decode().split()[-1] + "/dashboard")
+        all.callback(page.context.close)
+        unlock(page)
+        for number in range(3):
+            ada = all.enter_context(connect(server.ws("/ws"), proxy=None))
+            for name in ("zoo", "12")[: number + 1]:
+                ada.send(json.dumps({"type": "join_room", "room": name}))
+        expect(page.locator("#rooms tbody tr")).to_have_text(["zoo3Close", "122Close"])
+        with one_who_never_reads(server):
+            expect(page.locator("#slow tbody tr")).to_have_count(1)
+            expect(page.locator("#dropped")).to_have_class("bad")
+            expect(page.locator("#dropped-more")).to_contain_text("oldest")
+            screenshot(page, "operators-slow")
 
 
 def test_without_a_token_figures_are_shown_and_no_actions(open_page: Any) -> None:

@@ -19,6 +19,8 @@ const short = (n) =>
   n >= 1e9 ? (n / 1e9).toFixed(1) + "G" : n >= 1e6 ? (n / 1e6).toFixed(1) + "M"
   : n >= 1e4 ? (n / 1e3).toFixed(1) + "k" : n >= 100 || n === Math.round(n) ? String(Math.round(n)) : n.toFixed(1);
 
+const whole = (n) => (n < 1e7 ? Math.round(n).toLocaleString("en") : short(n));
+
 function size(n) {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];
   let i = 0;
@@ -54,6 +56,14 @@ function percentile(bounds, now, was, share) {
 
 // Charts.
 
+// The points of a series that no line reaches, for they stand between gaps.
+const alone = (plot, series) => {
+  const values = plot.data[series];
+  return [...values.keys()].filter((i) => values[i] != null && values[i - 1] == null && values[i + 1] == null);
+};
+
+const decades = (plot, steps) => steps.map((n) => (Math.abs(Math.log10(n) % 1) < 1e-6 ? n : null));
+
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const charts = [];
 
@@ -75,23 +85,26 @@ class Chart {
   }
   draw() {
     this.plot?.destroy();
-    const colours = [css("--one"), css("--two"), css("--three")];
-    const { write, incrs, least } = this.axis;
+    const colours = ["--one", "--two", "--three", "--four"].map(css);
+    const { write, incrs, least, isLog } = this.axis;
+    const range = isLog
+      ? (u, low, high) => uPlot.rangeLog(low ?? 1e-5, Math.max(high ?? 0, 1e-3), 10, true)
+      : (u, low, high) => [0, Math.max(high * 1.1, least)];
     const clock = (t) => new Date(t * 1000).toLocaleTimeString([], { hour12: false });
     const axis = { stroke: css("--soft"), grid: { stroke: css("--line"), width: 1 }, ticks: { show: false } };
     this.plot = new uPlot({
       width: this.place.clientWidth || 300,
       height: 170,
       cursor: { y: false },
-      scales: { y: { range: (u, low, high) => [0, Math.max(high * 1.1, least)] } },
+      scales: { y: { range, distr: isLog ? 3 : 1 } },
       axes: [
         { ...axis, space: 80, size: 30, values: (u, ticks) => ticks.map(clock) },
-        { ...axis, size: 62, values: (u, ticks) => ticks.map(write), ...(incrs && { incrs }) },
+        { ...axis, size: 62, ...(isLog && { grid: { ...axis.grid, filter: decades } }), values: (u, ticks) => ticks.map((n) => (n == null ? "" : write(n))), ...(incrs && { incrs }) },
       ],
       series: [
         { label: "at", value: (u, t) => (t == null ? "" : clock(t)) },
         ...this.names.map((label, i) => ({
-          label, stroke: colours[i], width: 1.5, spanGaps: true, points: { show: false },
+          label, stroke: colours[i], width: 1.5, points: { size: 4, fill: colours[i], filter: alone },
           value: (u, v) => (v == null ? "–" : write(v)),
         })),
       ],
@@ -103,12 +116,14 @@ const BINARY = [...Array(40).keys()].map((i) => 2 ** i); // steps of an axis of 
 const WHOLE = [...Array(12).keys()].flatMap((i) => [1, 2, 5].map((n) => n * 10 ** i));
 const count = { write: short, incrs: WHOLE, least: 4 };
 const bytes = { write: size, incrs: BINARY, least: 1024 };
-const times = { write: span, least: 1e-4 };
+const times = { write: span, isLog: true };
 const chart = {
   connections: new Chart("chart-connections", ["open"], count),
-  messages: new Chart("chart-messages", ["in", "out", "dropped"], count),
+  messages: new Chart("chart-messages", ["in", "out"], count),
   bytes: new Chart("chart-bytes", ["in", "out"], bytes),
   queue: new Chart("chart-queue", ["queued"], bytes),
+  drops: new Chart("chart-drops", ["oldest", "newest", "block", "disconnect"], count),
+  turnover: new Chart("chart-turnover", ["opened", "ended", "refused"], count),
   handler: new Chart("chart-handler", ["p50", "p95", "p99"], times),
   broadcast: new Chart("chart-broadcast", ["p50", "p95", "p99"], times),
   rtt: new Chart("chart-rtt", ["p50", "p95", "p99"], times),
@@ -120,27 +135,38 @@ addEventListener("resize", () =>
 
 // One message.
 
+const CODES = {
+  1000: "normal", 1001: "going away", 1002: "protocol error", 1005: "no code given", 1006: "lost without a close",
+  1007: "bad data", 1008: "policy", 1009: "message too big", 1011: "server error, or no pong", 1012: "restart",
+  4008: "slow consumer", 4401: "credentials expired",
+};
+
 function show(now) {
   by("parts").textContent = `${now.version} · ${now.core} core · ${now.engine} engine · up ${age(now.uptime_seconds)}`;
-  by("connections").textContent = short(now.connections);
-  by("connections-more").textContent = `${short(now.connections_total)} since the start`;
+  by("connections").textContent = whole(now.connections);
+  by("connections-more").textContent = `${whole(now.connections_total)} since the start`;
   by("queued").textContent = size(now.queue_bytes);
-  by("queued-more").textContent = `${short(now.queue_messages)} messages`;
+  by("queued-more").textContent = `${whole(now.queue_messages)} messages`;
   const dropped = Object.entries(now.messages_dropped).filter(([, n]) => n);
   by("dropped").textContent = short(total(now.messages_dropped));
+  by("dropped").classList.toggle("bad", dropped.length > 0);
+  by("errors").classList.toggle("bad", now.handler_errors > 0);
   by("dropped-more").textContent = dropped.map(([why, n]) => `${why} ${short(n)}`).join(", ") || "none so far";
   by("errors").textContent = short(now.handler_errors);
 
-  table("rooms", Object.entries(now.room_members).map(([name, n]) =>
-    [name, short(n), ["Close", "close-room", { room: name }, `Close the connections of all in room “${name}”?`]]));
+  // An object of JavaScript's puts names that are numbers first, whatever their order was.
+  const rooms = Object.entries(now.room_members).sort((a, b) => b[1] - a[1]);
+  table("rooms", rooms.map(([name, n]) =>
+    [name, whole(n), ["Close", "close-room", { room: name }, `Close the connections of all in room “${name}”?`]]));
   table("slow", now.slowest_consumers.map((each) =>
-    [mono(each.connection.slice(0, 12)), each.remote || "local", size(each.queued_bytes), short(each.messages_dropped),
+    [mono(each.connection.slice(0, 12)), each.remote || "local", size(each.queued_bytes), whole(each.messages_dropped),
      ["Close", "disconnect", { connection: each.connection }, "Close this connection?"]]));
   table("failures", now.recent_errors.map((each) =>
-    [each.handler, each.exception, short(each.count), new Date(each.latest).toLocaleTimeString()]));
+    [each.handler, each.exception, whole(each.count), new Date(each.latest).toLocaleTimeString()]));
   table("ends", [
-    ...Object.entries(now.disconnects).map(([code, n]) => [`closed with ${code}`, short(n)]),
-    ...Object.entries(now.connections_rejected).filter(([, n]) => n).map(([why, n]) => [`refused: ${why}`, short(n)]),
+    ...Object.entries(now.disconnects).map(([code, n]) =>
+      [`closed with ${code}${CODES[code] ? `, ${CODES[code]}` : ""}`, whole(n)]),
+    ...Object.entries(now.connections_rejected).filter(([, n]) => n).map(([why, n]) => [`refused: ${why}`, whole(n)]),
   ]);
   draw(now);
   before = now;
@@ -155,9 +181,13 @@ function draw(now) {
   by("received").textContent = short(received);
   by("sent").textContent = short(sent);
   chart.connections.add(time, [now.connections]);
-  chart.messages.add(time, [received, sent, rate((x) => total(x.messages_dropped))]);
+  chart.messages.add(time, [received, sent]);
   chart.bytes.add(time, [rate((x) => x.bytes_received), rate((x) => x.bytes_sent)]);
   chart.queue.add(time, [now.queue_bytes]);
+  chart.drops.add(time, chart.drops.names.map((reason) => rate((x) => x.messages_dropped[reason])));
+  chart.turnover.add(time, [
+    rate((x) => x.connections_total), rate((x) => total(x.disconnects)), rate((x) => total(x.connections_rejected)),
+  ]);
   for (const [place, name] of [["handler", "handler_seconds"], ["broadcast", "broadcast_seconds"], ["rtt", "ping_rtt_seconds"]])
     chart[place].add(time, [0.5, 0.95, 0.99].map((share) =>
       percentile(now.histograms.bounds, now.histograms[name], before.histograms[name], share)));
@@ -207,6 +237,12 @@ async function act(call, body) {
 
 const told = (answer) => answer.error ?? Object.entries(answer).map(([k, n]) => `${k}: ${n}`).join(", ");
 
+by("end").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const body = { [by("whose").value]: by("who").value };
+  by("ended").textContent = told(await act("disconnect", body));
+});
+
 by("notice").addEventListener("submit", async (event) => {
   event.preventDefault();
   let data = by("text").value;
@@ -240,7 +276,7 @@ function open() {
       isAnswered = true;
       by("ask").hidden = true;
       by("figures").hidden = false;
-      by("notice").hidden = !token;
+      by("acts").hidden = !token;
       if (token) sessionStorage.setItem(KEY, token);
       state("live", "live");
       before = null;
