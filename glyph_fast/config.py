@@ -201,9 +201,9 @@ class Config:
     )
     allowed_origins: Words = option(
         (), o.words(o.origin), ACCESS,
-        "an origin whose pages may connect, https://*.example.com for all below it, * for any; "
-        "without one, only the server's own", metavar="ORIGIN", flag="--allowed-origin",
-        repeat=True,
+        "an origin whose pages may connect and read answers, https://*.example.com for all below "
+        "it, * for any; without one, only the server's own", metavar="ORIGIN",
+        flag="--allowed-origin", repeat=True,
     )
     trusted_proxies: Words = option(
         (), o.words(o.network), ACCESS, "an address or network whose forwarding headers count",

@@ -82,13 +82,25 @@ class GlyphServer(Server):
         self._offered: dict[str, HostFunction] = {}
         self._programs: list[Program] = []
         self._cors = _cors_headers(os.environ.get(CORS_VARIABLE, "").strip())
-        if self._cors and not self.config.allowed_origins:
-            origins = [self._cors["Access-Control-Allow-Origin"]]
-            self.config = self.config.replace(allowed_origins=origins)
+        self.config = self._with_cors(self.config)
         self.on_startup(self._site.begin)
 
     def _new_dispatcher(self) -> ProgramDispatcher:
         return ProgramDispatcher(self.hub)
+
+    def _with_cors(self, config: Config) -> Config:
+        """The options with the variable's origin, which counts where they allow none themselves."""
+        if self._cors:
+            origin = self._cors["Access-Control-Allow-Origin"]
+            if not config.allowed_origins:
+                return config.replace(allowed_origins=[origin])
+            if list(config.allowed_origins) != [origin]:
+                self._cors = {}
+        return config
+
+    def _configure(self, config: Config | None, overrides: dict[str, Any]) -> None:
+        chosen = config if config is not None else self.config
+        super()._configure(self._with_cors(chosen.replace(**overrides)), {})
 
     # The original's names.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -31,6 +31,7 @@ from ..wire import ENDING, HELD
 
 if TYPE_CHECKING:
     from ..core import Connection
+    from .cors import Cors
 
 HEALTH_PATH = "/healthz"
 _HEALTHY = Response({"status": "ok"})
@@ -73,8 +74,7 @@ class Exchanges:
 
     The target of a WebSocket route says whether it hides methods, as `HttpRoute` has it.
     `start` runs a coroutine up to its first wait and returns its task when there is more to do.
-    `upgrade(conn, request, match)` opens a WebSocket for a handler that asks for it. `cors` are
-    fields for every answer; with them, OPTIONS is answered wherever there is no route for it.
+    `upgrade(conn, request, match)` opens a WebSocket for a handler that asks for it.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Exchanges:
         websockets: Router[bool],
         statics: Sequence[StaticFiles],
         *,
-        cors: Mapping[str, str] | None = None,
+        cors: Cors,
         start: Start,
         upgrade: Callable[[Any, Request, Match[Any]], None],
         metrics: Metrics,
@@ -278,8 +278,10 @@ class Exchanges:
         `allowed` are methods the path has beside those of its routes.
         """
         path = request.raw_path
-        if self._cors and request.method == "OPTIONS":  # asked before a request from elsewhere
-            return Response(None, 204)
+        if self._cors and request.method == "OPTIONS":
+            reachable = [*allowed, *self._routes.methods_for(path)]
+            if (answer := self._cors.preflight(request, reachable)) is not None:
+                return answer
         if path == HEALTH_PATH and request.method in READING:
             return Response({"status": "draining"}, 503) if self.is_draining else _HEALTHY
         websocket = self._websockets.match(None, path)
@@ -304,7 +306,7 @@ class Exchanges:
     def _answer(self, conn: Connection, exchange: Exchange, response: Response) -> None:
         request = exchange.request
         if self._cors:
-            response = response.with_missing(self._cors)
+            response = self._cors.apply(request, response)
         if conn.phase < ENDING:  # else the client is gone
             keep_alive = (
                 self.keeps_alive

@@ -36,6 +36,7 @@ from ..logs import ACCESS, SERVER, ErrorLog, Throttle, log
 from ..metrics import Metrics
 from ..wire import BODY, ENDING, OPEN
 from .admission import Admission, Refusal
+from .cors import Cors
 from .exchange import Exchanges, HttpRoute, Start
 from .proxy_protocol import ProxyGate
 
@@ -47,7 +48,8 @@ class Opening:
 
     `start` runs a coroutine up to its first wait; `opened(conn)` is told of each WebSocket, whose
     attributes are set by then; `count()` says how many there are, `count_user(identity)` how many
-    of one user.
+    of one user. `cors` are fields for every HTTP answer in place of those that the allowed origins
+    lead to.
     """
 
     def __init__(
@@ -70,7 +72,7 @@ class Opening:
             routes,
             websockets,
             statics,
-            cors=cors,
+            cors=Cors(config.allowed_origins, cors),
             start=start,
             upgrade=self._upgrade,
             metrics=metrics,
