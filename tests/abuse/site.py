@@ -183,7 +183,9 @@ class Bystander:
 
 
 class Site:
-    """The server and its clients."""
+    """The server and its clients; `folder` holds its `app.py`."""
+
+    folder = HERE
 
     def __init__(self, backend: Any, **options: str) -> None:
         self.backend = backend
@@ -198,7 +200,7 @@ class Site:
                 **options,
             }.items()
         ]
-        self.process = ServeProcess("app:server", *arguments, cwd=HERE)
+        self.process = ServeProcess("app:server", *arguments, cwd=self.folder)
         self._clients: list[Client] = []
 
     def client(self, **options: bool) -> Client:

@@ -1,0 +1,76 @@
+"""The soak's bookkeeping: a judge that cannot fail would prove nothing."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+LOSING_APP = """
+import sys
+sys.path.insert(0, {ci!r})
+import soak_app
+from soak_app import server
+publish = server.hub.broadcast_to_room
+def broadcast(room, message, exclude=None):
+    result = publish(room, message, exclude)
+    if '"number": 7' in message:  # accepted once more than it was sent
+        result = result._replace(sent=result.sent + 1)
+    return result
+server.hub.broadcast_to_room = broadcast
+"""
+
+
+@pytest.fixture(scope="module")
+def clients() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("soak_clients", ROOT / "ci/soak_clients.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_copy_that_did_not_arrive_is_a_loss(clients):
+    accounts = clients.Accounts()
+    accounts.heard(("s", "room", 1))  # members may hear it before the sender has its answer
+    accounts.accepted(("s", "room", 1), 2)
+    accounts.heard(("s", "room", 1))
+    accounts.accepted(("s", "room", 2), 2)
+    accounts.heard(("s", "room", 2))
+    accounts.heard(("s", "room", 3))  # whose acknowledgement a restart cut off
+    accounts.settle()
+    assert accounts.failures == ["lost: 1 copies of message ('s', 'room', 2)"]
+    assert accounts.totals["unacknowledged"] == 1
+
+
+def test_a_gap_is_a_failure(clients):
+    accounts = clients.Accounts()
+    member = clients.Member(accounts, "", "room", is_counted=False)
+    member._hear({"server": "s", "number": 8}, 7, "s")
+    assert accounts.failures == []
+    member._hear({"server": "s", "number": 10}, 8, "s")
+    member._hear({"server": "s", "number": 9}, 10, "s")
+    member._hear({"server": "t", "number": 10}, 9, "s")
+    assert len(accounts.failures) == 3
+
+
+def test_a_server_that_loses_a_message_fails_a_soak(tmp_path):
+    """The whole of it, for a few seconds."""
+    (tmp_path / "losing.py").write_text(LOSING_APP.format(ci=str(ROOT / "ci")))
+    arguments = ["--minutes", "0.1", "--restarts", "0", "--results", str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "ci/soak"), *arguments, "--app", str(tmp_path / "losing.py")],
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "lost: 1 copies of message" in done.stdout
+    assert done.stdout.endswith("soak: failed\n")
+    assert len(list(tmp_path.glob("*-soak.*"))) == 2
