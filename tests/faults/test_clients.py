@@ -46,5 +46,5 @@ def test_a_client_process_with_a_thousand_connections_is_killed(serve, say):
         figures = site.figures()
     assert (figures["connections"], figures["ended_twice"], figures["errors"]) == (2, 0, 0)
     site.leave()
-    site.until(lambda: site.descriptors() == before)
+    site.until(lambda: site.descriptors() <= before)
     say(f"{COUNT} ended once each within {seconds:.2f} s; bystander: {bystander.figures()}")
