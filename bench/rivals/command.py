@@ -86,3 +86,7 @@ def _chosen(
     if unknown:
         raise SystemExit(f"bench/rivals/run: unknown: {', '.join(unknown)}")
     return [known[name] for name in names.split(",")]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
