@@ -162,7 +162,7 @@ cdef class Turn:
     @cython.final
     cdef PyObject** take_ring(self) except NULL
     @cython.final
-    cdef int give_ring(self, PyObject** ring, Py_ssize_t capacity) except -1
+    cdef int give_ring(self, PyObject** ring, Py_ssize_t capacity) except -1  # not a `slot`
     @cython.final
     cdef bytes next_key(self)
 
@@ -178,6 +178,10 @@ cdef class Connection:
     cdef uint32_t ring_count
     cdef Py_ssize_t ring_bytes      # bytes of the frames in the ring
     cdef Outgoing* outgoing         # owned, or NULL
+    cdef PyObject* slot             # a ring of one, for the one frame that mostly waits
+    cdef readonly int64_t messages_sent
+    cdef readonly int64_t bytes_sent
+    cdef double since               # start of the present wait as a sweep saw it; -1 at the next
     cdef uint32_t ring_capacity     # slots; a power of two
     cdef int fd                     # descriptor of the poller's, or -1: then `sink` takes the bytes
     cdef readonly byte phase
@@ -210,13 +214,10 @@ cdef class Connection:
     cdef readonly str close_reason
     # Figures.
     cdef readonly int64_t messages_received
-    cdef readonly int64_t messages_sent
     cdef readonly int64_t messages_dropped
     cdef readonly int64_t bytes_received
-    cdef readonly int64_t bytes_sent
     # Time: seconds by the turn's clock.
     cdef readonly double opened_at  # when it was upgraded; 0 before
-    cdef double since               # start of the present wait as a sweep saw it; -1 at the next
     cdef double ping_at             # when the next ping is due; -1 before the first sweep
     cdef Py_ssize_t unsent          # bytes, what the sink said at the last sweep
     cdef uint32_t ping_number       # carried by the latest ping
@@ -349,7 +350,11 @@ cdef class Connection:
 cdef class Room:
     cdef public Py_ssize_t limit    # members; 0: none
     cdef readonly dict members      # by id, in the order of joining
+    cdef PyObject** roll            # the same in a row, for `publish`; owns no references
+    cdef Py_ssize_t roll_count      # -1: members have changed since
 
+    @cython.final
+    cdef int call_roll(self) except -1
     @cython.final
     cdef Turn publish_to_all(self, Frame frame, int64_t* counts)
     @cython.final

@@ -58,6 +58,7 @@ cdef extern from "_c/bytes.h" nogil:
 cdef extern from "_c/calls.h":
     PyObject* gf_call(PyObject* function, PyObject* argument)
     int gf_failed() except -1
+    void gf_prefetch(const void* object)
     void gf_read_plainly(type metaclass)
     int gf_set(object self, object name, PyObject* value) except -1
 
@@ -145,6 +146,7 @@ cdef enum:
     MAX_ROUNDS = 8              # write, report, write again; what is left waits for the next turn
     MAX_EMPTY_FRAGMENTS = 65536
     MAX_PONGS = 4096            # bytes of pongs that may leave with one write
+    PREFETCH = 4                # members that a publish looks ahead
     RING_START = 16             # slots of a ring when it first holds something
     MAX_SPARE_RINGS = 1024
     HANDLER_SAMPLE = 16         # of so many calls one is timed; a power of two

@@ -17,6 +17,18 @@ static inline PyObject *gf_call(PyObject *function, PyObject *argument)
 /* Tells Cython that an exception is set, where a result other than -1 has said so. */
 static inline int gf_failed(void) { return -1; }
 
+/* Have what a connection needs for a message in the cache by the time it is its turn. In a room of
+ * thousands that is the greater part of what a delivery costs besides the system call. */
+#if defined(__GNUC__)
+static inline void gf_prefetch(const void *object)
+{
+    __builtin_prefetch(object, 1);
+    __builtin_prefetch((const char *)object + 64, 1);
+}
+#else
+static inline void gf_prefetch(const void *object) { (void)object; }
+#endif
+
 /* Have a metaclass look up attributes of its classes as `type` does: without its `__getattr__`. */
 static inline void gf_read_plainly(PyTypeObject *metaclass)
 {

@@ -892,8 +892,13 @@ cdef class Connection:
                 self.unstage()
                 return self.ring_append(data)
             if not capacity:
-                self.ring = self.turn.take_ring()
+                self.ring = &self.slot
                 self.ring_head = 0
+                self.ring_capacity = 1
+            elif capacity == 1:
+                grown = self.turn.take_ring()
+                grown[0] = self.slot
+                self.ring = grown
                 self.ring_capacity = RING_START
             else:
                 grown = <PyObject**>malloc(2 * capacity * sizeof(PyObject*))
@@ -927,7 +932,8 @@ cdef class Connection:
         if ring != NULL:
             for i in range(count):
                 Py_DECREF(<object>ring[(self.ring_head + i) & (self.ring_capacity - 1)])
-            self.turn.give_ring(ring, self.ring_capacity)
+            if ring != &self.slot:
+                self.turn.give_ring(ring, self.ring_capacity)
             self.ring = NULL
         self.ring_head = self.ring_count = self.ring_capacity = 0
         self.ring_bytes = 0

@@ -209,6 +209,8 @@ cdef class Turn:
             self.dirty[i] = NULL
             Py_DECREF(conn)
             i += 1
+            if i < self.dirty_count:
+                gf_prefetch(self.dirty[i])
             conn.dirty = False
             if conn.phase != CLOSED:
                 conn.flush_now()
