@@ -185,7 +185,7 @@ class Hub:
         self._everyone.discard(conn)
         self._users.discard(conn)
         self._rooms.forget(conn)
-        self.metrics.disconnects[code] += 1
+        self.metrics.count_disconnect(code)
         return True
 
     async def close_all(

@@ -46,6 +46,13 @@ CLOSE_CODES = (
 )  # fmt: skip
 
 
+# Statuses of what is refused before any route is asked.
+REFUSALS = (400, 408, 413, 414, 417, 431, 501, 505)
+
+MAX_CODES = 100  # close codes told apart: clients may choose from some two thousand
+OTHER_CODE = 0  # what the others are counted under
+
+
 class Metrics:
     """Figures since the server started. The loop's thread writes them.
 
@@ -62,6 +69,7 @@ class Metrics:
         "disconnects",
         "handler_errors",
         "messages_unhandled",
+        "requests_refused",
         "started_at",
     )
 
@@ -73,9 +81,16 @@ class Metrics:
         self.disconnects: Counter[int] = Counter()  # by close code
         self.handler_errors = 0  # exceptions raised by handlers
         self.messages_unhandled = 0  # messages for which there was no handler
+        self.requests_refused: Counter[int] = Counter()  # HTTP that is none, or too much; by status
         self.commands_refused = 0  # built-in client messages answered with an error
         self._present = present
         self._samples: deque[tuple[float, tuple[int, ...]]] = deque()  # clock reading, _RATED
+
+    def count_disconnect(self, code: int) -> None:
+        """Count the end of a connection, by its close code while those are not too many."""
+        if code not in self.disconnects and len(self.disconnects) >= MAX_CODES:
+            code = OTHER_CODE
+        self.disconnects[code] += 1
 
     @property
     def messages_dropped(self) -> dict[str, int]:
@@ -109,6 +124,7 @@ class Metrics:
             "messages_unhandled": self.messages_unhandled,
             "bytes_received": core.bytes_received,
             "bytes_sent": core.bytes_sent,
+            "requests_refused": {str(each): n for each, n in sorted(self.requests_refused.items())},
             "commands_refused": self.commands_refused,
             "handler_errors": self.handler_errors,
             "pings_sent": core.pings_sent,

@@ -22,7 +22,7 @@ from prometheus_client.registry import Collector
 
 from ..core import Histogram
 from ..hub import Hub
-from ..metrics import CLOSE_CODES, REJECTIONS
+from ..metrics import CLOSE_CODES, REFUSALS, REJECTIONS
 
 # The format older than OpenMetrics: there a gauge and a counter may be `glyph_fast_connections`
 # and `glyph_fast_connections_total`, which OpenMetrics takes for one name.
@@ -75,6 +75,17 @@ class ServerCollector(Collector):
             "WebSocket connections ended, by close code",
             "code",
             dict(sorted({**dict.fromkeys(CLOSE_CODES, 0), **metrics.disconnects}.items())),
+        )
+        yield _counters(
+            "requests_refused",
+            "HTTP requests refused before any route was asked, by status",
+            "status",
+            {**dict.fromkeys(REFUSALS, 0), **metrics.requests_refused},
+        )
+        yield _counter(
+            "commands_refused",
+            "Built-in messages of clients answered with an error",
+            metrics.commands_refused,
         )
         yield _counter("messages_received", "Messages from clients", core.messages_received)
         yield _counter("messages_sent", "Messages to clients", core.messages_sent)

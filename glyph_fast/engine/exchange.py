@@ -126,7 +126,7 @@ class Exchanges:
             taken = reader.feed(chunk)
         except HandshakeError as exc:
             del self._reading[conn]
-            self._answer(conn, exchange, refusal_response(exc))
+            self._refuse_body(conn, exchange, exc)
             return len(chunk)
         if reader.is_complete:
             del self._reading[conn]
@@ -160,6 +160,7 @@ class Exchanges:
 
     def refuse(self, conn: Connection, error: HandshakeError) -> None:
         """Answer what is no request, and close."""
+        self._metrics.requests_refused[error.status] += 1
         exchange = self._reading.pop(conn, None)
         response = refusal_response(error)
         head_only = exchange is not None and exchange.request.method == "HEAD"
@@ -176,13 +177,17 @@ class Exchanges:
         try:
             exchange.reader = reader = BodyReader(exchange.request)
         except HandshakeError as exc:
-            self._answer(conn, exchange, refusal_response(exc))
+            self._refuse_body(conn, exchange, exc)
             return
         if reader.needs_continue:
             conn.write(CONTINUE)
             reader.continue_sent()
         self._reading[conn] = exchange
         conn.expect_body()
+
+    def _refuse_body(self, conn: Connection, exchange: Exchange, error: HandshakeError) -> None:
+        self._metrics.requests_refused[error.status] += 1
+        self._answer(conn, exchange, refusal_response(error))
 
     def _handle(self, conn: Connection, exchange: Exchange) -> None:
         """Call what answers the request, whose body is there."""

@@ -9,7 +9,8 @@ PREFIX = "glyph_fast_"
 NAMES = {
     "connections", "connections_total", "connections_rejected_total", "disconnects_total",
     "messages_received_total", "messages_sent_total", "bytes_received_total", "bytes_sent_total",
-    "messages_dropped_total", "queue_bytes", "rooms", "room_members", "handler_errors_total",
+    "requests_refused_total", "commands_refused_total", "messages_dropped_total", "queue_bytes",
+    "rooms", "room_members", "handler_errors_total",
     "handler_seconds_bucket", "handler_seconds_count", "handler_seconds_sum",
     "broadcast_seconds_bucket", "broadcast_seconds_count", "broadcast_seconds_sum",
     "pongs_missed_total",
