@@ -92,7 +92,7 @@ class Exchanges:
         self._routes = routes
         self._websockets = websockets
         self._statics = statics
-        self._cors = cors
+        self._cors = cors if cors else None
         self._start = start
         self._upgrade = upgrade
         self._metrics = metrics
@@ -283,7 +283,7 @@ class Exchanges:
         `allowed` are methods the path has beside those of its routes.
         """
         path = request.raw_path
-        if self._cors and request.method == "OPTIONS":
+        if self._cors is not None and request.method == "OPTIONS":
             reachable = [*allowed, *self._routes.methods_for(path)]
             if (answer := self._cors.preflight(request, reachable)) is not None:
                 return answer
@@ -310,7 +310,7 @@ class Exchanges:
 
     def _answer(self, conn: Connection, exchange: Exchange, response: Response) -> None:
         request = exchange.request
-        if self._cors:
+        if self._cors is not None:
             response = self._cors.apply(request, response)
         if conn.phase < ENDING:  # else the client is gone
             keep_alive = (

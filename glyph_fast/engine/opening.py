@@ -96,6 +96,7 @@ class Opening:
         self._max_per_user = config.max_connections_per_user
         self._scheme = "https" if config.is_tls else "http"
         self._proxies = Proxies(config.trusted_proxies)
+        self._is_proxied = bool(config.trusted_proxies)
         self._admission = Admission(config)
         # Where the PROXY protocol is spoken, what reads its headers.
         self.gate = ProxyGate(self._proxies, self._unproxied) if config.proxy_protocol else None
@@ -108,7 +109,7 @@ class Opening:
             request = parse_head(head, conn.remote)
             if self._scheme == "https":
                 request.tls = getattr(conn.sink, "tls", None)
-            if self._proxies:
+            if self._is_proxied:
                 request.remote = self._proxies.client(request, conn.remote).remote
         except HandshakeError as exc:
             self.exchanges.refuse(conn, exc)
@@ -233,7 +234,7 @@ class Opening:
         if upgrade.origin is None:
             return
         host, scheme = upgrade.host, self._scheme
-        if self._proxies and not self._origins:
+        if self._is_proxied and not self._origins:
             client = self._proxies.client(request, conn.remote)
             host, scheme = client.host or host, client.scheme or scheme
         if not check_origin(upgrade.origin, host, self._origins, scheme):
@@ -288,7 +289,7 @@ class Opening:
         conn.route_pattern = match.pattern
         conn.identity = identity
         conn.subprotocol = subprotocol
-        if self._proxies:
+        if self._is_proxied:
             conn.remote = request.remote
         if self._admission.counts_connections:
             self._admission.opened(conn, request.remote)

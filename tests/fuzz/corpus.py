@@ -30,6 +30,17 @@ HEADS = [
     b"GET / HTTP/1.1\nHost: a\n\n",
     b"GET / HTTP/1.1\r\nHost: a\r\nX: b\r\n c\r\n\r\n",
 ]
+PROXIED = [
+    b'for=192.0.2.1;proto=https;by="[::1]:1", For="[2001:db8::1]:4711";host="a, b"',
+    b'for="192.0.2.1\n10.0.0.2, unknown',
+    b"198.51.100.1, 10.0.0.2, [::1]:80, ::ffff:1.2.3.4",
+    b'host="\\"a\\"";for=_x\n"',
+    b"PROXY TCP4 192.0.2.1 203.0.113.9 50000 443\r\nGET",
+    b"PROXY TCP6 2001:db8::1 ::1 1 2\r\n",
+    b"PROXY UNKNOWN\r\n",
+    b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\2\1\xcb\0\x71\x09\xc3\x50\1\xbbGET",
+    b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0",
+]
 TEXTS = [
     b'{"type":"join_room","room":"a"}',
     b'{"event":"e","data":{"a":[1,2.5,null,true,"\\ud83c\\udf89"]},"id":"1","metadata":{}}',
@@ -60,6 +71,8 @@ def seeds(target: str) -> list[bytes]:
         return [Random(i).randbytes(prefix) + talk[:2000] for i, talk in enumerate(talks)]
     if target in ("heads", "requests", "extensions"):
         return HEADS
+    if target == "proxies":
+        return PROXIED
     if target == "bodies":
         return [b"\xff5;a=b\r\nhello\r\n0\r\nX: y\r\n\r\n", b"\0" + bytes(50)]
     if target == "inflate":

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from typing import Any
+from ipaddress import ip_address
+from typing import Any, NamedTuple
 
 from glyph_fast import _core, _fallback, json
 from glyph_fast.config import CLIENT_COMMANDS
 from glyph_fast.deflate import Deflate
+from glyph_fast.engine.proxy_protocol import read_proxy_header
 from glyph_fast.errors import HandshakeError, InvalidMessage, ProtocolError
 from glyph_fast.glyph.format import CannotFormat, format_source
 from glyph_fast.glyph.load import GlyphLoadError, diagnose, load_source
@@ -29,7 +31,9 @@ from glyph_fast.handshake import (
 )
 from glyph_fast.http import parsers
 from glyph_fast.http.body import BodyReader
+from glyph_fast.http.forwarded import Proxies
 from glyph_fast.http.head import parse_head
+from glyph_fast.http.headers import Headers
 from glyph_fast.http.request import Request
 from glyph_fast.message import Message
 from tests.core.peer import Peer
@@ -41,6 +45,7 @@ TWINS = (_core, _fallback)
 MAX_INFLATED = 10_000
 WORDS = envelope_words(CLIENT_COMMANDS)
 READERS = (parsers.httptools_reader(), parsers.h11_reader())
+TRUSTING = Proxies(["10.0.0.0/8"])
 BODY_HEADS = (
     b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
     b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 50\r\nExpect: 100-continue\r\n\r\n",
@@ -209,6 +214,49 @@ def extensions(data: bytes) -> None:
         assert 100 <= exc.status <= 999
 
 
+def proxies(data: bytes) -> None:
+    """What says who a client is: no client can say it, whatever it writes, where a proxy does."""
+    written, _, more = data.partition(b"\n")
+    for name, appended in (
+        (b"forwarded", b"for=198.51.100.9"),
+        (b"x-forwarded-for", b"198.51.100.9"),
+    ):
+        for fields in (
+            [written + b", " + appended],
+            [written, appended],
+            [written, more, appended],
+        ):
+            headers = Headers([(name, value) for value in fields])
+            try:
+                found = TRUSTING.client(Asked(headers), "10.0.0.1")
+            except HandshakeError as exc:
+                assert exc.status == 400
+            else:
+                assert found.remote == "198.51.100.9", (name, fields)
+    _proxy_header(data)
+
+
+def _proxy_header(data: bytes) -> None:
+    try:
+        header = read_proxy_header(data)
+    except ValueError as exc:
+        assert "PROXY header" in str(exc)
+        return
+    if header is None:
+        return
+    assert 0 < header.size <= len(data)
+    assert read_proxy_header(data[: header.size]) == header
+    assert read_proxy_header(data[: header.size - 1]) is None
+    if header.source is not None:
+        ip_address(header.source)
+
+
+class Asked(NamedTuple):
+    """As much of a request as there is to read of proxies."""
+
+    headers: Any
+
+
 def bodies(data: bytes) -> None:
     """Request bodies: whole or in pieces, the same bytes are taken and the same is refused."""
     head, data = BODY_HEADS[data[:1] > b"\x7f"], data[1:]
@@ -295,6 +343,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         heads,
         requests,
         extensions,
+        proxies,
         bodies,
         inflate,
         envelopes,
