@@ -183,7 +183,8 @@ cdef class Connection:
     cdef readonly int64_t bytes_sent
     cdef double since               # start of the present wait as a sweep saw it; -1 at the next
     cdef uint32_t ring_capacity     # slots; a power of two
-    cdef int fd                     # descriptor of the poller's, or -1: then `sink` takes the bytes
+    cdef int fd                     # descriptor of the poller's; else below 0, `sink` takes the
+                                    # bytes, and -2 - fd is its descriptor if it has lent one
     cdef readonly byte phase
     cdef readonly byte role
     cdef byte events                # what epoll watches `fd` for
@@ -200,6 +201,7 @@ cdef class Connection:
     cdef readonly gf_flag opened
     cdef readonly uint16_t close_code
     cdef public object sink         # or None
+    cdef object _is_closing         # of the sink's, where it has lent its descriptor; or None
     cdef Incoming* incoming         # owned, or NULL
     cdef double* full_at            # when its buckets (messages, bytes) are full; owned, or NULL
     # Identity and the end.
@@ -306,9 +308,11 @@ cdef class Connection:
     @cython.final
     cdef Py_ssize_t write_some(self, Py_ssize_t* offered) except -2
     @cython.final
-    cdef Py_ssize_t write_small(self, Py_ssize_t* offered) except -2
+    cdef Py_ssize_t write_small(self, int fd, Py_ssize_t* offered) except -2
     @cython.final
-    cdef Py_ssize_t write_large(self, Py_ssize_t* offered) except -2
+    cdef Py_ssize_t write_large(self, int fd, Py_ssize_t* offered) except -2
+    @cython.final
+    cdef Py_ssize_t write_lent(self, Py_ssize_t* offered) except -2
     @cython.final
     cdef Py_ssize_t write_sink(self, Py_ssize_t* offered) except -2
     @cython.final

@@ -716,6 +716,14 @@ class Connection:
         self.codec = codec
         self._pack = getattr(codec, "pack", None)
 
+    def write_through(self, fd: int, is_closing: Callable[[], bool] | None) -> None:
+        """Write to the sink's descriptor first, and give the sink only what that does not take.
+
+        To be taken back, with -1, while bytes wait in the sink. `is_closing()` says whether the
+        sink has closed the descriptor or is about to.
+        """
+        # From Python the sink's own way is no longer.
+
     def expect_head(self) -> None:
         """The request is answered; read the next one. A peer that ended its side is closed."""
         if self._eof:

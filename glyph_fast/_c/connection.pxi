@@ -117,6 +117,16 @@ cdef class Connection:
         self.codec = codec
         self.packs = hasattr(codec, "pack")
 
+    def write_through(self, int fd, is_closing):
+        """Write to the sink's descriptor first, and give the sink only what that does not take.
+
+        To be taken back, with -1, while bytes wait in the sink. `is_closing()` says whether the
+        sink has closed the descriptor or is about to.
+        """
+        if self.fd < 0:
+            self.fd = -2 - fd if fd >= 0 and GF_HAS_EPOLL else -1
+            self._is_closing = is_closing
+
     def expect_head(self):
         """The request is answered; read the next one. A peer that ended its side is closed."""
         if self.eof:
@@ -691,8 +701,9 @@ cdef class Connection:
             size = payload_bytes_of(payload, &data)
             if size < DIRECT_SIZE and self.stage(opcode, data, size):
                 return ACCEPTED_RESULT
-        if (self.fd >= 0 and self.role == SERVER and not self.blocked and not self.ring_count
-                and self.outgoing == NULL and len(payload) >= DIRECT_SIZE):
+        if (self.fd != -1 and self.role == SERVER and not self.blocked and not self.ring_count
+                and self.outgoing == NULL and len(payload) >= DIRECT_SIZE
+                and (self.fd >= 0 or not self._is_closing())):
             return RESULTS[self.send_directly(opcode, payload)]
         if self.role == CLIENT:
             return RESULTS[self.push(self.encode(opcode, payload))]
@@ -754,9 +765,9 @@ cdef class Connection:
         buffers[0].iov_len = head
         buffers[1].iov_base = <void*>data
         buffers[1].iov_len = size
-        sent = gf_send_all(self.fd, buffers, 2)
+        sent = gf_send_all(self.fd if self.fd >= 0 else -2 - self.fd, buffers, 2)
         if sent < 0:
-            sent = refused()
+            sent = refused() if self.fd >= 0 else 0  # a lent one: the sink will see what is wrong
         if sent < 0:
             self.close_now()
             return REFUSED
@@ -764,10 +775,13 @@ cdef class Connection:
             # What the kernel left waits as if the queue had been written: the frame is begun.
             frame = self.encode(opcode, payload)
             self.ring_append(frame)
-            self.blocked = True
             self.since = -1.0
             self.taken(sent)
-            self.watch()
+            if self.fd >= 0:
+                self.blocked = True
+                self.watch()
+            elif not self.dirty:
+                self.turn.mark(self)
             return ACCEPTED
         self.messages_sent += 1
         self.turn.counters.messages_sent += 1
@@ -1020,28 +1034,44 @@ cdef class Connection:
         """Offer the next bytes to whatever takes them; -1 when the peer is gone."""
         if self.ring == NULL and self.ring_count and self.outgoing != NULL:
             self.unstage()  # what is outside the ring goes first or last
+        if self.fd < -1:
+            return self.write_lent(offered)
         if self.fd < 0:
             return self.write_sink(offered)
         if self.outgoing == NULL and (self.ring_count == 1 or self.ring_bytes <= GATHER_SIZE):
-            return self.write_small(offered)
-        return self.write_large(offered)
+            return self.write_small(self.fd, offered)
+        return self.write_large(self.fd, offered)
 
-    cdef Py_ssize_t write_small(self, Py_ssize_t* offered) except -2:
+    cdef Py_ssize_t write_lent(self, Py_ssize_t* offered) except -2:
+        """As `write_some`, by the sink's descriptor; the sink gets what that does not take."""
+        cdef int fd = -2 - self.fd
+        cdef Py_ssize_t sent = -1
+        if not self._is_closing():  # else the number may be another's by now
+            if self.outgoing == NULL and (self.ring_count == 1 or self.ring_bytes <= GATHER_SIZE):
+                sent = self.write_small(fd, offered)
+            else:
+                sent = self.write_large(fd, offered)
+        if sent <= 0:
+            return self.write_sink(offered)
+        offered[0] = sent  # whether the sink is full, it has to say itself
+        return sent
+
+    cdef Py_ssize_t write_small(self, int fd, Py_ssize_t* offered) except -2:
         """One frame from where it lies, or several copied together: one `send` either way."""
         cdef Py_ssize_t sent
         cdef PyObject* frame
         offered[0] = self.ring_bytes
         if self.ring == NULL:
-            sent = gf_send(self.fd, self.turn.staged + self.ring_head, self.ring_bytes)
+            sent = gf_send(fd, self.turn.staged + self.ring_head, self.ring_bytes)
         elif self.ring_count == 1:
             frame = self.ring[self.ring_head]
-            sent = gf_send(self.fd, PyBytes_AS_STRING(<object>frame), self.ring_bytes)
+            sent = gf_send(fd, PyBytes_AS_STRING(<object>frame), self.ring_bytes)
         else:
             self.turn.gather(self)
-            sent = gf_send(self.fd, self.turn.gathered, self.ring_bytes)
+            sent = gf_send(fd, self.turn.gathered, self.ring_bytes)
         return sent if sent >= 0 else refused()
 
-    cdef Py_ssize_t write_large(self, Py_ssize_t* offered) except -2:
+    cdef Py_ssize_t write_large(self, int fd, Py_ssize_t* offered) except -2:
         """Frames of any size and the rest of what was begun, from where they lie."""
         cdef gf_iovec buffers[MAX_BUFFERS]
         cdef size_t count = 0
@@ -1064,7 +1094,7 @@ cdef class Connection:
             if out != NULL and out.close != NULL and count < MAX_BUFFERS:
                 size += add_buffer(buffers, &count, out.close, 0)
         offered[0] = size
-        cdef Py_ssize_t sent = gf_send_all(self.fd, buffers, count)
+        cdef Py_ssize_t sent = gf_send_all(fd, buffers, count)
         return sent if sent >= 0 else refused()
 
     cdef Py_ssize_t write_sink(self, Py_ssize_t* offered) except -2:

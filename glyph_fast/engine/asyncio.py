@@ -92,7 +92,14 @@ class Stream(asyncio.BaseProtocol):
         turn = self._engine.turn
         self._conn = turn.connection_type(turn, self)
         self._conn.peername = transport.get_extra_info("peername")
+        self._lend()
         self._engine.opened(self)
+
+    def _lend(self) -> None:
+        """Have the core write to the socket itself, which is the short way while nothing waits."""
+        sock = self.transport.get_extra_info("socket")
+        if self._tls is None and sock is not None:
+            self._conn.write_through(sock.fileno(), self.transport.is_closing)
 
     def received(self, data: bytes | memoryview) -> None:
         """Bytes came."""
@@ -113,12 +120,14 @@ class Stream(asyncio.BaseProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The transport is gone."""
         self._conn.lost()
+        self._conn.write_through(-1, None)
         self._conn.sink = None  # no cycle to keep the two alive
         self._engine.lost(self)
 
     def pause_writing(self) -> None:
         """The kernel refused bytes."""
         self._is_full = True
+        self._conn.write_through(-1, None)
 
     def resume_writing(self) -> None:
         """The kernel has taken them."""
@@ -128,6 +137,8 @@ class Stream(asyncio.BaseProtocol):
 
     def _write_on(self) -> None:
         if self._conn.sink is not None:  # else the transport is gone
+            if not self._is_full:
+                self._lend()
             self._conn.flush()
 
     # What the core calls.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from glyph_fast.errors import ConnectionClosed, RoomFull
@@ -14,9 +16,10 @@ from glyph_fast.wire import (
     NOBODY,
     QUEUED,
     SENT,
+    TEXT,
     SendResult,
 )
-from tests.core.peer import STALLED, Peer, close_code
+from tests.core.peer import STALLED, Peer, Sink, close_code
 from tests.vectors import client
 
 
@@ -81,6 +84,40 @@ def test_replies_that_were_not_taken_outlive_their_turn(core, takes):
         out += peer.flush()
     assert out == b"".join(map(frame, texts))
     assert sink.read() == frame("overwrites") * 50
+
+
+@pytest.mark.parametrize("is_closing", [False, True])
+def test_a_lent_descriptor_and_its_sink_send_one_stream(core, is_closing):
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+
+    class Waiting(Sink):
+        """As a transport: takes all, sends when it can."""
+
+        def writev(self, buffers):
+            self.out += b"".join(buffers)
+            peer.conn.write_through(-1, None)
+            return sum(map(len, buffers))
+
+    with ours, theirs:
+        peer = Peer(core)
+        peer.conn.sink = sink = Waiting()
+        expected = got = b""
+        for number in range(300):
+            peer.conn.write_through(ours.fileno(), lambda: is_closing)
+            for size in (number, 5000, 3 * number):
+                text = chr(97 + number % 26) * size
+                peer.conn.send(text)
+                expected += core.encode_frame(TEXT, text)
+            peer.turn.flush()
+            assert not peer.conn.queued_bytes
+            if sink.out:
+                while len(got) + len(sink.out) < len(expected):
+                    got += theirs.recv(1 << 20)
+                got += sink.read()
+        while len(got) < len(expected):
+            got += theirs.recv(1 << 20)
+        assert got == expected
 
 
 def test_queue_is_counted_until_it_has_left(core):
