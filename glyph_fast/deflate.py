@@ -6,11 +6,12 @@ Two ways to compress, for two kinds of traffic:
 holds no compression state at all, and a broadcast is compressed once for all members that agreed on
 the same parameters. `dedicated`: each connection keeps its own contexts, which pays when one
 connection carries many small messages that resemble each other, and costs memory: at most
-`DEDICATED_BYTES` for the two contexts of a connection.
+`DEDICATED_BYTES` for the two contexts of a connection, 80 KiB with a browser as the peer.
 
-Compression is by ISA-L where it is installed (isal), else by zlib: with 2 KB of JSON and an empty
-window ISA-L took 13 µs against zlib's 34, for an output a tenth longer, in the same memory.
-Inflation is by zlib, the quicker of the two at it.
+Compression is by ISA-L where it is installed (isal), else by zlib: for 2 KiB of words ISA-L takes
+a quarter of the time, for an output a hundredth longer; its context takes twice the memory of ours
+by zlib. Inflation is by zlib, the quicker of the two below 1 KiB, in a fifth of the memory
+(`python -m bench.compression`, docs/performance.md).
 """
 
 from __future__ import annotations
@@ -32,9 +33,11 @@ MIN_BITS = 9  # what zlib can do of the 8 to 15 of RFC 7692 §7.1.2
 MAX_BITS = 15
 DEDICATED_BITS = 12  # windows of 4 KiB: messages are small, and two contexts are kept for each peer
 MEMORY_LEVEL = 5
-# zlib's own account (zconf.h): deflate (1 << bits+2) + (1 << level+9), inflate (1 << bits) + 7 KiB,
-# the latter with the largest window, which a peer may insist on.
-DEDICATED_BYTES = (1 << DEDICATED_BITS + 2) + (1 << MEMORY_LEVEL + 9) + (1 << MAX_BITS) + 7168
+# zlib's own account (zconf.h): deflate (1 << bits+2) + (1 << level+9) and 6 KiB, inflate
+# (1 << bits) + 7 KiB. ISA-L's compressor takes the same for every window.
+ZLIB_BYTES = (1 << DEDICATED_BITS + 2) + (1 << MEMORY_LEVEL + 9) + 6144
+ISAL_BYTES = 68 * 1024
+INFLATER_BYTES = (1 << MAX_BITS) + 7168  # with the largest window, which a peer may insist on
 MAX_REMEMBERED = 256  # characters of an offer whose answer is kept
 TAIL = b"\x00\x00\xff\xff"  # what a sender leaves out of each message (RFC 7692 §7.2.1)
 
@@ -158,6 +161,7 @@ def _load_compressor() -> tuple[Any, int]:
 
 
 _compressobj, _LEVEL = _load_compressor()
+DEDICATED_BYTES = INFLATER_BYTES + (ZLIB_BYTES if _compressobj is zlib.compressobj else ISAL_BYTES)
 
 
 def _new_compressor(bits: int) -> _Compressor:

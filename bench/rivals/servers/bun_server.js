@@ -1,4 +1,5 @@
-// Bun: uWebSockets under JavaScript, rooms are its topics.
+// Bun: uWebSockets under JavaScript, rooms are its topics. COMPRESSION is "", "shared" or "dedicated".
+const compression = process.env.COMPRESSION || "";
 const server = Bun.serve({
   hostname: "127.0.0.1",
   port: Number(process.env.PORT),
@@ -9,13 +10,13 @@ const server = Bun.serve({
     return new Response("expected a WebSocket", { status: 426 });
   },
   websocket: {
-    perMessageDeflate: false,
+    perMessageDeflate: compression ? { compress: compression, decompress: compression } : false,
     open(ws) {
       if (ws.data.room !== null) ws.subscribe(ws.data.room);
     },
     message(ws, message) {
-      if (ws.data.echo) ws.send(message);
-      else if (ws.data.room !== null) ws.publish(ws.data.room, message);
+      if (ws.data.echo) ws.send(message, !!compression);
+      else if (ws.data.room !== null) ws.publish(ws.data.room, message, !!compression);
     },
   },
 });

@@ -1,4 +1,7 @@
-"""websockets on uvloop: one coroutine per connection, `broadcast` for rooms, no compression."""
+"""websockets on uvloop: one coroutine per connection, `broadcast` for rooms.
+
+Compression is off unless COMPRESSION is set; then it is as the library has it by default.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,8 @@ async def handle_member(ws: ServerConnection, name: str) -> None:
 
 async def main() -> None:
     port = int(os.environ["PORT"])
-    async with serve(handle, "127.0.0.1", port, compression=None, backlog=4096) as server:
+    compression = "deflate" if os.environ.get("COMPRESSION") else None
+    async with serve(handle, "127.0.0.1", port, compression=compression, backlog=4096) as server:
         await server.serve_forever()
 
 
