@@ -6,11 +6,11 @@ Two ways to compress, for two kinds of traffic:
 holds no compression state at all, and a broadcast is compressed once for all members that agreed on
 the same parameters. `dedicated`: each connection keeps its own contexts, which pays when one
 connection carries many small messages that resemble each other, and costs memory: at most
-`DEDICATED_BYTES` for the two contexts of a connection, 80 KiB with a browser as the peer.
+`DEDICATED_BYTES` for the two contexts of a connection.
 
 Compression is by ISA-L where it is installed (isal), else by zlib: for 2 KiB of words ISA-L takes
-a quarter of the time, for an output a hundredth longer; its context takes twice the memory of ours
-by zlib. Inflation is by zlib, the quicker of the two below 1 KiB, in a fifth of the memory
+a quarter of the time, for an output a hundredth longer, and twice the memory where a context is
+kept. Inflation is by zlib, the quicker of the two below 1 KiB, in a fifth of the memory
 (`python -m bench.compression`, docs/performance.md).
 """
 
@@ -33,10 +33,12 @@ MIN_BITS = 9  # what zlib can do of the 8 to 15 of RFC 7692 §7.1.2
 MAX_BITS = 15
 DEDICATED_BITS = 12  # windows of 4 KiB: messages are small, and two contexts are kept for each peer
 MEMORY_LEVEL = 5
-# zlib's own account (zconf.h): deflate (1 << bits+2) + (1 << level+9) and 6 KiB, inflate
-# (1 << bits) + 7 KiB. ISA-L's compressor takes the same for every window.
-ZLIB_BYTES = (1 << DEDICATED_BITS + 2) + (1 << MEMORY_LEVEL + 9) + 6144
-ISAL_BYTES = 68 * 1024
+ISAL_KEPT_LEVEL = 1  # its memory level where a context is kept: 105 KiB, where 5 asks for 226
+# zlib's own account (zconf.h): deflate (1 << bits+2) + (1 << level+9) and 7 KiB, inflate
+# (1 << bits) + 7 KiB. ISA-L's compressor takes the same for every window; two thirds of it stay
+# untouched, and so not resident, while messages are small.
+ZLIB_BYTES = (1 << DEDICATED_BITS + 2) + (1 << MEMORY_LEVEL + 9) + 7168
+ISAL_BYTES = 105 * 1024
 INFLATER_BYTES = (1 << MAX_BITS) + 7168  # with the largest window, which a peer may insist on
 MAX_REMEMBERED = 256  # characters of an offer whose answer is kept
 TAIL = b"\x00\x00\xff\xff"  # what a sender leaves out of each message (RFC 7692 §7.2.1)
@@ -152,20 +154,20 @@ class _Compressor(Protocol):
     def flush(self, mode: int, /) -> bytes: ...
 
 
-def _load_compressor() -> tuple[Any, int]:
+def _load_compressor() -> tuple[Any, int, int]:
     try:
         from isal import isal_zlib
     except ModuleNotFoundError:
-        return zlib.compressobj, 6
-    return isal_zlib.compressobj, 1
+        return zlib.compressobj, 6, MEMORY_LEVEL
+    return isal_zlib.compressobj, 1, ISAL_KEPT_LEVEL
 
 
-_compressobj, _LEVEL = _load_compressor()
+_compressobj, _LEVEL, _KEPT_LEVEL = _load_compressor()
 DEDICATED_BYTES = INFLATER_BYTES + (ZLIB_BYTES if _compressobj is zlib.compressobj else ISAL_BYTES)
 
 
-def _new_compressor(bits: int) -> _Compressor:
-    compressor: _Compressor = _compressobj(_LEVEL, zlib.DEFLATED, -bits, MEMORY_LEVEL)
+def _new_compressor(bits: int, memory_level: int = MEMORY_LEVEL) -> _Compressor:
+    compressor: _Compressor = _compressobj(_LEVEL, zlib.DEFLATED, -bits, memory_level)
     return compressor
 
 
@@ -248,7 +250,8 @@ class DedicatedCodec:
         return encode_frame(data[0] & 0x0F, self._compress(_payload(data)), rsv1=True)
 
     def _compress(self, payload: bytes) -> bytes:
-        compressor = self._compressor or _new_compressor(self.parameters.server_max_window_bits)
+        bits = self.parameters.server_max_window_bits
+        compressor = self._compressor or _new_compressor(bits, _KEPT_LEVEL)
         packed = _deflate(compressor, payload)
         self._compressor = None if self.parameters.server_no_context_takeover else compressor
         return packed
