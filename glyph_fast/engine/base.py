@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 LONGEST_SWEEP = 1.0  # seconds between two sweeps, at most
 SHORTEST_SWEEP = 0.001
+LATE = 3  # intervals since the latest sweep, from which on one is late
 BACKLOG = 2048  # connections the kernel may hold ready for us; it cuts this at its own limit
 
 
@@ -68,10 +69,12 @@ def sweep_interval(limits: Limits) -> float:
 class Sweep:
     """One timer for all connections of a turn: it judges deadlines and sends the pings due.
 
+    One that comes much too late is left out: the loop was held up, and what peers have sent or
+    drained meanwhile was not seen yet. Nobody is closed for what the server kept waiting.
     `also` is called after each sweep with the turn's time.
     """
 
-    __slots__ = ("_also", "_handle", "_interval", "_loop", "_turn")
+    __slots__ = ("_also", "_handle", "_interval", "_is_left_out", "_latest", "_loop", "_turn")
 
     def __init__(
         self, turn: Turn, loop: asyncio.AbstractEventLoop, also: Callable[[float], object]
@@ -81,6 +84,8 @@ class Sweep:
         self._also = also
         self._interval = sweep_interval(turn.limits)
         self._handle: asyncio.TimerHandle | None = None
+        self._latest = turn.clock()
+        self._is_left_out = False  # the latest was
         self._again()
 
     def stop(self) -> None:
@@ -95,8 +100,13 @@ class Sweep:
     def _run(self) -> None:
         self._again()  # first: whatever happens below, time must not stand still
         now = self._turn.clock()
-        self._turn.sweep(now)
-        self._also(now)
+        is_late = now - self._latest > LATE * self._interval
+        self._latest = now
+        # Never two in a row: a loop that is always late must judge, too.
+        self._is_left_out = is_late and not self._is_left_out
+        if not self._is_left_out:
+            self._turn.sweep(now)
+            self._also(now)
 
 
 class AcceptFailures:

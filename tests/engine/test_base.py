@@ -101,9 +101,9 @@ def test_handlers_do_not_see_the_context_of_who_caused_the_flush(run):
 
 def test_the_sweep_goes_on_until_it_is_stopped(run):
     async def main():
-        times, now = [], iter(range(1, 1000))
+        times, now = [], iter(range(1, 1000))  # ms
         loop = asyncio.get_running_loop()
-        turn = new_turn(loop, Limits(head_timeout=0.01), Recorder(), clock=lambda: next(now))
+        turn = new_turn(loop, Limits(head_timeout=0.01), Recorder(), clock=lambda: next(now) / 1000)
         three = asyncio.Event()
 
         def also(time):
@@ -115,7 +115,7 @@ def test_the_sweep_goes_on_until_it_is_stopped(run):
         await three.wait()
         sweep.stop()
         sweep.stop()  # once more changes nothing
-        assert times[:3] == [1, 2, 3]
+        assert times[:3] == [0.002, 0.003, 0.004]  # the first reading is its own
 
     run(main())
 
@@ -156,3 +156,21 @@ def test_trouble_with_accepting_is_told_when_it_begins_and_when_it_ends(caplog):
         "cannot accept connections",
     ]
     assert caplog.records[0].fields == {"reason": "Too many open files"}
+
+
+def test_a_sweep_after_the_loop_was_held_up_is_left_out_but_not_the_next(run):
+    """What peers did meanwhile is read first; a loop that is always late is judged all the same."""
+
+    async def main():
+        now, swept = [0.0], []
+        loop = asyncio.get_running_loop()
+        turn = new_turn(loop, Limits(head_timeout=0.002), Recorder(), clock=lambda: now[0])
+        sweep = Sweep(turn, loop, swept.append)
+        sweep.stop()
+        for seconds in (0.001, 0.002, 5.0, 5.001, 10.0, 20.0, 30.0, 30.001):
+            now[0] = seconds
+            sweep._run()
+            sweep.stop()
+        assert swept == [0.001, 0.002, 5.001, 20.0, 30.001]
+
+    run(main())
