@@ -70,23 +70,19 @@ class HandshakeRate:
 
 
 class Admission:
-    """The limits by address of a server's options; `is_needed` says whether there are any."""
+    """The limits by address of a server's options.
+
+    `is_needed` is whether there are any, `counts_connections` whether `opened` and `closed` have to
+    be called.
+    """
 
     def __init__(self, config: Config) -> None:
         self._per_address = config.max_connections_per_ip
         self._rate = HandshakeRate(config.handshake_rate) if config.handshake_rate else None
+        self.counts_connections = self._per_address is not None
+        self.is_needed = self.counts_connections or self._rate is not None
         self._counts: Counter[str] = Counter()  # connections by network; no zeros
         self._networks: dict[Connection, str] = {}
-
-    @property
-    def is_needed(self) -> bool:
-        """Whether anything is limited by address."""
-        return self._per_address is not None or self._rate is not None
-
-    @property
-    def counts_connections(self) -> bool:
-        """Whether `opened` and `closed` have to be called."""
-        return self._per_address is not None
 
     def check_rate(self, remote: str | None, now: float) -> None:
         """Count a handshake; Refusal 429 when its network has had too many of late.
