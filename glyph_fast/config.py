@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from . import options as o
 from .errors import ConfigError
+from .jwtoptions import JwtOptions, algorithm, unusable_tokens
 from .options import (
     Limit,
     MaybeAddress,
@@ -36,12 +37,7 @@ CLIENT_COMMANDS = ("join_room", "leave_room", "broadcast", "ping")
 
 # Options of features that do not exist yet: setting one is refused rather than ignored. Whoever
 # adds the feature removes the line (and renews docs/options.md).
-NOT_YET = {
-    "jwt_secret",
-    "jwt_jwks",
-    "jwt_audience",
-    "jwt_algorithms",
-}
+NOT_YET: set[str] = set()
 
 MAX_UDS = 107 if sys.platform == "linux" else 103  # bytes; sockaddr_un.sun_path less its NUL
 
@@ -232,16 +228,21 @@ class Config:
         512, o.size(0), COMPRESSION, "leave smaller messages as they are", metavar="SIZE"
     )
     jwt_secret: str | None = option(
-        None, o.text, TOKENS, "the key of HMAC signatures", metavar="SECRET", secret=True
+        None, o.text, TOKENS, "the key of HMAC signatures, of at least 32 bytes; better set as a "
+        "variable, for a command line can be seen by others", metavar="SECRET", secret=True,
     )
     jwt_jwks: str | None = option(
-        None, o.text, TOKENS, "where the public keys are", metavar="URL|FILE"
+        None, o.text, TOKENS, "where the issuer's public keys are, a set in JSON (JWKS)",
+        metavar="URL|FILE",
     )
     jwt_audience: str | None = option(
-        None, o.text, TOKENS, "the audience a token must be for", metavar="NAME"
+        None, o.text, TOKENS, "the audience a token must be for; without it, no token may name one",
+        metavar="NAME",
     )
     jwt_algorithms: Words = option(
-        (), o.words(o.token), TOKENS, "the algorithms to accept, with commas", metavar="NAMES"
+        (), o.words(algorithm), TOKENS,
+        "the algorithms to accept, with commas; HS256 for a secret, else RS, PS, ES and EdDSA",
+        metavar="NAMES",
     )
     admin: MaybeAddress = option(
         None, o.address, OPERATORS, "serve metrics, figures and the dashboard there",
@@ -293,6 +294,11 @@ class Config:
     def is_tls(self) -> bool:
         """Whether the public port speaks TLS."""
         return self.tls_cert is not None
+
+    @property
+    def jwt(self) -> JwtOptions:
+        """The options of tokens."""
+        return JwtOptions(self.jwt_secret, self.jwt_jwks, self.jwt_audience, self.jwt_algorithms)
 
     def url(self, port: int) -> str:
         """Where clients find a server that listens on `port`: `http://[::1]:8080`, `unix:PATH`."""
@@ -351,6 +357,7 @@ def _unusable(config: Config, named: Callable[[str], str]) -> Iterator[str]:
         yield f"{named('client_broadcast_all')} needs broadcast in {named('client_commands')}"
     if config.admin and not config.admin.is_loopback and config.admin_token is None:
         yield f"{named('admin')}: an address other machines can reach needs {named('admin_token')}"
+    yield from unusable_tokens(config.jwt, named)
 
 
 def options_page() -> str:

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import math
 import os
+from collections.abc import Callable
 from typing import Any, cast
 
 from . import core
 from .config import Config
 from .connection import Connection
 from .errors import ConnectionNotFound
+from .expiry import Expiry
 from .message import Message, MessageType, Sendable, json_text
 from .metrics import Metrics
 from .room import Exclude, RoomManager, excluded_ids
 from .users import Users, user_of
-from .wire import CLOSE_REASONS, GOING_AWAY, NOBODY, NORMAL, SendResult, is_sendable_code
+from .wire import (
+    CLOSE_REASONS,
+    CREDENTIALS_EXPIRED,
+    GOING_AWAY,
+    NOBODY,
+    NORMAL,
+    SendResult,
+    is_sendable_code,
+)
 
 LARGEST_ROOMS = 20  # that are named in the figures
 IDS_AT_ONCE = 64  # drawn with one system call
@@ -37,6 +48,7 @@ class Hub:
         self._ids: list[str] = []  # for the next connections
         self._rooms = RoomManager()
         self._users = Users()
+        self._expiry = Expiry()
         self.configure(config if config is not None else Config())
 
     def configure(self, config: Config) -> None:
@@ -127,6 +139,16 @@ class Hub:
         """How many connections a user has."""
         return self._users.count(user_of(user))
 
+    def expire(self, conn: Connection, at: float | None) -> None:
+        """Close a connection with 4401 once the time is `at`, in seconds since the epoch.
+
+        None: never. A second call replaces the first. Raises ValueError for NaN.
+        """
+        if at is not None and math.isnan(at):
+            raise ValueError("a connection expires at a time, not at NaN")
+        if not self._rooms.is_posted(self.expire, conn, at) and conn in self._everyone:
+            self._expiry.set(conn, at)
+
     # Looking.
 
     def get_connections(self) -> list[Connection]:
@@ -184,9 +206,19 @@ class Hub:
             return False
         self._everyone.discard(conn)
         self._users.discard(conn)
+        self._expiry.forget(conn)
         self._rooms.forget(conn)
         self.metrics.count_disconnect(code)
         return True
+
+    def set_clock(self, clock: Callable[[], float]) -> None:
+        """Judge what expires by another clock than the system's; seconds since the epoch."""
+        self._expiry.clock = clock
+
+    def sweep(self) -> None:
+        """Close those whose credentials have expired. Called by the server's sweep."""
+        for conn in self._expiry.due():
+            conn.close(CREDENTIALS_EXPIRED, CLOSE_REASONS[CREDENTIALS_EXPIRED])
 
     async def close_all(
         self, code: int = GOING_AWAY, reason: str | None = None, batch: int = CLOSE_BATCH

@@ -6,7 +6,7 @@ The core knows the first two by these methods only; it never sees a loop, a room
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -102,6 +102,8 @@ class Handler(Protocol):
 
 class Engine(Protocol):
     """Who owns the sockets of a server."""
+
+    also: Callable[[], object] | None  # called after each sweep, for what else passes with time
 
     async def listen(self, sock: socket) -> None:
         """Accept connections on a bound, listening, non-blocking socket, and own it."""

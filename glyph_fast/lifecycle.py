@@ -208,6 +208,7 @@ class Lifecycle:
             await _call(hook)
         self._has_started = True
         self._engine = new_engine(turn, self._loop)
+        self._engine.also = self._hub.sweep
         self._tasks = [
             self._loop.create_task(self._keep_running(each), name=f"background {_name(each)}")
             for each in self._background
@@ -308,6 +309,8 @@ class Lifecycle:
         Connections that are left are aborted, and handlers may run until the deadline.
         """
         await self._cancel_background(self._left(deadline) or BACKGROUND_GRACE_S)
+        # While there still is a connection to tell: what runs for a request is answered with 503.
+        await self._opening.exchanges.finish(self._left(deadline))
         if self._engine is not None:
             await self._engine.close()
         self.release_files()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple, TypeVar, overload
 
+from .auth import ready_authentication
 from .choice import choose_loop, new_event_loop
 from .config import Config
 from .engine.exchange import HandleWebSocket, HttpRoute
@@ -292,10 +294,13 @@ class Server:
         without = own.replace(admin=None, admin_token=None, proxy_protocol=False)
         self._configure(without, options)
         log.heard = errors.append
+        since = time.time() - clock()
+        self.hub.set_clock(lambda: since + clock())  # credentials end when the test says so
         try:
             await self._serve(announce, new_engine=new_engine, clock=clock)
         finally:
             self.config, log.heard = own, None
+            self.hub.set_clock(time.time)
 
     async def shutdown(self, timeout: float | None = None) -> None:
         """Drain the server and return when it has ended; `timeout` replaces the drain timeout.
@@ -328,15 +333,17 @@ class Server:
     async def _serve(
         self, announce: Announce | None, process: Process | None = None, **memory: Any
     ) -> None:
+        ready = ready_authentication(self.config, self._dispatcher, self._authenticate)
         opening = self._new_opening(
             self.config,
             routes=self._http,
             websockets=self._websockets,
             statics=self._statics,
             cors=self._cors,
-            authenticate=self._authenticate,
+            authenticate=self._authenticate if ready is None else ready.authenticate,
+            subprotocols=None if ready is None else ready.subprotocols,
             start=start,
-            opened=self._dispatcher.opened,
+            opened=self._dispatcher.opened if ready is None else ready.opened,
             count=self.hub.get_connection_count,
             count_user=self.hub.get_user_connection_count,
             metrics=self.hub.metrics,
@@ -348,8 +355,8 @@ class Server:
             self._dispatcher,
             opening,
             background=self._background,
-            on_startup=self._on_startup,
-            on_shutdown=self._on_shutdown,
+            on_startup=self._on_startup if ready is None else [ready.start, *self._on_startup],
+            on_shutdown=self._on_shutdown if ready is None else [*self._on_shutdown, ready.stop],
             inherited=process.inherited if process is not None else None,
             **memory,
         )

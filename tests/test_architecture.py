@@ -19,10 +19,11 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "glyph_fast"
 
 FLOORS = (
-    "errors wire json logs | publisher loopwatch systemd handover | options config sources choice"
+    "errors wire json logs | publisher loopwatch systemd handover"
+    " | options jwtoptions config sources choice"
     " | interfaces _core _fallback core | http handshake deflate | metrics"
-    " | message room users connection hub | handlers engine"
-    " | lifecycle process watcher admin server | glyph | glyph_server | otel chat"
+    " | message room users expiry connection hub | handlers engine"
+    " | auth lifecycle process watcher admin server | glyph | glyph_server | otel chat"
     " | load testing pytest_plugin cli"
 )
 ORDER = [name for name in FLOORS.split() if name != "|"]

@@ -119,7 +119,8 @@ def test_module_runs_as_the_command(tmp_path):
         (["serve", "app:number"], 1, "app:number is of type int, not a Server"),
         (["serve", "app"], 2, "app: expected FILE.glyph or module:attribute"),
         (["serve", "--max-room-name", "x"], 2, "--max-room-name: expected a size"),
-        (["serve", "--jwt-secret", "hush"], 2, "--jwt-secret is not available"),
+        (["serve", "--jwt-secret", "hush"], 2, "--jwt-secret: HS256 needs a secret of at least 32"),
+        (["serve", "--jwt-audience", "a"], 2, "--jwt-audience needs --jwt-secret or --jwt-jwks"),
         (["serve", "--uds", "s", "--tls-cert", "app.py"], 2, "--uds and --tls-cert do not go"),
         (["routes", "nope:server"], 1, "no module named 'nope' in "),
     ],
@@ -131,6 +132,14 @@ def test_error_of_a_user_is_one_line_without_traceback(arguments, status, line, 
     assert done.stdout == "" and "hush" not in done.stderr
     (said,) = done.stderr.splitlines()
     assert said.startswith(f"glyph-fast: {line}")
+
+
+def test_keys_of_tokens_that_are_none_are_an_error_of_the_user_too(tmp_path):
+    (tmp_path / "keys.json").write_text("none")
+    done = run("serve", "--jwt-jwks", "keys.json", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[-1].startswith("glyph-fast: cannot use the keys of keys.json: ")
+    assert "Traceback" not in done.stderr
 
 
 PROGRAM = """

@@ -324,6 +324,7 @@ class AsyncioEngine:
         self._closing: dict[Stream, float] = {}  # when each began; they have bytes to send
         self._count = 0  # streams whose transport is not gone
         self._all_gone: asyncio.Future[None] | None = None  # set while `close` waits
+        self.also: Callable[[], object] | None = None
         self._sweep = Sweep(turn, loop, self._swept)
 
     async def listen(self, sock: socket.socket) -> None:
@@ -425,3 +426,5 @@ class AsyncioEngine:
         for listener in self._resting:
             self.loop.add_reader(listener.fileno(), self._accept, listener)
         self._resting.clear()
+        if self.also is not None:
+            self.also()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
 
 from ..core import Poller, Turn
 from .base import AcceptFailures, Sweep
@@ -23,6 +24,7 @@ class NativeEngine:
         self._poller = Poller(turn, self._failures.failed)
         self._fileno = self._poller.fileno()
         loop.add_reader(self._fileno, self._poller.run_turn)
+        self.also: Callable[[], object] | None = None
         self._sweep = Sweep(turn, loop, self._swept)
 
     async def listen(self, sock: socket.socket) -> None:
@@ -57,3 +59,5 @@ class NativeEngine:
     def _swept(self, now: float) -> None:
         self._failures.swept()
         self._poller.resume_listening()
+        if self.also is not None:
+            self.also()

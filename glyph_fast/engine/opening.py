@@ -49,7 +49,7 @@ class Opening:
     `start` runs a coroutine up to its first wait; `opened(conn)` is told of each WebSocket, whose
     attributes are set by then; `count()` says how many there are, `count_user(identity)` how many
     of one user. `cors` are fields for every HTTP answer in place of those that the allowed origins
-    lead to.
+    lead to. `subprotocols` are offered instead of the options'.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class Opening:
         statics: Sequence[StaticFiles] = (),
         cors: Mapping[str, str] | None = None,
         authenticate: Authenticate | None = None,
+        subprotocols: Sequence[str] | None = None,
         start: Start,
         opened: Callable[[Any], object],
         count: Callable[[], int],
@@ -88,7 +89,7 @@ class Opening:
         self._errors = errors
         self._refused_lines = Throttle()
         self._origins = config.allowed_origins
-        self._subprotocols = config.subprotocols
+        self._subprotocols = config.subprotocols if subprotocols is None else subprotocols
         self._deflate = None
         if config.compression != "off":
             self._deflate = Deflate(config.compression, config.compression_min_size)

@@ -75,6 +75,7 @@ class Dispatcher(Registry, core.Dispatch):
             self, broadcast_all=config.client_broadcast_all, failed=self._report
         )
         self.commands = commands.effects(config.client_commands)
+        self.built_in_events = {}
         self._is_stopping = False
         self.renew()
 

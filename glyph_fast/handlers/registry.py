@@ -103,12 +103,14 @@ class Plan(core.Plan):
 class Registry:
     """The decorators of a server, and the plans they lead to.
 
-    `commands` are the built-in effects of the client messages that are enabled; `deliver` hands a
-    message to the stream of its connection. `route_added`, if set, is told of each new route.
+    `commands` are the built-in effects of the client messages that are enabled, `built_in_events`
+    those of events, by name; `deliver` hands a message to the stream of its connection.
+    `route_added`, if set, is told of each new route.
     """
 
     def __init__(self) -> None:
         self.commands: dict[MessageType, Call] = {}
+        self.built_in_events: dict[str, Call] = {}
         self.deliver: Call | None = None
         self.route_added: Callable[[str], object] | None = None
         self.judges: tuple[Judge, ...] = ()
@@ -302,6 +304,11 @@ class Registry:
         names = dict.fromkeys(each.key for each in self._registered if each.kind == EVENT)
         plan.events = {
             name: always + calls for name in names if (calls := self._of(plan, EVENT, name))
+        }
+        # As those of types: the effect first, the application's if it succeeded, no stream.
+        plan.events |= {
+            name: (effect, *self._of(plan, EVENT, name))
+            for name, effect in self.built_in_events.items()
         }
         plan.commands = {
             type_: (effect, *self._of(plan, MESSAGE, type_))

@@ -199,6 +199,7 @@ class MemoryEngine:
         self._context = copy_context()  # what handlers see, whoever caused them to run
         self._under_way = 0
         self._is_listening = True
+        self.also: Callable[[], object] | None = None
 
     async def listen(self, sock: socket) -> None:
         """There is nothing to listen on."""
@@ -230,6 +231,8 @@ class MemoryEngine:
         while self._clock.now < end:
             self._clock.now = min(self._clock.now + step, end)
             self.turn.sweep(self._clock.now)
+            if self.also is not None:
+                self.also()
             self.turn.flush()
             await self.settle(ANSWER_TURNS)
         await self.settle()
