@@ -74,3 +74,17 @@ def test_a_server_that_loses_a_message_fails_a_soak(tmp_path):
     assert "lost: 1 copies of message" in done.stdout
     assert done.stdout.endswith("soak: failed\n")
     assert len(list(tmp_path.glob("*-soak.*"))) == 2
+
+
+def test_a_bad_network_that_cannot_be_had_is_said(tmp_path):
+    (tmp_path / "dirname").symlink_to("/usr/bin/dirname")
+    (tmp_path / "id").symlink_to("/usr/bin/id")
+    done = subprocess.run(
+        ["/bin/bash", str(ROOT / "ci/netem")],
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("ci/netem: cannot run: n")
