@@ -767,11 +767,14 @@ class Connection:
             return
         if self.turn.limits._is_rated:
             self.turn._read_at = self.turn.clock()
-        self._pending += data
-        pending, used = self._pending, 0
-        self._pending = bytearray()  # what calls below put back stands after what is left here
+        if self._pending:
+            self._pending += data
+            data = self._pending
+            self._pending = bytearray()  # what calls below put back stands after what is left here
+        pending = bytes(data)
+        used = 0
         try:
-            used = self._parse(bytes(pending))
+            used = self._parse(pending)
         except ProtocolError as exc:
             self._fail(exc.code, exc.reason)
             return
@@ -779,8 +782,8 @@ class Connection:
             self.turn.handler.failed(self, exc)
             self._fail(INTERNAL_ERROR, "internal error")
             return
-        if self.phase < ENDING:
-            self._pending = pending[used:] + self._pending
+        if self.phase < ENDING and used < len(pending):
+            self._pending = bytearray(pending[used:]) + self._pending
 
     def _parse(self, data: bytes) -> int:
         """Go through `data` as far as possible and return how much of it was used.
@@ -870,6 +873,13 @@ class Connection:
                 return 0
             payload = data[start + head : end]
             self._control(opcode, _masked(payload, key) if key else payload)
+            return head + size
+        end = start + head + size
+        if fin and opcode and not rsv1 and len(data) >= end:  # the common case: all of it is here
+            payload = data[start + head : end]
+            if key:
+                payload = _masked(payload, key)
+            self._deliver(opcode, self._text(payload) if opcode == TEXT else payload, size)
             return head + size
         self._begin_payload(opcode, fin, rsv1, key, size)
         return head + (self._read_payload(data, start + head) if size else self._end_payload())
@@ -984,16 +994,20 @@ class Connection:
             self._check_text(b"", final=True)
             message = "".join(self._parts)
         self._forget_message()
+        self._deliver(opcode, message, len(payload))
+        return 0
+
+    def _deliver(self, opcode: int, message: str | bytes, size: int) -> None:
         # After our close frame, and after none, the peer's messages have no one to go to.
         if self.phase == OPEN:
+            turn = self.turn
             self.messages_received += 1
-            self.turn.counters.messages_received += 1
-            if self.turn.limits._is_rated and not self._is_within_rates(len(payload)):
-                return 0
-            self.turn.current = self
-            self.turn._call(self.turn.handler.message, self, opcode, message)
-            self.turn.current = None
-        return 0
+            turn.counters.messages_received += 1
+            if turn.limits._is_rated and not self._is_within_rates(size):
+                return
+            turn.current = self
+            turn._call(turn.handler.message, self, opcode, message)
+            turn.current = None
 
     def _is_within_rates(self, size: int) -> bool:
         """Take a message of so many bytes from the buckets; False for one that is to be dropped.
@@ -1335,6 +1349,12 @@ class Connection:
         self._since = -1.0
         self.bytes_sent += taken
         self.turn.counters.bytes_sent += taken
+        if taken == self._ring_bytes and not (self._begun or self._pong or self._ping):
+            self.messages_sent += len(self._ring)
+            self.turn.counters.messages_sent += len(self._ring)
+            self._ring.clear()
+            self._ring_bytes = 0
+            return
         if self._begun:
             left = len(self._begun) - self._begun_offset
             if taken < left:

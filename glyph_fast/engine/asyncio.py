@@ -147,6 +147,11 @@ class Stream(asyncio.BaseProtocol):
         """Take bytes until the kernel refuses some."""
         if self.transport.is_closing():
             raise BrokenPipeError("the transport is closing")
+        if len(buffers) == 1 and self._tls is None and not self._is_full:
+            data = buffers[0]
+            if len(data) <= WRITE_SIZE:  # the common case
+                self.transport.write(data)
+                return len(data)
         taken = 0
         for piece in pieces(buffers):
             if self._is_full:
