@@ -8,10 +8,12 @@ with succession("app:server", cwd=folder) as service:
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import re
 import signal
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -79,6 +81,12 @@ class Service(ServeProcess):
             return self.stop()
         os.kill(self.pid, signal.SIGTERM)
         return wait(self.pid)
+
+
+def get(service: Service, path: str = "/version", url: str = "") -> Any:
+    """The JSON that the service, or an address given, answers."""
+    with urllib.request.urlopen((url or service.url) + path, timeout=WITHIN_S) as answer:
+        return json.load(answer)
 
 
 def wait(pid: int) -> int:

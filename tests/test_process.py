@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import pty
 import signal
@@ -13,15 +12,17 @@ import ssl
 import subprocess
 import sys
 import time
-import urllib.request
 from collections import Counter
 
 import pytest
 from engine.certificates import make_certificate
 from serving import STOP_S
-from succession import Service, program, succession
+from succession import Service, get, program, succession
 from websockets.asyncio.client import connect, unix_connect
 from websockets.exceptions import ConnectionClosed
+
+from glyph_fast import process
+from glyph_fast.handover import HandoverError
 
 WITHIN_S = 20.0
 
@@ -31,11 +32,6 @@ def app(tmp_path):
     """The folder of a program whose version can be changed."""
     (tmp_path / "app.py").write_text(program(1))
     return tmp_path
-
-
-def get(service: Service, path: str = "/version", url: str = ""):
-    with urllib.request.urlopen((url or service.url) + path, timeout=WITHIN_S) as answer:
-        return json.load(answer)
 
 
 def options_of(backend) -> list[str]:
@@ -177,6 +173,17 @@ def test_a_request_accepted_before_is_answered_by_the_old_process(backend, app):
             answer = b"".join(iter(lambda: early.recv(65536), b""))
         assert answer.startswith(b"HTTP/1.1 200") and b"Connection: close" in answer
         assert f'"pid":{old}'.encode() in answer.replace(b" ", b"")
+
+
+def test_one_restart_after_the_other_leaves_no_descriptor_behind(backend, app):
+    with succession("app:server", *options_of(backend), cwd=app) as service:
+        counts = []
+        for _ in range(4):
+            service.restart()
+            assert get(service)["pid"] == service.pid
+            counts.append(len(os.listdir(f"/proc/{service.pid}/fd")))
+        # The connection that asked may be closed by then or not; a leak would add up.
+        assert max(counts) - min(counts) <= 1, counts
 
 
 def test_another_address_in_the_file_is_listened_on(app):
@@ -371,3 +378,43 @@ def test_the_real_socket_activation_of_systemd(app):
         assert service.end() == 0
     finally:
         service.release()
+
+
+class TestByItself:
+    """What would take long, or another kind of process, to see from outside."""
+
+    def test_a_process_that_never_serves_is_given_up(self, run, monkeypatch):
+        monkeypatch.setattr(process, "START_TIMEOUT_S", 0.3)
+        sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]
+        monkeypatch.setattr(process, "own_command", lambda: sleeper)
+
+        async def main():
+            with pytest.raises(HandoverError, match="it did not serve within 0.3 s"):
+                await process.Process()._start()
+
+        run(main())  # which finds no descriptor left open; the sleeper has been waited for
+
+    def test_the_first_process_of_a_container_stays(self, run, monkeypatch, caplog):
+        async def main():
+            made = process.Process()
+            monkeypatch.setattr(process.os, "getpid", lambda: 1)
+            made.restart()
+
+        run(main())
+        assert "the first process of a container cannot be replaced" in caplog.text
+
+    def test_in_another_thread_signals_are_left_alone(self, run):
+        before = signal.getsignal(signal.SIGHUP)
+
+        async def main():
+            def other() -> None:
+                with made.signals():
+                    assert signal.getsignal(signal.SIGHUP) is before
+
+            made = process.Process()
+            await asyncio.to_thread(other)
+            with made.signals():
+                assert signal.getsignal(signal.SIGHUP) is not before
+            assert signal.getsignal(signal.SIGHUP) is before
+
+        run(main())

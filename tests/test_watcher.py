@@ -11,8 +11,7 @@ import threading
 
 import pytest
 from serving import STOP_S, serving
-from succession import Service, program, succession
-from test_process import get
+from succession import Service, get, program, succession
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
