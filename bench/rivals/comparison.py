@@ -185,7 +185,7 @@ def document(plan: Plan, results: Results) -> dict[str, Any]:
     versions, _ = installed(plan.cache)
     return {
         "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
-        "commit": _commit(),
+        "commit": commit(),
         "machine": describe_machine(),
         "versions": versions,
         "plan": {
@@ -229,7 +229,8 @@ def _lines(path: str) -> list[str]:
         return []
 
 
-def _commit() -> str:
+def commit() -> str:
+    """The commit that is checked out, as `git describe` names it; empty without git."""
     try:
         done = subprocess.run(
             ["git", "describe", "--always", "--dirty"],
