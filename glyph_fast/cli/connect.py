@@ -1,12 +1,14 @@
 """`glyph-fast connect`: type lines, see frames.
 
-On a terminal lines are edited and remembered; from a pipe each line is a message, and the frames
-that come go to stdout, one a line, so a script can read them. What is no frame goes to stderr.
+On a terminal lines are edited and remembered, below the frames that come meanwhile; from a pipe
+each line is a message, and the frames that come go to stdout, one a line, so a script can read
+them. What is no frame goes to stderr.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -28,6 +30,7 @@ class Screen:
 
     def __init__(self, is_terminal: bool) -> None:
         self._is_terminal = is_terminal
+        self._is_coloured = is_terminal and not os.environ.get("NO_COLOR")
 
     def frame(self, kind: str, payload: bytes) -> None:
         """A message that came; binary ones are written in hexadecimal."""
@@ -37,11 +40,15 @@ class Screen:
             return
         safe = "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in body)
         head = f"{datetime.now():%H:%M:%S.%f}"[:-3] + f" {kind} {len(payload)} B"
-        click.echo(f"{click.style(head, dim=True)} {safe}")
+        # Not `click.echo`: what stands for stdout while a line is edited is unknown to it.
+        print(self._dimmed(head), safe, flush=True)
 
     def note(self, text: str) -> None:
         """Something that is no frame."""
-        click.secho(text, err=True, dim=self._is_terminal)
+        print(self._dimmed(text), file=sys.stderr, flush=True)
+
+    def _dimmed(self, text: str) -> str:
+        return click.style(text, dim=True) if self._is_coloured else text
 
 
 class Dialogue:
@@ -61,6 +68,9 @@ class Dialogue:
         dialogue = self
 
         class Listener(picows.WSListener):  # type: ignore[name-defined,misc]
+            def on_ws_connected(self, transport: Any) -> None:
+                dialogue._screen.note(f"connected to {url}")
+
             def on_ws_frame(self, transport: Any, frame: Any) -> None:
                 dialogue.received(picows, frame)
 
@@ -73,12 +83,28 @@ class Dialogue:
             )
         except (OSError, picows.WSError, ValueError, TimeoutError) as exc:
             raise Failure(f"cannot connect to {url}: {exc}") from exc
-        self._screen.note(f"connected to {url}")
-        loop = asyncio.get_running_loop()
-        threading.Thread(target=read_lines, args=(loop, self.typed, self.end), daemon=True).start()
-        await self._ended.wait()
+        if sys.stdin.isatty() and sys.stdout.isatty():
+            await self._edit()
+        else:
+            loop = asyncio.get_running_loop()
+            lines = threading.Thread(
+                target=read_lines, args=(loop, self.typed, self.end), daemon=True
+            )
+            lines.start()
+            await self._ended.wait()
         code, reason = self.close or (1006, "")
         self._screen.note(f"closed with {code}" + (f": {reason}" if reason else ""))
+
+    async def _edit(self) -> None:
+        """Send lines that are edited on the terminal, until either side has enough."""
+        editing = asyncio.create_task(edit_lines(self.typed))
+        ended = asyncio.create_task(self._ended.wait())
+        await asyncio.wait((editing, ended), return_when=asyncio.FIRST_COMPLETED)
+        editing.cancel()
+        with suppress(asyncio.CancelledError):
+            await editing
+        self.end()
+        await ended
 
     def received(self, picows: Any, frame: Any) -> None:
         """A frame came."""
@@ -113,19 +139,25 @@ class Dialogue:
             self.transport.send_close(NORMAL)
 
 
+async def edit_lines(typed: Callable[[str], object]) -> None:
+    """Hand over each line that is typed, until Ctrl-D or Ctrl-C; frames are written above it."""
+    from prompt_toolkit import PromptSession
+    from prompt_toolkit.patch_stdout import patch_stdout
+
+    session: PromptSession[str] = PromptSession()
+    with patch_stdout(raw=True), suppress(EOFError, KeyboardInterrupt):
+        while True:
+            typed(await session.prompt_async("> "))
+
+
 def read_lines(
     loop: asyncio.AbstractEventLoop, typed: Callable[[str], object], end: Callable[[], object]
 ) -> None:
     """Hand each line of stdin to the loop; for a thread of its own, which may wait for ever."""
-    if sys.stdin.isatty():
-        with suppress(ImportError):
-            import readline  # noqa: F401  # gives `input` editing and history
     with suppress(RuntimeError):  # the loop is closed: nobody wants more lines
-        try:
-            while True:
-                loop.call_soon_threadsafe(typed, input())
-        except EOFError:
-            loop.call_soon_threadsafe(end)
+        for line in sys.stdin:
+            loop.call_soon_threadsafe(typed, line.removesuffix("\n"))
+        loop.call_soon_threadsafe(end)
 
 
 def _picows() -> Any:
