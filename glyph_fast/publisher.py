@@ -57,6 +57,14 @@ class _Call:
         return cls("POST", "/api/disconnect", {**_one(who), "code": code, "reason": reason})
 
     @classmethod
+    def close_room(cls, room: str, code: int, reason: str) -> _Call:
+        return cls("POST", "/api/close-room", {"room": room, "code": code, "reason": reason})
+
+    @classmethod
+    def set_metadata(cls, room: str, metadata: Mapping[str, Any]) -> _Call:
+        return cls("PUT", f"/api/rooms/{quote(room, safe='')}/metadata", dict(metadata))
+
+    @classmethod
     def send(cls, data: Any, who: Mapping[str, str | None]) -> _Call:
         return cls("POST", "/api/send", {**_one(who), "data": data})
 
@@ -133,6 +141,20 @@ class Publisher:
         closed: int = self._do(_Call.close(who, code, reason))["closed"]
         return closed
 
+    def close_room(self, room: str, *, code: int = NORMAL, reason: str = "") -> int:
+        """Close the connections of a room's members and forget the room; how many were closed."""
+        closed: int = self._do(_Call.close_room(room, code, reason))["closed"]
+        return closed
+
+    def set_metadata(self, room: str, metadata: Mapping[str, Any]) -> None:
+        """Replace what is noted about a room, which is made if need be; `{}` forgets it."""
+        self._do(_Call.set_metadata(room, metadata))
+
+    def info(self) -> dict[str, Any]:
+        """What runs, since when, and how many connections and rooms there are."""
+        answer: dict[str, Any] = self._do(_Call("GET", "/api/info"))
+        return answer
+
     def batch(self, calls: Iterable[tuple[str, Mapping[str, Any]]]) -> list[dict[str, Any]]:
         """Do `(method, params)` calls in order, such as `("publish", {"room": R, "data": D})`.
 
@@ -206,6 +228,20 @@ class AsyncPublisher:
         who = {"connection": connection, "user": user}
         closed: int = (await self._do(_Call.close(who, code, reason)))["closed"]
         return closed
+
+    async def close_room(self, room: str, *, code: int = NORMAL, reason: str = "") -> int:
+        """See `Publisher.close_room`."""
+        closed: int = (await self._do(_Call.close_room(room, code, reason)))["closed"]
+        return closed
+
+    async def set_metadata(self, room: str, metadata: Mapping[str, Any]) -> None:
+        """See `Publisher.set_metadata`."""
+        await self._do(_Call.set_metadata(room, metadata))
+
+    async def info(self) -> dict[str, Any]:
+        """See `Publisher.info`."""
+        answer: dict[str, Any] = await self._do(_Call("GET", "/api/info"))
+        return answer
 
     async def batch(self, calls: Iterable[tuple[str, Mapping[str, Any]]]) -> list[dict[str, Any]]:
         """See `Publisher.batch`."""

@@ -26,12 +26,17 @@ def test_a_program_without_a_loop_publishes(backend, run):
                         publisher.rooms(),
                         publisher.room("blue")["members"],
                         publisher.batch([("send", {"user": "eve", "data": 1})])[0]["status"],
-                        publisher.disconnect(connection=ada.id, code=4000, reason="enough"),
+                        publisher.set_metadata("blue", {"topic": "tea"}),
+                        publisher.room("blue")["metadata"],
+                        publisher.info()["connections"],
+                        publisher.close_room("blue", code=4000, reason="enough"),
+                        publisher.disconnect(connection="nobody"),
                     ]
 
             one, none = (1, 0, 0), (0, 0, 0)
             assert await asyncio.to_thread(program) == [
-                one, one, none, one, one, {"blue": 1, "red": 1}, [ada.id], 404, 1,
+                one, one, none, one, one, {"blue": 1, "red": 1}, [ada.id], 404, None,
+                {"topic": "tea"}, 1, 1, 0,
             ]  # fmt: skip
             assert [await ada.json() for _ in range(4)] == [{"n": 1}, 2, "all", "you"]
             await ada.socket.wait_closed()
@@ -52,6 +57,12 @@ def test_coroutines_publish_too(backend, run):
             assert await publisher.batch([("broadcast", {"data": 1})]) == [
                 {"sent": 1, "queued": 0, "dropped": 0}
             ]
+            await publisher.set_metadata("blue/1", {"topic": "tea"})
+            assert (await publisher.room("blue/1"))["metadata"] == {"topic": "tea"}
+            assert (await publisher.info())["rooms"] == 1
+            bob = await site.connect("?room=red")
+            assert await publisher.close_room("red", code=4000) == 1
+            await bob.socket.wait_closed()
             assert await publisher.disconnect(user="ada") == 1
 
     run(main())

@@ -1,0 +1,105 @@
+"""What a server's log says of each connection, and what it never says."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+from running import running
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from glyph_fast import MessageContext, Reject, Server
+from glyph_fast.http.request import Request
+from glyph_fast.logs import LINES_PER_INTERVAL, SERVER, configure_logging
+
+
+@pytest.fixture
+def written() -> Iterator[io.StringIO]:
+    """What the log writes as JSON lines; the settings are as before afterwards."""
+    stream, before = io.StringIO(), (SERVER.handlers[:], SERVER.level, SERVER.propagate)
+    configure_logging("info", "json", stream)
+    yield stream
+    SERVER.handlers[:], level, SERVER.propagate = before
+    SERVER.setLevel(level)
+
+
+def application() -> Server:
+    server = Server()
+
+    @server.authenticate
+    def authenticate(request: Request) -> str:
+        if request.query.get("token") == "wrong-secret":
+            raise Reject(403, {"error": "no"})
+        return "ada"
+
+    @server.on_message
+    def echo(ctx: MessageContext) -> None:
+        ctx.conn.send(ctx.message.raw)
+
+    server.websocket("/ws")
+    return server
+
+
+def lines(written: io.StringIO, event: str) -> list[dict[str, object]]:
+    return [each for line in written.getvalue().splitlines()
+            if (each := json.loads(line))["event"] == event]  # fmt: skip
+
+
+def test_a_connection_leaves_one_line_when_it_ends(backend, run, written):
+    async def main():
+        async with running(application(), backend) as url:
+            target = url.ws("/ws?token=right-secret")
+            async with connect(target, proxy=None, compression=None) as ada:
+                for text in ("one words", "two words"):
+                    await ada.send(text)
+                    assert await ada.recv() == text
+                await ada.close(4001, "bye")
+
+    run(main())
+    (line,) = lines(written, "connection closed")
+    assert line["logger"] == "glyph_fast.access"
+    assert {name: line[name] for name in ("route", "code", "reason", "remote", "messages_received",
+                                          "messages_sent", "messages_dropped")} == {
+        "route": "/ws", "code": 4001, "reason": "bye", "remote": "127.0.0.1",
+        "messages_received": 2, "messages_sent": 2, "messages_dropped": 0,
+    }  # fmt: skip
+    assert line["bytes_received"] > 2 * len("one words") + 100
+    assert line["bytes_sent"] > 2 * len("one words") + 100
+    assert 0 <= line["seconds"] < 60
+    assert "words" not in written.getvalue()
+    assert "secret" not in written.getvalue()
+
+
+def test_refused_handshakes_leave_so_many_lines_and_no_secrets(backend, run, written):
+    async def main():
+        async with running(application(), backend) as url:
+            for _ in range(LINES_PER_INTERVAL + 5):
+                with pytest.raises(InvalidStatus):
+                    await connect(url.ws("/ws?token=wrong-secret"), proxy=None)
+
+    run(main())
+    refused = lines(written, "upgrade refused")
+    assert len(refused) == LINES_PER_INTERVAL
+    assert refused[0]["target"] == "/ws"
+    assert refused[0]["status"] == 403
+    assert refused[0]["remote"] == "127.0.0.1"
+    assert "secret" not in written.getvalue()
+
+
+def test_without_the_level_nothing_is_written(backend, run, written):
+    logging.getLogger("glyph_fast.access").setLevel(logging.WARNING)
+
+    async def main():
+        async with running(application(), backend) as url:
+            async with connect(url.ws("/ws"), proxy=None):
+                pass
+
+    try:
+        run(main())
+    finally:
+        logging.getLogger("glyph_fast.access").setLevel(logging.NOTSET)
+    assert lines(written, "connection closed") == []
