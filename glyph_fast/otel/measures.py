@@ -13,7 +13,7 @@ from typing import Any
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from ..hub import Hub
-from ..metrics import CLOSE_CODES, REJECTIONS, summary
+from ..metrics import CLOSE_CODES, REFUSALS, REJECTIONS, summary
 
 Values = Callable[[], Iterable[Observation]]
 
@@ -40,6 +40,10 @@ def observe(meter: Meter, hub: Hub) -> None:
          labelled("reason", lambda: dict.fromkeys(REJECTIONS, 0) | metrics.connections_rejected)),
         ("connections.closed", "{connection}", "WebSocket connections ended, by close code",
          labelled("code", lambda: dict.fromkeys(CLOSE_CODES, 0) | metrics.disconnects)),
+        ("requests.refused", "{request}", "HTTP requests refused before any route was asked",
+         labelled("status", lambda: dict.fromkeys(REFUSALS, 0) | metrics.requests_refused)),
+        ("commands.refused", "{message}", "Built-in messages of clients answered with an error",
+         lambda: [Observation(metrics.commands_refused)]),
         ("messages.received", "{message}", "Messages from clients", core("messages_received")),
         ("messages.sent", "{message}", "Messages to clients", core("messages_sent")),
         ("messages.dropped", "{message}", "Messages not delivered because a queue was full",

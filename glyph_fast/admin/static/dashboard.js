@@ -85,7 +85,7 @@ class Chart {
   }
   draw() {
     this.plot?.destroy();
-    const colours = ["--one", "--two", "--three", "--four"].map(css);
+    const colours = ["--one", "--two", "--three", "--four", "--bad"].map(css);
     const { write, incrs, least, isLog } = this.axis;
     const range = isLog
       ? (u, low, high) => uPlot.rangeLog(low ?? 1e-5, Math.max(high ?? 0, 1e-3), 10, true)
@@ -122,7 +122,7 @@ const chart = {
   messages: new Chart("chart-messages", ["in", "out"], count),
   bytes: new Chart("chart-bytes", ["in", "out"], bytes),
   queue: new Chart("chart-queue", ["queued"], bytes),
-  drops: new Chart("chart-drops", ["oldest", "newest", "block", "disconnect"], count),
+  drops: new Chart("chart-drops", ["oldest", "newest", "block", "disconnect", "rate"], count),
   turnover: new Chart("chart-turnover", ["opened", "ended", "refused"], count),
   handler: new Chart("chart-handler", ["p50", "p95", "p99"], times),
   broadcast: new Chart("chart-broadcast", ["p50", "p95", "p99"], times),
@@ -136,7 +136,7 @@ addEventListener("resize", () =>
 // One message.
 
 const CODES = {
-  1000: "normal", 1001: "going away", 1002: "protocol error", 1005: "no code given", 1006: "lost without a close",
+  0: "or another code", 1000: "normal", 1001: "going away", 1002: "protocol error", 1005: "no code given", 1006: "lost without a close",
   1007: "bad data", 1008: "policy", 1009: "message too big", 1011: "server error, or no pong", 1012: "restart",
   4008: "slow consumer", 4401: "credentials expired",
 };
