@@ -140,6 +140,21 @@ def own_command() -> list[str]:
     return [sys.executable, *sys.orig_argv[1:]]
 
 
+def open_terminals() -> list[int]:
+    """Which of the standard streams are a terminal that is there.
+
+    When the list has become shorter, SIGHUP has its first meaning: the line was hung up.
+    """
+    found = []
+    for fd in (0, 1, 2):
+        try:
+            if os.isatty(fd):
+                found.append(fd)
+        except OSError:
+            pass
+    return found
+
+
 class Successor:
     """A process that was started to take over.
 

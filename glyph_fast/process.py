@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from .handover import LEAVE, HandoverError, Inherited, Place, Successor, own_command
+from .handover import LEAVE, HandoverError, Inherited, Place, Successor, open_terminals, own_command
 from .logs import SERVER, log
 from .systemd import ADMIN_NAME, Notifier, activated_sockets
 
@@ -49,7 +49,7 @@ class Process:
         self._is_serving = False
         self._restarting: asyncio.Task[None] | None = None
         self._watchdog: asyncio.TimerHandle | None = None
-        self._terminals = [fd for fd in (0, 1, 2) if _is_terminal(fd)]
+        self._terminals = open_terminals()
 
     def add(self, role: str, lifecycle: Lifecycle) -> None:
         """Name a part that has sockets."""
@@ -144,7 +144,7 @@ class Process:
         """Start a successor, if that is possible now."""
         if self.inherited.is_watched:
             return  # the watcher got the signal of a terminal as well, and decides
-        if any(not _is_terminal(fd) for fd in self._terminals):
+        if self._terminals != open_terminals():
             self.stop()  # the terminal is gone, and whoever started us with it
         elif os.getpid() == 1:
             log(SERVER, logging.WARNING, "the first process of a container cannot be replaced")
@@ -195,10 +195,3 @@ class Process:
             self._notifier.alive()
             wait = self._notifier.watchdog_s / 2
             self._watchdog = self._loop.call_later(wait, self._feed_watchdog)
-
-
-def _is_terminal(fd: int) -> bool:
-    try:
-        return os.isatty(fd)
-    except OSError:
-        return False

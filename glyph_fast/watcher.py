@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import ConfigError
-from .handover import LEAVE, STOP, HandoverError, Place, Successor
+from .handover import LEAVE, STOP, HandoverError, Place, Successor, open_terminals
 from .logs import SERVER, log
 
 if TYPE_CHECKING:
@@ -78,12 +78,14 @@ class Watcher:
         self._status: asyncio.Future[int] = self._loop.create_future()
         self._other_folders = asyncio.Event()  # set when others are to be watched
         self._is_stopping = False
+        self._terminals = open_terminals()
 
     async def run(self) -> int:
         """Serve until a signal, or until the server ends by itself."""
         self._loop.add_signal_handler(signal.SIGINT, self._stop)
         self._loop.add_signal_handler(signal.SIGTERM, self._stop)
-        self._loop.add_signal_handler(signal.SIGHUP, self._renew)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
+            self._loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         self._spawn(self._watch())
         try:
             self._renew()
@@ -102,6 +104,13 @@ class Watcher:
             self._leaving.add(self._starting)
         self._starting = Successor(self._command, self._places, self._environ, is_watched=True)
         self._spawn(self._follow(self._starting))
+
+    def _hang_up(self) -> None:
+        """Start the server anew, or end with the terminal."""
+        if self._terminals != open_terminals():
+            self._stop()
+        else:
+            self._renew()
 
     async def _follow(self, process: Successor) -> None:
         """Act on what becomes of a process, to its end."""

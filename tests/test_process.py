@@ -212,10 +212,11 @@ def test_termination_while_a_new_process_starts_ends_both(app):
         assert service.stop() == 0
 
 
-def test_a_terminal_that_closes_ends_the_server(app):
+@pytest.mark.parametrize("options", [[], ["--reload"]])
+def test_a_terminal_that_closes_ends_the_server(app, options):
     """SIGHUP in its first meaning: whoever started it has gone."""
     master, slave = pty.openpty()
-    with succession("app:server", cwd=app, prefix=[
+    with succession("app:server", *options, cwd=app, prefix=[
         sys.executable, "-c",
         "import os, sys; os.dup2(int(sys.argv[1]), 0); os.execvp(sys.argv[2], sys.argv[2:])",
         str(slave),
