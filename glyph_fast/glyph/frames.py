@@ -61,7 +61,7 @@ def relay(text: str) -> str:
 
 def _unwrap(value: dict[str, Value]) -> Value:
     """An envelope's `data`; any other object as it is."""
-    kind = _member(value, "type")
+    kind = value["type"] if "type" in value else _member(value, "type")
     if type(kind) is not str or kind not in _ENVELOPES:
         return value
     data = _member(value, "data")

@@ -1,7 +1,7 @@
 """JSON as programs see it: numbers come in as floats, and go out without a needless `.0`.
 
 Both rules are kept off the quick path. Reading converts only what holds integers; writing looks for
-`.0` in the finished text and starts over in the rare case that it is there.
+a number that ends in `.0` in the finished text and starts over in the rare case that there is one.
 
 orjson is called directly where it is installed: the cases in which `glyph_fast.json` would have to
 look twice (integers beyond 64 bits, NaN, keys that are not strings) cannot come up here.
@@ -9,6 +9,7 @@ look twice (integers beyond 64 bits, NaN, keys that are not strings) cannot come
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
@@ -18,6 +19,8 @@ from .. import json
 from .limits import sized_text, weighed
 from .values import Failure, Result, Value, kind
 
+# The end of a number like 7.0; in a text such as "10.0.0.1" it is none, or costs a second look.
+_has_whole_float = re.compile(rb"\.0(?:[,\]}]|$)").search
 _EXACT = 1e21  # from here on, floats are written with an exponent
 _SMALL = 1e-6  # and below this
 
@@ -74,7 +77,7 @@ def write(value: Value) -> bytes:
         data = _dumps(value)
     except (TypeError, ValueError):
         return _write_carefully(value)
-    return _write_carefully(value) if b".0" in data else data
+    return _write_carefully(value) if b".0" in data and _has_whole_float(data) else data
 
 
 def write_text(value: Value) -> str:

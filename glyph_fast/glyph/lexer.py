@@ -229,5 +229,8 @@ class _Lexer:
         rule = "semicolon" if character == ";" else "unexpected-character"
         shown = character if character.isprintable() else f"U+{ord(character):04X}"
         self.report.add(rule, self._position(at), character=shown)
-        self.starts_line = False
+        ends = character == ";" and (not self.open or self.open[-1] == "{")
+        if ends:  # a statement, as it was meant to
+            self._add("newline", "", None, at, length=1)
+        self.starts_line = ends
         return at + 1

@@ -54,6 +54,7 @@ from .swarm import LoadError
 )
 @click.option("-s", "--size", type=int, default=64, show_default=True, help="Bytes per message.")
 @click.option("--binary", is_flag=True, help="Binary messages instead of text.")
+@click.option("--json-messages", is_flag=True, help="JSON objects instead of plain text.")
 @click.option(
     "--rate",
     type=float,

@@ -18,7 +18,10 @@ class Echo(Steady):
         super().__init__(options)
         window = max(options.in_flight, OPEN_WINDOW if options.rate else 1)
         self.script = make_script(
-            options.size, window, binary=options.binary, words=options.compression
+            *(options.size, window),
+            binary=options.binary,
+            words=options.compression,
+            as_json=options.json_messages,
         )
         self.flows: list[Flow] = []
 

@@ -67,6 +67,7 @@ class FanOut(Steady):
                 binary=self.options.binary,
                 tag=len(room),
                 words=self.options.compression,
+                as_json=self.options.json_messages,
             )
             room.append(Flow(self.tally, peer, script))
             self.flows.append(room[-1])

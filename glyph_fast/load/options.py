@@ -26,6 +26,7 @@ class Options:
     in_flight: int = 1  # messages outstanding per connection or publisher; handshakes for connect
     size: int = 64  # of a message
     binary: bool = False
+    json_messages: bool = False  # JSON objects instead of plain text
     rate: float = 0.0  # messages published per second, open loop; 0: as fast as answers come
     stalled: float = 0.0  # share of members that never read
     duration: float = 5.0  # at least this long …

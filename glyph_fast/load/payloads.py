@@ -13,31 +13,43 @@ from random import Random
 
 _MEMORY = 16 * 1024 * 1024  # bytes for the payloads of one script
 _MIN, _MAX = 4, 4096
+_JSON = '{"id":"', '"}'
 
 Payload = str | bytes
 Script = Sequence[Payload]
 
 
 def make_script(
-    size: int, in_flight: int, *, binary: bool, tag: int = 0, words: bool = False
+    size: int,
+    in_flight: int,
+    *,
+    binary: bool,
+    tag: int = 0,
+    words: bool = False,
+    as_json: bool = False,
 ) -> Script:
     """A power of two of payloads of `size` bytes; `tag` tells publishers apart.
 
     Plain ASCII that does not look like JSON. Payloads shorter than 10 bytes cannot all differ.
     `words` makes each of other words, so that it compresses like prose or JSON: some two
-    times.
+    times. `as_json` makes each an object with one member, which takes 9 of the bytes.
     """
     count = _MIN
     while count < _MAX and (count <= 2 * in_flight or 2 * count * size <= _MEMORY):
         count *= 2
+    if as_json:
+        size = max(1, size - len(_JSON[0]) - len(_JSON[1]))
     bodies = _prose(tag, size) if words else repeat(_PANGRAM * (size // len(_PANGRAM) + 1))
     texts = (_text(tag, number, size, next(bodies)) for number in range(count))
+    if as_json:
+        texts = (text.join(_JSON) for text in texts)
     return [text.encode("ascii") for text in texts] if binary else list(texts)
 
 
 def tag_of(payload: Payload) -> int:
     """The tag a payload was made with. Raises ValueError for a foreign one."""
-    return int(payload[:2], 16)
+    start = len(_JSON[0]) if payload[:1] in ("{", b"{") else 0
+    return int(payload[start : start + 2], 16)
 
 
 _PANGRAM = "the quick brown fox jumps over the lazy dog, "

@@ -91,3 +91,11 @@ def test_warnings_are_no_errors() -> None:
 )
 def test_names_that_are_close_are_proposed(name: str, hint: str) -> None:
     assert did_you_mean(name, ["length", "upper"]) == hint
+
+
+def test_a_semicolon_is_the_only_thing_wrong_with_its_line() -> None:
+    assert headlines("@ GET / {\n  $ a = 1; $ b = 2;\n  $ c = b; > a + c\n}\n") == [
+        "app.glyph:2:10: unexpected `;`",
+        "app.glyph:2:19: unexpected `;`",
+        "app.glyph:3:10: unexpected `;`",
+    ]

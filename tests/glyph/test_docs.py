@@ -124,3 +124,13 @@ def test_every_function_is_mentioned() -> None:
 
 def test_there_are_as_many_examples_as_one_would_expect() -> None:
     assert len(PROGRAMS) >= 8 and len(ROWS) >= 45
+
+
+def test_the_program_of_the_readme_runs() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    (program,) = re.findall(r"^```glyph\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    world = World(program)
+    ada, bob = world.connect("/chat/tea"), world.connect("/chat/tea")
+    ada.says({"text": "hi"})
+    assert ada.frames == bob.frames == [f'{{"says":"{ada.id}","text":"hi"}}']
+    assert world.get("/status").json == {"connections": 2}

@@ -39,6 +39,12 @@ def test_echo_counts_what_came_back(load: Load, binary: bool) -> None:
     assert not report.is_open_loop
 
 
+def test_json_messages_are_checked_like_others(load: Load) -> None:
+    for path, mode in (("/echo", "echo"), ("/room/a", "fan-out")):
+        report = load(path, mode=mode, connections=3, publishers=2, json_messages=True)
+        assert report.verified >= report.count > 0
+
+
 def test_compressed_messages_are_checked_like_others(foreign: Foreign) -> None:
     with foreign(compression="deflate") as url:
         for path, mode in (("/echo", "echo"), ("/room/a", "fan-out")):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 
 import pytest
@@ -30,6 +31,14 @@ def test_a_payload_carries_its_tag() -> None:
 
 def test_text_does_not_look_like_json() -> None:
     assert str(make_script(64, 1, binary=False)[0])[0] not in '{["'
+
+
+def test_json_payloads_are_objects_of_the_size_asked_for() -> None:
+    for binary in (False, True):
+        script = make_script(64, 8, binary=binary, tag=5, as_json=True)
+        assert {len(payload) for payload in script} == {64}
+        assert len({json.loads(payload)["id"] for payload in script}) == len(script)
+        assert tag_of(script[3]) == 5
 
 
 def test_the_smallest_payload_is_one_byte() -> None:
