@@ -23,6 +23,7 @@ from pathlib import Path
 
 import pytest
 from engine.certificates import Certificate, make_certificate
+from engine.peers import eventually
 from serving import ROOT, ServeProcess, serving
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -241,14 +242,17 @@ class TestBehindAProxy:
 
         run(main())
 
-    def test_too_many_messages_end_the_connection(self, run, site):
+    def test_too_many_messages_end_the_connection(self, run, site, app):
         async def main():
+            before = app.log().count('"code": 1008')
             async with site.connect() as client:
                 with suppress(ConnectionClosed):
                     for _ in range(100):
                         await client.send("spam")
                 await asyncio.wait_for(client.wait_closed(), 10)
-                assert client.close_code == 1008
+                # A proxy that still has messages to pass on may lose the close frame over them.
+                assert client.close_code in (1008, 1006)
+            await eventually(lambda: app.log().count('"code": 1008') > before)
 
         run(main())
 
