@@ -49,7 +49,7 @@ def check(features: str, backend: Any, rounds: int) -> None:
 
 
 def test_nothing_is_left_of_hundreds(backend: Any) -> None:
-    check(",".join(FEATURES), backend, 10 * AT_ONCE)
+    check(",".join(FEATURES), backend, 6 * AT_ONCE)
 
 
 @pytest.mark.slow
