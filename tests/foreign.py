@@ -15,7 +15,8 @@ from http import HTTPStatus
 from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
 
-_LOCK = threading.Lock()
+_LOCK = threading.Condition()
+_JOINING_S = 10.0  # for a client whose handshake is answered to be a member
 
 
 class Foreign:
@@ -24,6 +25,7 @@ class Foreign:
     def __init__(self, wrong: str = "") -> None:
         self.wrong = wrong
         self.rooms: defaultdict[str, set[ServerConnection]] = defaultdict(set)
+        self.coming: set[ServerConnection] = set()  # to a room, and perhaps told so already
         self.heard = 0
 
     def handle(self, ws: ServerConnection) -> None:
@@ -60,9 +62,12 @@ class Foreign:
         """Pass messages to the others; one at a time, so that all see the same order."""
         with _LOCK:
             room.add(ws)
+            self.coming.discard(ws)
+            _LOCK.notify_all()
         try:
             for message in ws:
                 with _LOCK:
+                    _LOCK.wait_for(lambda: not self.coming, _JOINING_S)
                     self.heard += 1
                     returns = self.wrong == "returning"
                     others = [other for other in room if returns or other is not ws]
@@ -82,13 +87,20 @@ def serving(wrong: str = "", compression: str | None = None) -> Iterator[str]:
     `compression` is None or "deflate".
     """
 
-    def refuse(ws: ServerConnection, request: Request) -> Response | None:
-        return ws.respond(HTTPStatus.FORBIDDEN, "no\n") if wrong == "refusing" else None
+    foreign = Foreign(wrong)
+
+    def admit(ws: ServerConnection, request: Request) -> Response | None:
+        if wrong == "refusing":
+            return ws.respond(HTTPStatus.FORBIDDEN, "no\n")
+        if request.path.startswith("/room/"):
+            with _LOCK:
+                foreign.coming.add(ws)
+        return None
 
     server = serve(
-        *(Foreign(wrong).handle, "127.0.0.1", 0),
+        *(foreign.handle, "127.0.0.1", 0),
         compression=compression,
-        process_request=refuse,
+        process_request=admit,
     )
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
