@@ -99,6 +99,7 @@ class Opening:
         self._proxies = Proxies(config.trusted_proxies)
         self._is_proxied = bool(config.trusted_proxies)
         self._admission = Admission(config)
+        self._pending: set[Any] = set()  # whose authenticator waits; they count as connections
         # Where the PROXY protocol is spoken, what reads its headers.
         self.gate = ProxyGate(self._proxies, self._unproxied) if config.proxy_protocol else None
 
@@ -152,6 +153,7 @@ class Opening:
 
     def closed(self, conn: Any) -> None:
         """A connection is gone that never became a WebSocket."""
+        self._give_up_room(conn)
         self.exchanges.forget(conn)
 
     @property
@@ -244,8 +246,12 @@ class Opening:
     async def _wait(
         self, conn: Any, request: Request, match: Match[Any], upgrade: Upgrade, identity: Any
     ) -> None:
+        self._keep_room(conn, request)
         try:
-            identity = await identity
+            try:
+                identity = await identity
+            finally:  # what follows does not wait, so nobody else takes it
+                self._give_up_room(conn)
         except asyncio.CancelledError:
             self._deny(conn, request, Refusal("draining", 503, "server is shutting down"))
         except Exception as exc:
@@ -256,21 +262,32 @@ class Opening:
     def _accept_late(
         self, conn: Any, request: Request, match: Match[Any], upgrade: Upgrade, identity: Any
     ) -> None:
-        """Accept after a wait, if the client is still there and there still is room."""
+        """Accept after a wait, if the client is still there; room was kept for it."""
         if conn.phase >= ENDING:
             return
         try:
-            self._check_capacity()
-            self._admission.check_count(request.remote)
+            self._check_capacity()  # the server may have begun to drain
         except HandshakeError as exc:
             self._reject(conn, request, exc)
         else:
             self._accept(conn, request, match, upgrade, identity)
 
+    def _keep_room(self, conn: Any, request: Request) -> None:
+        """Count an upgrade as a connection while it waits: waiting ones need a limit, too."""
+        self._pending.add(conn)
+        if self._admission.counts_connections:
+            self._admission.opened(conn, request.remote)
+
+    def _give_up_room(self, conn: Any) -> None:
+        """Count it no more. One that is not counted is no error."""
+        if conn in self._pending:
+            self._pending.remove(conn)
+            self._admission.closed(conn)
+
     def _check_capacity(self) -> None:
         if self.is_draining:
             raise Refusal("draining", 503, "server is shutting down")
-        if self._count() >= self._max_connections:
+        if self._count() + len(self._pending) >= self._max_connections:
             raise Refusal("full", 503, "too many connections")
 
     def _accept(

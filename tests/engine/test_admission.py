@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from engine.desk import Answer, Desk, upgrade
-from engine.peers import UPGRADE, eventually
-from running import running
+from engine.peers import UPGRADE, Peer, eventually
+from running import Url, running
 
-from glyph_fast import Config, ConfigError, Server
+from glyph_fast import Config, ConfigError, Reject, Server
 from glyph_fast.engine.admission import Admission, HandshakeRate
 from glyph_fast.options import Rate
 
@@ -220,30 +220,106 @@ def test_a_connection_that_ends_makes_room_for_another(backend: Any, run: Any) -
     run(main())
 
 
-def test_those_whose_authentication_takes_time_are_counted_when_it_ends(
-    backend: Any, run: Any
+class Doorman:
+    """An authenticator that waits until its gate is open: a server that has one, and a limit."""
+
+    def __init__(self, **limit: int) -> None:
+        self.gate = asyncio.Event()
+        self.asked = 0
+        self.server = Server(Config(**limit))  # type: ignore[arg-type]
+        self.server.websocket("/ws")
+        self.server.authenticate(self.decide)
+
+    async def decide(self, request: Any) -> str:
+        self.asked += 1
+        await self.gate.wait()
+        if request.query.get("user") == "eve":
+            raise Reject(401, "no")
+        return {"ada": "Ada"}[request.query["user"]]
+
+
+LIMITS = pytest.mark.parametrize(
+    ("limit", "status", "reason"),
+    [("max_connections", 503, "full"), ("max_connections_per_ip", 429, "address")],
+)
+
+
+async def asking(url: Url, user: bytes = b"ada") -> Peer:
+    """A peer that has asked to be let in."""
+    peer = await url.peer()
+    peer.write(UPGRADE % (b"/ws?user=" + user))
+    return peer
+
+
+@LIMITS
+def test_upgrades_whose_authentication_takes_time_count_until_it_ends(
+    limit: str, status: int, reason: str, backend: Any, run: Any
 ) -> None:
-    server = Server(Config(max_connections_per_ip=1))
-    server.websocket("/ws")
-    gate = asyncio.Event()
-    waiting = []
-
-    @server.authenticate
-    async def authenticate(request: Any) -> str:
-        waiting.append(request)
-        await gate.wait()
-        return "somebody"
-
     async def main() -> None:
-        async with running(server, backend) as url:
-            peers = [await url.peer() for _ in range(3)]
-            for peer in peers:
-                peer.write(UPGRADE % b"/ws")
-            await eventually(lambda: len(waiting) == 3)
-            gate.set()
-            assert sorted([(await peer.answer())[0] for peer in peers]) == [101, 429, 429]
+        door = Doorman(**{limit: 3})
+        async with running(door.server, backend) as url:
+            peers = [await asking(url, user) for user in (b"ada", b"eve", b"nobody")]
+            await eventually(lambda: door.asked == 3)
+            peers.append(await asking(url))
+            assert (await peers[3].answer())[0] == status
+            assert door.asked == 3
+            assert door.server.hub.metrics.connections_rejected == {reason: 1}
+            door.gate.set()
+            assert [(await peer.answer())[0] for peer in peers[:3]] == [101, 401, 500]
+            # One is in, so there is room for two, and for no third.
+            for expected in (101, 101, status):
+                peers.append(await asking(url))
+                assert (await peers[-1].answer())[0] == expected
             for peer in peers:
                 await peer.close()
+
+    run(main())
+
+
+@LIMITS
+def test_one_that_leaves_while_it_is_authenticated_makes_room(
+    limit: str, status: int, reason: str, backend: Any, run: Any
+) -> None:
+    async def main() -> None:
+        door = Doorman(**{limit: 1})
+        async with running(door.server, backend) as url:
+            peer = await asking(url)
+            await eventually(lambda: door.asked)
+            peer.reset()
+            door.gate.set()
+            turn = door.server.hub.turn
+            assert turn is not None
+            await eventually(lambda: not len(turn))
+            peers = []
+            for expected in (101, status):
+                peers.append(await asking(url))
+                assert (await peers[-1].answer())[0] == expected
+            for peer in peers:
+                await peer.close()
+
+    run(main())
+
+
+@LIMITS
+def test_a_wait_that_nobody_waits_for_or_that_is_cancelled_holds_no_room(
+    limit: str, status: int, reason: str, run: Any
+) -> None:
+    async def main() -> None:
+        wait = asyncio.Event().wait
+        desk = desk_of(**{limit: 1}, authenticate=lambda request: wait())
+        left = desk.client().send(upgrade())
+        assert ask(desk, "192.0.2.7").status == status
+        left.conn.lost()
+        desk.turn.flush()
+        waiting = desk.client().send(upgrade())
+        assert waiting.answers() == []
+        assert ask(desk, "192.0.2.7").status == status
+        await desk.opening.exchanges.finish(0)
+        await asyncio.sleep(0)
+        assert [each.status for each in waiting.answers()] == [503]
+        assert desk.client().send(upgrade()).answers() == []
+        await desk.opening.exchanges.finish(0)
+        assert not desk.opening._pending and not desk.opening._admission._counts
 
     run(main())
 
