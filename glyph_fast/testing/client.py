@@ -11,6 +11,7 @@ from ..engine.base import new_turn
 from ..handshake import client_request, new_key
 from ..json import dumps
 from ..server import Server
+from .compression import offer_of
 from .http import Answer, HeaderFields, HttpExchange, pairs, request_fields
 from .memory import Clock, MemoryEngine
 from .websocket import NO_LIMITS, PeerEvents, TestWebSocket
@@ -105,21 +106,32 @@ class TestClient:
         headers: HeaderFields | None = None,
         origin: str | None = None,
         subprotocols: Sequence[str] = (),
+        compression: bool | str = False,
         remote: str | None = REMOTE,
     ) -> TestWebSocket:
-        """Open a WebSocket from the address `remote`; no extension is offered.
+        """Open a WebSocket from the address `remote`.
 
-        Raises UpgradeRefused with the answer when the server does not accept.
+        `compression` offers permessage-deflate as browsers do, or by the parameters of a text
+        (`"permessage-deflate; server_no_context_takeover"`); `compression` of what is returned is
+        what the server agreed to. Raises UpgradeRefused with the answer when the server does not
+        accept.
         """
+        offer = offer_of(compression)
         fields = pairs(headers)
         host = next((value for name, value in fields if name.lower() == "host"), HOST)
         others = [(name, value) for name, value in fields if name.lower() != "host"]
         key = new_key()
         head = client_request(
-            host, path, key, origin=origin, subprotocols=subprotocols, headers=others
+            host,
+            path,
+            key,
+            origin=origin,
+            subprotocols=subprotocols,
+            extensions=offer,
+            headers=others,
         )
         socket = TestWebSocket(self, path)
-        await socket.open(self._serving(), self._peers, head, key, remote)
+        await socket.open(self._serving(), self._peers, head, key, remote, offer)
         self._sockets.append(socket)
         return socket
 

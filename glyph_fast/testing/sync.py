@@ -58,6 +58,7 @@ class SyncWebSocket:
         self.path = socket.path
         self.headers = socket.headers
         self.subprotocol = socket.subprotocol
+        self.compression = socket.compression
         self.connection = socket.connection
 
     def send(self, message: str | bytes, timeout: float | None = None) -> None:
@@ -127,6 +128,11 @@ class SyncWebSocket:
     def is_open(self) -> bool:
         """Whether it has not ended, as far as this side knows."""
         return self._socket.is_open
+
+    @property
+    def bytes_received(self) -> int:
+        """Bytes of all frames that came, compressed as they were."""
+        return self._socket.bytes_received
 
     @property
     def is_paused(self) -> bool:

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..connection import Connection
 from ..core import Connection as CoreConnection
 from ..core import Limits, Turn
+from ..deflate import ClientCodec, Parameters
 from ..errors import ConnectionClosed, GlyphFastError, HandshakeError
 from ..handshake import check_accept
 from ..http.headers import Headers
 from ..json import dumps
 from ..wire import ABNORMAL, CLIENT, NORMAL
+from .compression import agreed_on
 from .http import Answer, HttpExchange
 from .memory import MemoryEngine, Pipe
 
@@ -112,6 +114,7 @@ class TestWebSocket:
         self.path = path
         self.headers = Headers([])  # of the server's answer
         self.subprotocol: str | None = None  # which the server chose
+        self.compression: Parameters | None = None  # agreed on; None: messages go as they are
         self._pipe: Pipe
         self._conn: PeerConnection | None = None
         self._head = bytearray()
@@ -123,9 +126,15 @@ class TestWebSocket:
     # Opening.
 
     async def open(
-        self, engine: MemoryEngine, turn: Turn, head: bytes, key: str, remote: str | None
+        self,
+        engine: MemoryEngine,
+        turn: Turn,
+        head: bytes,
+        key: str,
+        remote: str | None,
+        offer: str | None,
     ) -> None:
-        """Shake hands. Raises UpgradeRefused."""
+        """Shake hands; `offer` is the extension that `head` offers. Raises UpgradeRefused."""
         self._pipe = engine.connect(self, remote)
         self._pipe.write(head)
         await self._until(
@@ -138,12 +147,15 @@ class TestWebSocket:
             raise UpgradeRefused(self.path, await self._refused())
         try:
             accepted = check_accept(head + b"\r\n\r\n", key)
+            self.compression = agreed_on(accepted, offer)
         except HandshakeError as exc:
             raise AssertionError(f"the server's answer is unsound: {exc.reason}") from exc
         self.headers, self.subprotocol = accepted.headers, accepted.subprotocol
         conn = self._conn = PeerConnection(turn, _Outward(self._pipe), CLIENT)
         conn.socket = self
         conn.upgrade()
+        if self.compression is not None:
+            conn.use_codec(ClientCodec(self.compression))
         conn.feed(rest)
         if self._close is not None:
             conn.feed_eof()
@@ -319,6 +331,11 @@ class TestWebSocket:
     def is_paused(self) -> bool:
         """Whether the server has stopped reading from this client (policy `block`, full inbox)."""
         return self._pipe.is_paused
+
+    @property
+    def bytes_received(self) -> int:
+        """Bytes of all frames that came, as they came: compressed, where they were."""
+        return 0 if self._conn is None else self._conn.bytes_received
 
     @property
     def unread(self) -> list[str | bytes]:
