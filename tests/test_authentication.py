@@ -184,6 +184,39 @@ def test_a_token_opens_the_door(way, backend, run):
     run(main())
 
 
+@pytest.mark.parametrize(
+    ("allowed", "origin", "opens"),
+    [
+        ([], "http://evil.example", []),
+        ([], "its own", ["field", "cookie", "subprotocol", "query"]),
+        (["*"], "its own", ["field", "cookie", "subprotocol", "query"]),
+        (["*"], "http://evil.example", ["field", "subprotocol", "query"]),
+        (["*", "http://evil.example"], "http://evil.example", ["cookie"]),
+    ],
+)
+def test_another_sites_page_does_not_act_by_the_users_cookie(allowed, origin, opens, backend, run):
+    """Cross-site WebSocket hijacking: the browser sends the cookie, whoever's page it is."""
+    token = signed(sub="ada", exp=later())
+
+    async def main():
+        server = Server(Config(jwt_secret=SECRET, allowed_origins=allowed))
+        async with running(server, backend) as url:
+            page = str(url).rstrip("/") if origin == "its own" else origin
+            for way, options in carried(token).items():
+                path = f"/ws?access_token={token}" if way == "query" else "/ws"
+                options = {**options, "origin": page}
+                if way in opens:
+                    async with connect(url.ws(path), **options):
+                        pass
+                elif not allowed:
+                    assert (await refused(url.ws(path), **options))[0] == 403
+                elif way == "cookie":
+                    status, body, _ = await refused(url.ws(path), **options)
+                    assert (status, body) == (401, {"error": "a token is required"})
+
+    run(main())
+
+
 def test_a_real_subprotocol_is_preferred_to_that_of_the_token(backend, run):
     async def main():
         server = Server(Config(jwt_secret=SECRET, subprotocols=["chat.v2"]))

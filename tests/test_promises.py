@@ -24,4 +24,4 @@ def test_every_test_that_is_named_exists(page: str) -> None:
     for path, name in found:
         assert (ROOT / path).exists(), path
         if name:
-            assert re.search(rf"^def {name}\(", (ROOT / path).read_text(), re.M), (path, name)
+            assert re.search(rf"^ *def {name}\(", (ROOT / path).read_text(), re.M), (path, name)

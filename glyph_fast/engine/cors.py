@@ -3,8 +3,8 @@ pages may open a WebSocket.
 
 Without `--allowed-origin` there are no such fields, and browsers keep other origins' pages out.
 With a list, its pages may read the answers, and send cookies along, as they do with a WebSocket;
-with `*` everybody may, without cookies. What a handler says itself about it stands. A program's own
-fixed fields (`GLYPH_CORS_ORIGIN`) take the place of all that.
+with `*` or `null` everybody may, without cookies. What a handler says itself about it stands. A
+program's own fixed fields (`GLYPH_CORS_ORIGIN`) take the place of all that.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from ..handshake import check_origin
 from ..http.headers import TOKEN
 from ..http.request import Request
 from ..http.response import Response
+from .origins import ANYBODY
 
 MAX_AGE_S = 600  # that a browser may remember the answer to a preflight request
 _ALLOW_ORIGIN = "Access-Control-Allow-Origin"
@@ -78,4 +79,6 @@ class Cors:
         origins = request.headers.getlist("origin")
         if len(origins) != 1 or not check_origin(origins[0], "", self._allowed, ""):
             return {}
+        if origins[0] in ANYBODY:
+            return {_ALLOW_ORIGIN: origins[0]}
         return {_ALLOW_ORIGIN: origins[0], "Access-Control-Allow-Credentials": "true"}

@@ -20,7 +20,6 @@ from ..errors import HandshakeError, Reject
 from ..handshake import (
     Upgrade,
     accept_response,
-    check_origin,
     check_upgrade,
     choose_subprotocol,
     is_upgrade,
@@ -38,6 +37,7 @@ from ..wire import BODY, ENDING, OPEN
 from .admission import Admission, Refusal
 from .cors import Cors
 from .exchange import Exchanges, HttpRoute, Start
+from .origins import Origins
 from .proxy_protocol import ProxyGate
 
 Authenticate = Callable[[Request], Any]
@@ -88,7 +88,6 @@ class Opening:
         self._metrics = metrics
         self._errors = errors
         self._refused_lines = Throttle()
-        self._origins = config.allowed_origins
         self._subprotocols = config.subprotocols if subprotocols is None else subprotocols
         self._deflate = None
         if config.compression != "off":
@@ -97,6 +96,7 @@ class Opening:
         self._max_per_user = config.max_connections_per_user
         self._scheme = "https" if config.is_tls else "http"
         self._proxies = Proxies(config.trusted_proxies)
+        self._origins = Origins(config, self._proxies)
         self._is_proxied = bool(config.trusted_proxies)
         self._admission = Admission(config)
         self._pending: set[Any] = set()  # whose authenticator waits; they count as connections
@@ -215,7 +215,7 @@ class Opening:
                 self._admission.check_rate(request.remote, conn.turn.clock())
                 self._admission.check_count(request.remote)
             upgrade = check_upgrade(request)
-            self._check_origin(conn, request, upgrade)
+            self._origins.check(conn, request, upgrade.origin)
         except HandshakeError as exc:
             self._reject(conn, request, exc)
             return
@@ -232,16 +232,6 @@ class Opening:
             self.exchanges.go_on(conn, self._wait(conn, request, match, upgrade, identity))
         else:
             self._accept(conn, request, match, upgrade, identity)
-
-    def _check_origin(self, conn: Any, request: Request, upgrade: Upgrade) -> None:
-        if upgrade.origin is None:
-            return
-        host, scheme = upgrade.host, self._scheme
-        if self._is_proxied and not self._origins:
-            client = self._proxies.client(request, conn.remote)
-            host, scheme = client.host or host, client.scheme or scheme
-        if not check_origin(upgrade.origin, host, self._origins, scheme):
-            raise Refusal("origin", 403, "origin not allowed")
 
     async def _wait(
         self, conn: Any, request: Request, match: Match[Any], upgrade: Upgrade, identity: Any

@@ -19,6 +19,8 @@ from .tls import Tls
 
 _ABSOLUTE = re.compile(r"(?:https?|wss?)://([^/?#]+)(/[^?]*)?(?:\?(.*))?", re.IGNORECASE)
 _OF_THE_LINE = {"method", "target", "http_version", "authority", "raw_path", "query_string"}
+# What a browser adds by itself: a page's own code can set neither, and Bearer only code can.
+_CREDENTIALS = re.compile(rb"cookie:|authorization:(?![ \t]*bearer[ \t])", re.IGNORECASE)
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -158,6 +160,18 @@ class Request:
     def attach_body(self, body: bytes) -> None:
         """Give the request its complete body, before a handler sees it."""
         self._body = body
+
+    def drop_credentials(self) -> bool:
+        """Forget cookies, passwords and the client's certificate; whether there were any."""
+        fields = self.head[:-4].split(b"\r\n")
+        kept = [field for field in fields if not _CREDENTIALS.match(field)]
+        had_certificate, self.tls = self.tls is not None and self.tls.identity is not None, None
+        if len(kept) == len(fields):
+            return had_certificate
+        self.head = b"\r\n".join([*kept, b"", b""])
+        self.headers = Headers(parsers.read_fields(self.head))
+        self._cookies = None
+        return True
 
     async def body(self) -> bytes:
         """The whole body; empty when there is none."""

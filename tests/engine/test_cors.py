@@ -86,6 +86,11 @@ def test_everybody_may_read_without_credentials() -> None:
     assert CREDENTIALS not in answer.headers
 
 
+def test_null_is_anybody_and_gets_no_credentials() -> None:
+    answer = desk_of(PAGE, "null").ask("GET /thing", {"Origin": "null"})
+    assert cors(answer) == {ORIGIN: "null"}
+
+
 def test_what_a_handler_says_itself_stands() -> None:
     desk = desk_of(*ALLOWED)
     assert cors(desk.ask("GET /own", {"Origin": PAGE})) == {ORIGIN: "x"}

@@ -131,3 +131,25 @@ def test_a_target_is_split_into_its_parts(target: str, parts: tuple[object, ...]
 def test_a_target_of_another_form_is_an_error(target: str) -> None:
     with pytest.raises(ValueError, match="malformed request target"):
         split_target(target)
+
+
+def test_what_a_browser_adds_by_itself_can_be_dropped(parser: str) -> None:
+    added = b"authorization: Basic YTpi\r\nCOOKIE: b=c\r\n"
+    head = HEAD.replace(b"X-Twice: one", added + b"X-Twice: one")
+    request = parse_head(head)
+    assert request.cookies["session"] == "abc"
+    assert request.drop_credentials()
+    assert request.cookies == {}
+    expected = [("Host", "example.com"), ("X-Twice", "one"), ("x-twice", "two")]
+    for each in (request, Request.from_head(request.head)):  # as a connection keeps it, too
+        assert each.headers.items_as_sent() == expected
+        assert (each.cookies, each.target) == ({}, "/chat/caf%C3%A9?a=1&b=&a=2")
+    assert not request.drop_credentials()
+
+
+def test_what_only_code_can_send_stays(parser: str) -> None:
+    fields = b"Authorization:  bearer t\r\nX-Cookie: a\r\nCookies: b\r\n"
+    request = parse_head(b"GET / HTTP/1.1\r\nHost: a\r\n" + fields + b"\r\n")
+    head = request.head
+    assert not request.drop_credentials()
+    assert request.head is head
