@@ -13,6 +13,7 @@ import jwt
 
 LEEWAY_S = 5.0  # by which the clocks of issuer and server may differ
 MAX_TOKEN = 16 * 1024  # characters; more than any header field of a proxy may have
+MAX_TIME = 2**53  # seconds; beyond it a time is no number that every reader of JSON understands
 
 Claims: TypeAlias = dict[str, Any]
 
@@ -84,15 +85,19 @@ class Tokens:
         algorithm, kid = header.get("alg"), header.get("kid")
         if not isinstance(algorithm, str) or algorithm not in self._algorithms:
             raise InvalidToken("the token's algorithm is not accepted")
-        if not isinstance(kid, str | None):
+        # What is critical must be understood (RFC 7515 §4.1.11); PyJWT before 2.12 did not ask.
+        if not isinstance(kid, str | None) or "crit" in header:
             raise InvalidToken("the token is malformed")
         return kid, algorithm
 
     def _decode(self, token: str, key: Any, algorithm: str) -> Claims:
         try:
-            return jwt.decode(
+            claims: Claims = jwt.decode(
                 token, key, algorithms=[algorithm], audience=self._audience, leeway=LEEWAY_S
             )
+            if int(claims.get("exp", 0)) > MAX_TIME:
+                raise OverflowError("exp is beyond all ages")
+            return claims
         except jwt.ExpiredSignatureError:
             raise InvalidToken("the token has expired") from None
         except jwt.ImmatureSignatureError:

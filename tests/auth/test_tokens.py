@@ -59,6 +59,12 @@ def test_the_claims_of_a_good_token_are_returned():
         ({"exp": [1]}, "the token is malformed"),
         ({"exp": float("inf")}, "the token is malformed"),
         ({"exp": float("nan")}, "the token is malformed"),
+        ({"exp": None}, "the token is malformed"),
+        ({"exp": True}, "the token has expired"),
+        ({"exp": -(10**30)}, "the token has expired"),
+        ({"exp": 10**400}, "the token is malformed"),
+        ({"exp": 1e308}, "the token is malformed"),
+        ({"exp": 2**53 + 1}, "the token is malformed"),
         ({"sub": 7}, "the token is malformed"),
     ],
 )
@@ -107,6 +113,16 @@ def test_the_audience_must_be_this_server(audience):
 )
 def test_what_is_no_token_of_ours_is_refused(token, reason):
     assert refusal(by_secret(), token) == reason
+
+
+@pytest.mark.parametrize("more", [{"crit": ["x"], "x": 1}, {"crit": ["b64"], "b64": False}])
+def test_a_token_that_demands_what_is_not_understood_is_refused(more):
+    token = jwt.encode({"sub": "ada"}, SECRET, "HS256", headers=more)
+    assert refusal(by_secret(), token) == "the token is malformed"
+
+
+def test_a_token_may_last_for_ages():
+    assert expires_at(by_secret().verify(signed(exp=2**53))) == 2**53 + LEEWAY_S
 
 
 @pytest.mark.parametrize("name", SIGNATURES)
