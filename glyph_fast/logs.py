@@ -183,6 +183,34 @@ class Throttle:
         return unsaid
 
 
+class AccessLog:
+    """What is said of the clients of one port; `port` is named in every line, unless it is "".
+
+    A client can be refused at will, so of refusals only some are told, each with the number of
+    `others_unsaid` before it; what must be exact is a counter's.
+    """
+
+    def __init__(self, port: str = "", refusals: Throttle | None = None) -> None:
+        self._mark: dict[str, Any] = {"port": port} if port else {}
+        self._refusals = refusals or Throttle()
+
+    @property
+    def is_on(self) -> bool:
+        """Whether lines are written at all, so that their fields need to be known."""
+        return ACCESS.isEnabledFor(logging.INFO)
+
+    def say(self, event: str, **fields: Any) -> None:
+        """A line about a client."""
+        log(ACCESS, logging.INFO, event, **fields, **self._mark)
+
+    def say_refused(self, event: str, **fields: Any) -> None:
+        """A line about somebody refused, some of many."""
+        if self.is_on and (unsaid := self._refusals.admit()) is not None:
+            if unsaid:
+                fields["others_unsaid"] = unsaid
+            self.say(event, **fields)
+
+
 class _Kind:
     """One kind of error: how often it came, and when that is said next."""
 

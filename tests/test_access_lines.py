@@ -8,6 +8,8 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+from admin.operated import operated
+from engine.peers import Peer
 from running import running
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
@@ -103,3 +105,38 @@ def test_without_the_level_nothing_is_written(backend, run, written):
     finally:
         logging.getLogger("glyph_fast.access").setLevel(logging.NOTSET)
     assert lines(written, "connection closed") == []
+
+
+def test_bad_requests_leave_so_many_lines_and_each_is_counted(backend, run, written):
+    server = application()
+
+    async def main():
+        async with running(server, backend) as url:
+            for _ in range(LINES_PER_INTERVAL + 5):
+                peer = await url.peer()
+                peer.write(b"nonsense\r\n\r\n")
+                assert (await peer.answer())[0] == 400
+                await peer.close()
+
+    run(main())
+    refused = lines(written, "bad request")
+    assert len(refused) == LINES_PER_INTERVAL
+    assert (refused[0]["status"], refused[0]["remote"]) == (400, "127.0.0.1")
+    assert server.hub.metrics.requests_refused[400] == LINES_PER_INTERVAL + 5
+
+
+def test_each_line_of_the_operators_port_says_so(backend, run, written):
+    async def main():
+        async with operated(backend) as site:
+            bad = await Peer.connect((site.http.base_url.host, site.http.base_url.port))
+            bad.write(b"nonsense\r\n\r\n")
+            assert (await bad.answer())[0] == 400
+            await bad.close()
+            assert (await site.http.get("/healthz")).status_code == 200
+            await (await site.connect()).socket.close()
+
+    run(main())
+    assert {line["port"] for line in lines(written, "request")} == {"admin"}
+    assert {line["port"] for line in lines(written, "bad request")} == {"admin"}
+    (public,) = lines(written, "connection closed")
+    assert "port" not in public

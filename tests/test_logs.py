@@ -15,6 +15,7 @@ from glyph_fast.logs import (
     ACCESS,
     ERROR,
     SERVER,
+    AccessLog,
     ErrorLog,
     Throttle,
     configure_logging,
@@ -331,6 +332,21 @@ def test_a_throttle_lets_some_through_and_counts_the_others() -> None:
     assert [throttle.admit() for _ in range(4)] == [0, 0, None, None]
     now[0] = 10.0
     assert [throttle.admit() for _ in range(3)] == [2, 0, None]
+
+
+def test_refusals_are_told_in_part_and_the_next_line_counts_the_others(caplog) -> None:
+    now = [0.0]
+    access = AccessLog("admin", Throttle(limit=2, interval=10.0, clock=lambda: now[0]))
+    with caplog.at_level(logging.INFO, "glyph_fast.access"):
+        for number in range(5):
+            access.say_refused("bad request", number=number)
+        now[0] = 10.0
+        access.say_refused("bad request", number=5)
+    assert [record.fields for record in caplog.records] == [
+        {"number": 0, "port": "admin"},
+        {"number": 1, "port": "admin"},
+        {"number": 5, "others_unsaid": 3, "port": "admin"},
+    ]
 
 
 def test_recent_errors_are_told_the_latest_first() -> None:

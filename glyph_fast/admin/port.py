@@ -20,7 +20,7 @@ from ..http.router import Router
 from ..http.static import StaticFiles
 from ..hub import Hub
 from ..lifecycle import Lifecycle
-from ..logs import ErrorLog
+from ..logs import AccessLog, ErrorLog
 from .access import Access
 from .api import Api
 from .live import PATH as LIVE_PATH
@@ -58,7 +58,8 @@ class OperatorsPort:
         self.line = ""
         self._config = _own_config(config)
         self._hub = Hub(self._config)
-        self._dispatcher = Dispatcher(self._hub)
+        access = AccessLog("admin")
+        self._dispatcher = Dispatcher(self._hub, access)
         self._routes: Router[HttpRoute] = Router()
         websockets: Router[bool] = Router()
         websockets.add(None, LIVE_PATH, False)
@@ -80,6 +81,7 @@ class OperatorsPort:
             count_user=self._hub.get_user_connection_count,
             metrics=self._hub.metrics,
             errors=self._dispatcher.errors,
+            access=access,
         )
         self.lifecycle = Lifecycle(
             self._config,

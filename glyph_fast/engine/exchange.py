@@ -25,7 +25,7 @@ from ..http.response import (
 )
 from ..http.router import Match, Router
 from ..http.static import StaticFiles
-from ..logs import ACCESS, SERVER, ErrorLog, log
+from ..logs import SERVER, AccessLog, ErrorLog, log
 from ..metrics import Metrics
 from ..wire import ENDING, HELD
 
@@ -88,6 +88,7 @@ class Exchanges:
         upgrade: Callable[[Any, Request, Match[Any]], None],
         metrics: Metrics,
         errors: ErrorLog,
+        access: AccessLog,
     ) -> None:
         self._routes = routes
         self._websockets = websockets
@@ -97,6 +98,7 @@ class Exchanges:
         self._upgrade = upgrade
         self._metrics = metrics
         self._errors = errors
+        self._access = access
         self._reading: dict[Connection, Exchange] = {}  # whose body is being read
         self._tasks: set[asyncio.Task[Any]] = set()  # the loop holds no reference to them
         self._latest: Connection | None = None  # that was answered
@@ -166,10 +168,9 @@ class Exchanges:
         head_only = exchange is not None and exchange.request.method == "HEAD"
         conn.write(encode_response(response, keep_alive=False, head_only=head_only))
         conn.finish()
-        if ACCESS.isEnabledFor(logging.INFO):
-            remote = getattr(conn, "remote", None)
-            log(ACCESS, logging.INFO, "bad request", remote=remote, status=error.status,
-                reason=error.reason)  # fmt: skip
+        self._access.say_refused(
+            "bad request", remote=conn.remote, status=error.status, reason=error.reason
+        )
 
     # What answers.
 
@@ -328,7 +329,7 @@ class Exchanges:
             else:
                 conn.hold()
                 conn.turn.post(conn.expect_head)
-        if ACCESS.isEnabledFor(logging.INFO):
+        if self._access.is_on:
             self._log_access(conn, exchange, response)
 
     def _may_go_on(self, conn: Connection) -> bool:
@@ -340,9 +341,7 @@ class Exchanges:
 
     def _log_access(self, conn: Connection, exchange: Exchange, response: Response) -> None:
         request = exchange.request
-        log(
-            ACCESS,
-            logging.INFO,
+        self._access.say(
             "request",
             method=request.method,
             target=request.raw_path,  # without the query, which may be secret

@@ -31,7 +31,7 @@ from ..http.request import Request
 from ..http.response import encode_response, error_response, phrase, refusal_response
 from ..http.router import Match, Router
 from ..http.static import StaticFiles
-from ..logs import ACCESS, SERVER, ErrorLog, Throttle, log
+from ..logs import SERVER, AccessLog, ErrorLog, log
 from ..metrics import Metrics
 from ..wire import BODY, ENDING, OPEN
 from .admission import Admission, Refusal
@@ -68,7 +68,9 @@ class Opening:
         count_user: Callable[[Any], int],
         metrics: Metrics,
         errors: ErrorLog,
+        access: AccessLog | None = None,
     ) -> None:
+        self._access = access = access or AccessLog()
         self.exchanges = Exchanges(
             routes,
             websockets,
@@ -78,6 +80,7 @@ class Opening:
             upgrade=self._upgrade,
             metrics=metrics,
             errors=errors,
+            access=access,
         )
         self._routes = routes
         self._websockets = websockets
@@ -87,7 +90,6 @@ class Opening:
         self._count_user = count_user
         self._metrics = metrics
         self._errors = errors
-        self._refused_lines = Throttle()
         self._subprotocols = config.subprotocols if subprotocols is None else subprotocols
         self._deflate = None
         if config.compression != "off":
@@ -149,7 +151,7 @@ class Opening:
     def _unproxied(self, conn: Any, reason: str) -> None:
         """A connection is not served: no proxy that counts has said whose it is."""
         self._metrics.connections_rejected["proxy"] += 1
-        self._log_some("connection refused", {"remote": conn.remote, "reason": reason})
+        self._access.say_refused("connection refused", remote=conn.remote, reason=reason)
 
     def closed(self, conn: Any) -> None:
         """A connection is gone that never became a WebSocket."""
@@ -352,23 +354,12 @@ class Opening:
         if conn.phase < ENDING:
             conn.write(encode_response(response, keep_alive=False))
             conn.finish()
-        fields = {
-            "target": request.raw_path,  # without the query, which may be secret
-            "status": response.status,
-            "remote": request.remote,
-        }
-        self._log_some("upgrade refused", fields)
-
-    def _log_some(self, event: str, fields: dict[str, Any]) -> None:
-        """A line about somebody refused, some of many."""
-        if not ACCESS.isEnabledFor(logging.INFO):
-            return
-        unsaid = self._refused_lines.admit()
-        if unsaid is None:
-            return
-        if unsaid:
-            fields["others_unsaid"] = unsaid
-        log(ACCESS, logging.INFO, event, **fields)
+        self._access.say_refused(
+            "upgrade refused",
+            target=request.raw_path,  # without the query, which may be secret
+            status=response.status,
+            remote=request.remote,
+        )
 
 
 __all__ = ["Authenticate", "Opening"]

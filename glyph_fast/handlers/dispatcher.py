@@ -23,7 +23,7 @@ from .. import core
 from ..connection import Connection, Stream
 from ..errors import ConnectionClosed, Reject
 from ..hub import Hub
-from ..logs import ACCESS, SERVER, ErrorLog, Throttle, log, qualified_name
+from ..logs import SERVER, AccessLog, ErrorLog, Throttle, log, qualified_name
 from ..message import Message, MessageType
 from ..room import Room
 from ..wire import (
@@ -51,12 +51,13 @@ class Dispatcher(Registry, core.Dispatch):
     The methods `message`, `full`, `drain`, `close` and `failed` are those of the core's `Handler`.
     """
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, access: AccessLog | None = None) -> None:
         Registry.__init__(self)
         core.Dispatch.__init__(
             self, hub, Message, MessageContext, MessageType.TEXT, MessageType.BINARY
         )
         self.errors = ErrorLog()
+        self._access = access or AccessLog()
         self._slow_lines = Throttle()
         self.deliver = self._deliver
         hub.get_room_manager().left = self._left
@@ -390,10 +391,8 @@ class Dispatcher(Registry, core.Dispatch):
         self.errors.flush()
 
     def _log_access(self, conn: Connection, code: int, reason: str) -> None:
-        if ACCESS.isEnabledFor(logging.INFO):
-            log(
-                ACCESS,
-                logging.INFO,
+        if self._access.is_on:
+            self._access.say(
                 "connection closed",
                 connection=conn.id,
                 remote=conn.remote,
