@@ -14,6 +14,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any, NamedTuple
 
 from ..http.forwarded import Proxies
+from .crc32c import crc32c
 
 SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"  # of version 2
 MAX_LINE = 107  # bytes of a header of version 1, its CRLF included
@@ -25,6 +26,7 @@ _LINE = re.compile(
 )
 _LOCAL, _PROXY = 0x20, 0x21  # version 2 and the command
 _STREAM = 1  # the transport's half of the family byte
+_CHECKSUM = 0x03  # the type of what may stand behind the addresses: PP2_TYPE_CRC32C
 _SIZES = {1: 12, 2: 36, 3: 216}  # bytes of both addresses, by family: IPv4, IPv6, Unix
 
 
@@ -88,11 +90,33 @@ def _read_binary(data: bytes) -> ProxyHeader | None:
     if len(data) < 16 + extra:
         return None
     source = None
+    if told:  # else the rest of the header is to be ignored, wherever it may begin
+        _check_extra(data[: 16 + extra], 16 + _SIZES[family])
     if told and family == 1:
         source = socket.inet_ntop(socket.AF_INET, data[16:20])
     elif told and family == 2:
         source = _text(IPv6Address(data[16:32]))
     return ProxyHeader(16 + extra, source)
+
+
+def _check_extra(header: bytes, position: int) -> None:
+    """Verify what stands behind the addresses: types, sizes and values, the last ending at the end.
+
+    Nothing is used of it but the checksum, which is of the whole header with zeros in its place.
+    """
+    checked = False
+    while position < len(header):
+        begin = position + 3
+        position = begin + int.from_bytes(header[begin - 2 : begin], "big")
+        if begin > len(header) or position > len(header):
+            raise ValueError("malformed PROXY header")
+        if header[begin - 3] == _CHECKSUM:
+            if checked or position - begin != 4:
+                raise ValueError("malformed PROXY header")
+            checked = True
+            zeroed = header[:begin] + bytes(4) + header[position:]
+            if crc32c(zeroed) != int.from_bytes(header[begin:position], "big"):
+                raise ValueError("wrong checksum in PROXY header")
 
 
 def _text(address: IPv4Address | IPv6Address) -> str:

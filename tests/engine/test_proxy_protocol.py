@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from running import running
 
 from glyph_fast import Config, ConfigError, Server
+from glyph_fast.engine.crc32c import crc32c
 from glyph_fast.engine.proxy_protocol import (
     MAX_EXTRA,
     SIGNATURE,
@@ -51,6 +52,19 @@ def binary(
     )
 
 
+def checked(header: bytes, extra: bytes = b"") -> bytes:
+    """The header with a checksum and `extra` behind it."""
+    size = len(header) - 16 + 7 + len(extra)
+    begin = header[:14] + size.to_bytes(2, "big") + header[16:] + b"\x03\x00\x04"
+    return begin + crc32c(begin + bytes(4) + extra).to_bytes(4, "big") + extra
+
+
+NOOP = b"\x04\x00\x03abc"
+# As HAProxy 2.6 sends it by `send-proxy-v2 proxy-v2-options crc32c,unique-id`.
+HAPROXYS = bytes.fromhex(
+    "0d0a0d0a000d0a515549540a211100207f0000017f000001bc204c19"
+    "0300044ddb41da05000a31373935363632363933"
+)
 SIX = b"PROXY TCP6 2001:DB8::1 2001:db8:0::2 1 65535\r\n"
 UNIX = bytes(216)
 HEADERS: list[tuple[bytes, str | None]] = [
@@ -62,8 +76,13 @@ HEADERS: list[tuple[bytes, str | None]] = [
     (binary(), "192.0.2.1"),
     (binary("2001:db8::1", "2001:db8::2"), "2001:db8::1"),
     (binary("::ffff:192.0.2.1", "::1"), "192.0.2.1"),
-    (binary(extra=b"\x04\x00\x03abc"), "192.0.2.1"),  # what else a proxy may tell
-    (binary(extra=bytes(MAX_EXTRA - 12)), "192.0.2.1"),
+    (binary(extra=NOOP), "192.0.2.1"),  # what else a proxy may tell
+    (binary(extra=bytes(MAX_EXTRA - 13)), "192.0.2.1"),
+    (HAPROXYS, "127.0.0.1"),
+    (checked(binary()), "192.0.2.1"),
+    (checked(binary(extra=NOOP), NOOP), "192.0.2.1"),
+    (checked(binary("2001:db8::1", "2001:db8::2")), "2001:db8::1"),
+    (binary(command=0x20, extra=b"\x03\x00\x04abcd"), None),  # of LOCAL all is to be ignored
     (binary(command=0x20), None),  # LOCAL: the proxy's own health check
     (SIGNATURE + b"\x20\x00\x00\x00", None),
     (SIGNATURE + b"\x20\xff\x00\x02ab", None),
@@ -117,6 +136,17 @@ BAD: list[bytes] = [
     SIGNATURE + b"\x21\x11\x00\x0bshort header",
     SIGNATURE + b"\x21\x31\x00\x0c" + bytes(12),
     binary(size=MAX_EXTRA + 1),
+    binary(extra=b"\x04"),
+    binary(extra=b"\x04\x00"),
+    binary(extra=b"\x04\x00\x04abc"),  # longer than the header
+    binary(extra=NOOP + b"\x04\xff\xff"),
+    binary(extra=b"\x03\x00\x04" + bytes(4)),  # a wrong checksum
+    binary(extra=b"\x03\x00\x03" + bytes(3)),
+    HAPROXYS[:20] + b"\x01" + HAPROXYS[21:],
+    HAPROXYS[:-1] + b"4",
+    checked(binary())[:-1] + bytes([checked(binary())[-1] ^ 1]),
+    checked(binary("192.0.2.1")).replace(b"\xc0\x00\x02\x01", b"\xc0\x00\x02\x02"),
+    checked(checked(binary())),  # two of them
     SIGNATURE + b"\x20\x00\xff\xff",
 ]
 
@@ -360,3 +390,20 @@ def test_a_peer_that_says_nothing_before_tls_is_closed_in_time(
                 await peer.close()
 
     run(main())
+
+
+def test_a_wrong_checksum_ends_the_connection(backend: Any, run: Callable[..., Any]) -> None:
+    server = server_of()
+
+    async def main() -> None:
+        async with running(server, backend) as url:
+            good, bad = await url.peer(), await url.peer()
+            good.write(HAPROXYS)
+            assert await conversation(good) == (b"127.0.0.1", b"127.0.0.1")
+            bad.write(HAPROXYS[:-1] + b"4" + UPGRADE % b"/ws")
+            assert await bad.rest() == b""
+            await good.close()
+            await bad.close()
+
+    run(main())
+    assert server.hub.metrics.connections_rejected["proxy"] == 1
