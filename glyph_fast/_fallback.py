@@ -60,6 +60,7 @@ from .wire import (
     MAX_CONTROL_PAYLOAD,
     MAX_HEAD,
     MAX_REQUEST_LINE,
+    MIN_BODY_RATE,
     NO_STATUS,
     NOBODY,
     NORMAL,
@@ -856,8 +857,8 @@ class Connection:
         if start == len(data):
             return 0
         taken: int = self.turn._call(self.turn.handler.data, self, data[start:]) or 0
-        if taken > 0:  # else it waits for more, and not for ever
-            self._since = -1.0
+        if taken > 0 and self._since >= 0:  # bytes buy time, and few buy little
+            self._since += taken / MIN_BODY_RATE
         return min(max(taken, 0), len(data) - start)
 
     def _parse_frame(self, data: bytes, start: int) -> int:
@@ -1481,7 +1482,7 @@ class Connection:
             unsent = self.sink.unsent()
             if unsent != self._unsent:
                 self._unsent, self._since = unsent, -1.0
-        if self._since < 0:
+        if self._since < 0 or self._since > now:  # nobody has time in store
             self._since = now
         waited = now - self._since
         if self.phase == OPEN:

@@ -25,6 +25,13 @@ MAX_REQUEST_LINE = 8 * 1024  # bytes; beyond it: 414
 MAX_HEAD = 64 * 1024  # bytes; beyond it: 431
 MAX_BODY = 10 * 1024 * 1024  # bytes; beyond it: 413
 
+# Bytes a second of a request body; below it: 408. A time-out of each wait for bytes, as nginx has
+# it (client_body_timeout), lets one byte now and then hold a connection for weeks; uvicorn has
+# none, hypercorn none by default. So it is as in Apache's mod_reqtimeout (body=20,MinRate=500):
+# there is a time to begin with, and what comes buys more. But nobody stores up more than that time:
+# who has sent much cannot rest on it.
+MIN_BODY_RATE = 1024
+
 # Roles: who masks (RFC 6455 §5.1).
 SERVER = 0
 CLIENT = 1

@@ -301,8 +301,8 @@ cdef class Connection:
             taken = self.turn.handler.data(self, PyBytes_FromStringAndSize(<char*>data, size))
         except Exception as exc:
             self.turn.handler.failed(self, exc)
-        if taken > 0:  # else it waits for more, and not for ever
-            self.since = -1.0
+        if taken > 0 and self.since >= 0:  # bytes buy time, and few buy little
+            self.since += <double>taken / MIN_BODY_RATE
         return min(max(taken, <Py_ssize_t>0), size)
 
     cdef Py_ssize_t parse_frame(self, const byte* data, Py_ssize_t size) except -1:
@@ -1367,7 +1367,7 @@ cdef class Connection:
             if unsent != self.unsent:
                 self.unsent = unsent
                 self.since = -1.0
-        if self.since < 0:
+        if self.since < 0 or self.since > now:  # nobody has time in store
             self.since = now
         waited = now - self.since
         if self.phase == OPEN:

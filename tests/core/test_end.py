@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from glyph_fast.wire import MIN_BODY_RATE
 from tests.core.peer import STALLED, Peer, close_code
 from tests.vectors import GOOD_CLOSE_CODES, client
 
@@ -206,9 +207,40 @@ def test_body_that_stops_coming_is_refused(core):
     peer.feed(HEAD + b"bo")
     for _ in range(3):
         peer.sweep(8)
-        peer.feed(b"d")
+        peer.feed(bytes(8 * MIN_BODY_RATE))
     assert peer.handler.refused == []
     peer.sweep(12)
+    assert peer.handler.refused == [408]
+
+
+def test_body_that_trickles_in_is_refused(core):
+    peer = Peer(core, is_open=False, head_timeout=10)
+    peer.handler.on_request = lambda conn, head: conn.expect_body()
+    peer.feed(HEAD)
+    for _ in range(12):
+        peer.sweep(1)
+        peer.feed(b"b")
+    assert peer.handler.refused == [408]
+
+
+def test_body_at_the_least_rate_may_take_as_long_as_it_is_large(core):
+    peer = Peer(core, is_open=False, head_timeout=10)
+    peer.handler.on_request = lambda conn, head: conn.expect_body()
+    peer.feed(HEAD)
+    for _ in range(1000):
+        peer.sweep(1)
+        peer.feed(bytes(MIN_BODY_RATE))
+    assert peer.handler.refused == []
+
+
+def test_body_sent_fast_has_no_time_in_store(core):
+    peer = Peer(core, is_open=False, head_timeout=10)
+    peer.handler.on_request = lambda conn, head: conn.expect_body()
+    peer.feed(HEAD)
+    peer.sweep(1)
+    peer.feed(bytes(1000 * MIN_BODY_RATE))
+    for _ in range(12):
+        peer.sweep(1)
     assert peer.handler.refused == [408]
 
 

@@ -119,12 +119,21 @@ def test_a_head_that_comes_too_slowly_is_408(backend, run):
     run(main())
 
 
-def test_one_byte_at_a_time_does_not_gain_time(backend, run):
-    """The deadline is of the whole head, not of the next byte."""
+@pytest.mark.parametrize(
+    "begin",
+    [
+        b"",
+        b"POST /size HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n",
+        b"POST /size HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n100000\r\n",
+    ],
+)
+def test_one_byte_at_a_time_does_not_gain_time(backend, run, begin):
+    """The deadline is of the whole head or body, not of the next byte."""
 
     async def main():
         async with running(small_server(head_timeout=0.2), backend) as url:
             peer = await url.peer()
+            peer.write(begin)
 
             async def dribble():
                 for byte in get("/n/1") * 1000:
@@ -132,9 +141,11 @@ def test_one_byte_at_a_time_does_not_gain_time(backend, run):
                     await asyncio.sleep(0.02)
 
             dribbling = asyncio.create_task(dribble())
-            assert (await peer.answer())[0] == 408
+            status, headers, _ = await peer.answer()
+            assert (status, headers["connection"]) == (408, "close")
             dribbling.cancel()
             await asyncio.wait({dribbling})
+            assert await peer.rest() == b""
             await peer.close()
 
     run(main())
