@@ -18,7 +18,7 @@ from typing import Any
 
 from . import core
 from .errors import ConnectionClosed
-from .http.request import Request
+from .http.request import Kept, Request
 from .message import Message, MessageType, json_text
 from .room import Member
 from .wire import ABNORMAL, SERVER, SendResult
@@ -37,7 +37,7 @@ class Connection(Member):
 
     __slots__ = (
         "_data",
-        "_head",
+        "_kept",
         "_stream",
         "_waiters",
         "identity",
@@ -53,7 +53,7 @@ class Connection(Member):
         self.route_pattern = ""
         self.identity: Any = None  # what `authenticate` returned
         self.subprotocol: str | None = None
-        self._head = b""  # of the request
+        self._kept: Kept = b""  # of the request
         # Set by the dispatcher.
         self._stream: Stream | None = None  # of `async for`
         self._rooms = ()
@@ -167,7 +167,7 @@ class Connection(Member):
     @property
     def request(self) -> Request:
         """The request of the opening handshake: path, query, headers, cookies, remote."""
-        request = Request.from_head(self._head, self.remote)
+        request = Request.from_head(self._kept, self.remote)
         request.path_params = self.path_params
         request.tls = getattr(self.sink, "tls", None)
         return request

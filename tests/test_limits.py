@@ -19,7 +19,7 @@ import pytest
 from engine.peers import MASK, UPGRADE, Peer, eventually
 from running import Url, running
 
-from glyph_fast import Config, Server
+from glyph_fast import Config, Connection, Server
 from glyph_fast.config import FIELDS
 from glyph_fast.core import encode_frame
 from glyph_fast.http.head import MAX_FIELDS
@@ -261,6 +261,22 @@ async def head_timeout(site: Site) -> None:
     await silent.close()
 
 
+async def body_rate(site: Site) -> None:
+    peer = await site.url.peer()
+    peer.write(b"POST /http HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n")
+
+    async def trickle() -> None:
+        while True:
+            peer.write(b"b")
+            await asyncio.sleep(0.01)
+
+    trickling = asyncio.create_task(trickle())
+    assert (await peer.answer())[0] == 408
+    trickling.cancel()
+    await asyncio.wait({trickling})
+    await peer.close()
+
+
 async def body_size(site: Site) -> None:
     head = b"POST /http HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n"
     peer = await site.url.peer()
@@ -328,6 +344,7 @@ LIMITS = [
     Case("request head, 64 KiB", {}, head_size, "requests_refused.431"),
     Case("header fields, 256", {}, header_fields, "requests_refused.431"),
     Case("request body, 10 MiB", {}, body_size, "requests_refused.413"),
+    Case("request body below 1 KiB/s", {"head_timeout": 0.1}, body_rate, "requests_refused.408"),
     Case("--head-timeout", {"head_timeout": 0.1}, head_timeout, "requests_refused.408"),
 ]  # fmt: skip
 
@@ -403,6 +420,27 @@ def test_the_file_of_the_page_is_accepted() -> None:
     config = Config(**tomllib.loads(text))
     assert (config.rate_limit, config.byte_rate_limit) == (Rate(20, 100), Rate(65536, 1 << 20))
     assert config.trusted_proxies == ("10.0.0.0/8",)
+
+
+def test_the_pages_handler_tells_what_the_client_asked_the_proxy_for(backend, run) -> None:
+    (text,) = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    server = Server(Config(trusted_proxies=["127.0.0.1"]))
+    server.websocket("/ws")
+    exec(text, {"server": server, "Connection": Connection})
+    fields = (
+        b"X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: a.b\r\n\r\n"
+    )
+
+    async def main() -> None:
+        async with running(server, backend) as url:
+            peer = await url.peer()
+            peer.write((UPGRADE % b"/ws")[:-2] + fields)
+            assert (await peer.answer())[0] == 101
+            told = {"from": "192.0.2.1", "at": "https://a.b"}
+            assert json.loads((await peer.frame())[1]) == told
+            await peer.close()
+
+    run(main())
 
 
 # What clients choose takes bounded memory.

@@ -173,7 +173,7 @@ class Site:
         """A new connection, upgraded."""
         pipe = Pipe()
         conn = Connection(self.turn, pipe)
-        conn._head = HEAD
+        conn._kept = HEAD
         conn.route_pattern = route
         conn.path_params = path_params
         conn.remote = "203.0.113.5"

@@ -112,9 +112,10 @@ class Opening:
         try:
             request = parse_head(head, conn.remote)
             if self._scheme == "https":
+                request.scheme = "https"
                 request.tls = getattr(conn.sink, "tls", None)
             if self._is_proxied:
-                request.remote = self._proxies.client(request, conn.remote).remote
+                request.forward(*self._proxies.client(request, conn.remote))
         except HandshakeError as exc:
             self.exchanges.refuse(conn, exc)
             return
@@ -293,7 +294,7 @@ class Opening:
         except HandshakeError as exc:
             self._reject(conn, request, exc)
             return
-        conn._head = request.head
+        conn._kept = request.kept
         if match.params:  # else it keeps the one that is everybody's
             conn.path_params = match.params
         conn.route_pattern = match.pattern

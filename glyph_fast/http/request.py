@@ -1,14 +1,15 @@
 """A request: its head in one bytes object, taken apart only as far as someone looks.
 
-An idle WebSocket connection keeps nothing but `Request.head`; `Request.from_head` makes a request
-of it again. `head.parse_head` is the strict way in, for bytes nobody has judged yet.
+An idle WebSocket connection keeps nothing but `Request.kept`, which is the head, and what a proxy
+said where one has; `Request.from_head` makes a request of it again. `head.parse_head` is the strict
+way in, for bytes nobody has judged yet.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 from .. import json
@@ -21,6 +22,9 @@ _ABSOLUTE = re.compile(r"(?:https?|wss?)://([^/?#]+)(/[^?]*)?(?:\?(.*))?", re.IG
 _OF_THE_LINE = {"method", "target", "http_version", "authority", "raw_path", "query_string"}
 # What a browser adds by itself: a page's own code can set neither, and Bearer only code can.
 _CREDENTIALS = re.compile(rb"cookie:|authorization:(?![ \t]*bearer[ \t])", re.IGNORECASE)
+# A head; with the scheme and the host (None: the head's) where it does not tell the scheme or host.
+Kept: TypeAlias = "bytes | tuple[bytes, str, str | None]"
+
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -55,19 +59,21 @@ def percent_decode(text: str) -> str:
 class Request:
     """What a client asked for.
 
-    `remote` is the peer's address as text, or None where there is none (a Unix socket); `tls` is
+    `remote` is the client's address as text, or None where there is none (a Unix socket); `scheme`
+    is http or https, as the client asked for it; `tls` is
     its TLS session, None without one and after the connection's end;
     `path_params` are set by whoever routed the request, the body by whoever collected it.
     """
 
     __slots__ = (
-        "head", "remote", "path_params", "tls",
+        "head", "remote", "scheme", "path_params", "tls",
         "method", "target", "http_version", "authority", "raw_path", "query_string", "headers",
-        "_path", "_query", "_cookies", "_body",
+        "_path", "_query", "_cookies", "_body", "_host",
     )  # fmt: skip
 
     head: bytes
     remote: str | None
+    scheme: str
     path_params: Mapping[str, str]
     tls: Tls | None
     method: str  # in capitals
@@ -81,17 +87,39 @@ class Request:
     def __init__(self, head: bytes, remote: str | None = None) -> None:
         self.head = head
         self.remote = remote
+        self.scheme = "http"
         self.path_params = {}
         self.tls = None
         self._path: str | None = None
         self._query: Query | None = None
         self._cookies: dict[str, str] | None = None
         self._body = b""
+        self._host: str | None = None  # as a trusted proxy was asked for it
 
     @classmethod
-    def from_head(cls, head: bytes, remote: str | None = None) -> Request:
+    def from_head(cls, kept: Kept, remote: str | None = None) -> Request:
         """A request of a head that `parse_head` has accepted before; parsed when looked at."""
-        return _UnreadRequest(head, remote)
+        if isinstance(kept, bytes):
+            return _UnreadRequest(kept, remote)
+        request = _UnreadRequest(kept[0], remote)
+        request.scheme, request._host = kept[1:]
+        return request
+
+    @property
+    def kept(self) -> Kept:
+        """What `from_head` needs, in as few bytes as can be."""
+        host = self._host
+        if host is not None and host == self._host_of_head():  # as most proxies have it
+            host = None
+        if host is None and self.scheme == "http":
+            return self.head
+        return self.head, self.scheme, host
+
+    def forward(self, remote: str | None, scheme: str | None, host: str | None) -> None:
+        """Note who asked for what, as far as trusted proxies have told."""
+        self.remote = remote
+        self.scheme = scheme or self.scheme
+        self._host = host
 
     def set_line(self, method: str, target: str, http_version: str) -> None:
         """Fill in what the request line says; ValueError for a target that is none."""
@@ -116,7 +144,13 @@ class Request:
 
     @property
     def host(self) -> str:
-        """Host and port asked for: an absolute target's, else the Host field's (RFC 9112 §3.3)."""
+        """Host and port asked for: an absolute target's, else the Host field's (RFC 9112 §3.3).
+
+        What a trusted proxy was asked for, where it tells.
+        """
+        return self._host_of_head() if self._host is None else self._host
+
+    def _host_of_head(self) -> str:
         if self.authority is not None:
             return self.authority
         host = self.headers.raw(b"host")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -12,7 +13,9 @@ from running import Url, running
 
 from glyph_fast import Config, ConfigError, Reject, Server
 from glyph_fast.engine.admission import Admission, HandshakeRate
+from glyph_fast.http.request import Request
 from glyph_fast.options import Rate
+from glyph_fast.wire import TEXT
 
 
 class TestHandshakeRate:
@@ -322,6 +325,67 @@ def test_a_wait_that_nobody_waits_for_or_that_is_cancelled_holds_no_room(
         assert not desk.opening._pending and not desk.opening._admission._counts
 
     run(main())
+
+
+def seen(request: Request) -> list[object]:
+    """What a program can see of who asked for what."""
+    return [request.remote, request.scheme, request.host, request.headers["host"]]
+
+
+PROXY_SAYS = [
+    (b"", ["127.0.0.1", "http", "example.com", "example.com"]),
+    (
+        b"X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r\n"
+        b"X-Forwarded-Host: chat.example:8443\r\n",
+        ["192.0.2.1", "https", "chat.example:8443", "example.com"],
+    ),
+    (
+        b'Forwarded: for=192.0.2.1;proto=https;host="chat.example"\r\n',
+        ["192.0.2.1", "https", "chat.example", "example.com"],
+    ),
+    (b"X-Forwarded-Proto: https\r\n", ["127.0.0.1", "https", "example.com", "example.com"]),
+    (b"X-Forwarded-Host: chat.example\r\n", ["127.0.0.1", "http", "chat.example", "example.com"]),
+    (
+        b"X-Forwarded-Proto: wss\r\nX-Forwarded-Host: example.com\r\n",
+        ["127.0.0.1", "https", "example.com", "example.com"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("fields", "expected"), PROXY_SAYS)
+@pytest.mark.parametrize("is_trusted", [True, False])
+def test_what_a_proxy_says_is_seen_before_and_after_the_upgrade(
+    backend: Any, run: Any, fields: bytes, expected: list[object], is_trusted: bool
+) -> None:
+    if not is_trusted:
+        expected = PROXY_SAYS[0][1]
+    server = Server(Config(trusted_proxies=["127.0.0.1"] if is_trusted else []))
+    server.get("/")(seen)
+    heard: dict[str, object] = {}
+
+    @server.authenticate
+    def authenticate(request: Request) -> str:
+        heard["authenticate"] = seen(request)
+        return "ada"
+
+    server.on_connect(lambda conn: heard.update(connect=seen(conn.request)))
+    server.on_message()(lambda ctx: ctx.conn.send_json(seen(ctx.conn.request)))
+    server.on_disconnect(lambda conn: heard.update(disconnect=seen(conn.request)))
+
+    async def main() -> None:
+        async with running(server, backend) as url:
+            peer = await url.peer()
+            peer.write(b"GET / HTTP/1.1\r\nHost: example.com\r\n" + fields + b"\r\n")
+            assert json.loads((await peer.answer())[2]) == expected
+            peer.write((UPGRADE % b"/ws")[:-2] + fields + b"\r\n")
+            assert (await peer.answer())[0] == 101
+            peer.send(TEXT, b"?")
+            assert json.loads((await peer.frame())[1]) == expected
+            await peer.close()
+            await eventually(lambda: "disconnect" in heard)
+
+    run(main())
+    assert heard == dict.fromkeys(("authenticate", "connect", "disconnect"), expected)
 
 
 @pytest.mark.parametrize("option", ["max_connections_per_ip", "handshake_rate"])

@@ -153,3 +153,16 @@ def test_what_only_code_can_send_stays(parser: str) -> None:
     head = request.head
     assert not request.drop_credentials()
     assert request.head is head
+
+
+def test_a_connection_keeps_the_head_alone_unless_a_proxy_said_more():
+    request = parse_head(HEAD)
+    assert request.kept is request.head
+    own = request.host
+    request.forward("192.0.2.1", None, own)  # it says what the head says
+    assert request.kept is request.head
+    request.forward("192.0.2.1", "https", own)
+    assert request.kept == (request.head, "https", None)
+    request.forward("192.0.2.1", "https", "chat.example")
+    rebuilt = Request.from_head(request.kept, "192.0.2.1")
+    assert (rebuilt.scheme, rebuilt.host, rebuilt.head) == ("https", "chat.example", request.head)
