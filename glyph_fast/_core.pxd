@@ -18,6 +18,11 @@ cdef extern from "_c/sockets.h" nogil:
     ctypedef struct gf_event:
         uint32_t events
 
+cdef extern from "_c/batch.h" nogil:
+    ctypedef struct gf_batch:
+        unsigned size, count
+        int* results
+
 ctypedef unsigned char byte
 
 cdef struct Buffer:          # bytes that grow
@@ -138,6 +143,8 @@ cdef class Turn:
     cdef Py_ssize_t spare_count
     cdef bytes keys                     # random bytes for the masking keys of client connections
     cdef Py_ssize_t keys_used
+    cdef gf_batch* batch                # of sends, opened when first needed, or NULL; see batch.h
+    cdef bint batch_refused             # by the kernel, or by whoever runs the server
     cdef object poller                  # its Poller, or None; set while it may own descriptors
     cdef int epoll                      # the poller's descriptor, or -1
 
@@ -151,12 +158,20 @@ cdef class Turn:
     @cython.final
     cdef int write_all(self) except -1
     @cython.final
+    cdef int write_together(self) except -1
+    @cython.final
+    cdef int send_batch(self, Py_ssize_t* places) except -1
+    @cython.final
+    cdef int drop_batch(self) except -1
+    @cython.final
     cdef int report(self) except -1
     @cython.final
     cdef int go_on(self) except -1
     cdef int run_posted(self) except -1
     @cython.final
     cdef int forget_run(self) except -1
+    @cython.final
+    cdef bint is_gathered(self, Connection conn)
     @cython.final
     cdef Py_ssize_t gather(self, Connection conn) except -1
     @cython.final
@@ -305,6 +320,10 @@ cdef class Connection:
     # Bytes out.
     @cython.final
     cdef int flush_now(self) except -1
+    @cython.final
+    cdef int flushed(self, bint was_blocked) except -1
+    @cython.final
+    cdef int sent_together(self, Py_ssize_t sent) except -1
     @cython.final
     cdef Py_ssize_t write_some(self, Py_ssize_t* offered) except -2
     @cython.final

@@ -4,6 +4,7 @@ The header page is `_core.pxd`. The parts, in the order in which they are read b
 
     _c/bytes.h          masking and UTF-8, in C
     _c/sockets.h        system calls, in C
+    _c/batch.h          many sends by one system call, in C
     _c/frames.pxi       frames, buffers
     _c/calls.h          calls and attributes, in C
     _c/clock.h          a clock, in C
@@ -87,6 +88,13 @@ cdef extern from "_c/sockets.h" nogil:
     void gf_reset(int fd)
     int gf_close(int fd)
 
+cdef extern from "_c/batch.h" nogil:
+    int GF_UNSENT
+    gf_batch* gf_batch_open(unsigned size)
+    void gf_batch_close(gf_batch* batch)
+    void gf_batch_add(gf_batch* batch, int fd, const void* data, size_t size)
+    int gf_batch_send(gf_batch* batch)
+
 # The numbers of `wire.py` as the C compiler wants them; a test compares the two.
 cdef enum:
     CONTINUATION = 0
@@ -138,6 +146,8 @@ cdef enum:
     GATHER_SIZE = 65536         # bytes of small frames joined for one write
     STAGE_SIZE = 262144         # bytes of replies of one turn, back to back
     DIRECT_SIZE = 4096          # characters from which a message may be written without a copy
+    BATCH_SIZE = 1024           # sends of one system call, where there is io_uring; a power of two
+    BATCH_LEAST = 8             # connections to write to from which it is used
     MAX_BUFFERS = 64            # of one write of large frames
     MAX_FRAMES = 256            # frames of one peer handled in one turn
     REQUEST_FRAMES = 8          # a request counts like so many

@@ -17,10 +17,11 @@ from .config import CONFIG_FILE, DEFAULT_FILE, FIELDS, OPTIONS, Config
 from .errors import ConfigError
 from .options import ENV_PREFIX, unknown_option
 
-# Variables with our prefix that are not options: the two of the build, and those that Kubernetes
-# sets in every container when a Service is called "glyph-fast".
+# Variables with our prefix that are not options: those of the build, the core's switch, and those
+# that Kubernetes sets in every container when a Service is called "glyph-fast".
 _FOREIGN_ENV = re.compile(
-    r"GLYPH_FAST_(BUILD=.*|DEBUG=.*|SANITIZE=.*|SERVICE_(HOST|PORT\w*)=.*|PORT_[0-9]+_(TCP|UDP|SCTP)\w*=.*"
+    r"GLYPH_FAST_(BUILD=.*|DEBUG=.*|SANITIZE=.*|IO_URING=.*"
+    r"|SERVICE_(HOST|PORT\w*)=.*|PORT_[0-9]+_(TCP|UDP|SCTP)\w*=.*"
     r"|PORT=(tcp|udp|sctp)://.*)",
     re.DOTALL,
 )

@@ -222,6 +222,7 @@ def test_unusable_combination_names_the_places_too(flags, environ, message, monk
     [
         ("GLYPH_FAST_BUILD", "yes"),
         ("GLYPH_FAST_DEBUG", "1"),
+        ("GLYPH_FAST_IO_URING", "0"),
         ("GLYPH_FAST_SERVICE_HOST", "10.0.0.1"),
         ("GLYPH_FAST_SERVICE_PORT", "80"),
         ("GLYPH_FAST_SERVICE_PORT_HTTP", "80"),

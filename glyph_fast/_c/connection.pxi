@@ -1016,6 +1016,22 @@ cdef class Connection:
                 return True
             self.blocked = taken < offered
             self.taken(taken)
+        return self.flushed(was_blocked)
+
+    cdef int sent_together(self, Py_ssize_t sent) except -1:
+        """The kernel took `sent` bytes of a whole ring, in a batch; negative: the peer is gone."""
+        try:
+            if sent >= 0:
+                self.blocked = sent < self.ring_bytes
+                self.taken(sent)
+                return self.flushed(False)
+        except MemoryError as exc:  # the others have to hear of theirs all the same
+            self.turn.handler.failed(self, exc)
+        self.close_now()
+        return True
+
+    cdef int flushed(self, bint was_blocked) except -1:
+        """What follows from a write: everything has left, or the kernel is full."""
         if self.wants_drain and self.has_room():
             self.report_drained()
         if self.blocked != was_blocked:

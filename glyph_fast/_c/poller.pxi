@@ -109,6 +109,7 @@ cdef class Poller:
         gf_close(self.epoll)
         self.epoll = self.turn.epoll = -1
         self.turn.poller = None
+        self.turn.drop_batch()
 
     cdef int accept(self, Py_ssize_t index) except -1:
         cdef int fd, i, error
