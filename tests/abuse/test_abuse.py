@@ -249,8 +249,8 @@ def test_descriptors_run_out_and_come_back(backend, tell, rounds):
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, limit))
         with site.bystander() as bystander:
             for _ in range(rounds):
-                clients = [site.client().ask() for _ in range(120)]
-                for first, end in ((0, 40), (40, 80), (80, 120)):
+                clients = [site.client().ask() for _ in range(80)]
+                for first, end in ((0, 40), (40, 80)):
                     for client in clients[first:end]:
                         client.accepted()
                     for client in clients[first:end]:

@@ -9,7 +9,7 @@ from faults.proxy import stalling_proxy
 from glyph_fast.wire import TEXT
 
 COUNT = 50
-QUICK = {"ping_interval": "400ms", "max_missed_pongs": "2", "close_timeout": "500ms"}
+QUICK = {"ping_interval": "400ms", "max_missed_pongs": "2", "close_timeout": "100ms"}
 
 
 def test_clients_behind_a_dead_network_are_given_up(serve, say):

@@ -10,6 +10,7 @@ the growth of every figure of `Footprint` over the rounds, which begin when some
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import sys
@@ -32,7 +33,7 @@ from tests.isolated.footprint import Footprint  # noqa: E402
 NORMAL = b"\x03\xe8"
 LARGE = b"x" * 100_000
 AT_ONCE = 20
-PAUSE_S = 0.1
+PAUSE_S = 0.05
 DEFLATE = b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n"
 
 Round = Callable[[Url, Server], Awaitable[None]]
@@ -264,15 +265,15 @@ async def measure(feature: str, backend: Backend, rounds: int) -> Footprint:
     async with running(server, backend) as url:
         standing = len(asyncio.all_tasks())
 
-        async def do(count: int) -> Footprint:
+        async def do(count: int) -> None:
             for _ in range(count // AT_ONCE):
                 await asyncio.gather(*(work(url, server) for _ in range(AT_ONCE)))
             await settled(server, standing)
-            return await least()
 
-        await do(max(rounds // 10, 2 * AT_ONCE))
-        before = await do(AT_ONCE)
-        return (await do(rounds)).growth(before)
+        await do(max(rounds // 10, 2 * AT_ONCE) + AT_ONCE)
+        before = await least()
+        await do(rounds)
+        return (await least()).growth(before)
 
 
 def main() -> None:
@@ -280,6 +281,8 @@ def main() -> None:
     logging.disable()  # of handlers that fail, as they must
     backend = Backend(core, engine, loop)
     grown = {}
+    gc.collect()
+    gc.freeze()  # modules and all that: not to be gone through each time somebody counts
     with asyncio.Runner(loop_factory=backend.new_event_loop) as runner:
         for feature in features.split(","):
             grown[feature] = runner.run(measure(feature, backend, int(rounds)))._asdict()
