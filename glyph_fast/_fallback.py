@@ -742,12 +742,17 @@ class Connection:
         self._since = -1.0
         self._resume(PAUSE_HELD)
 
-    def hold(self) -> None:
-        """Keep what follows until the next step is known, and read no more."""
+    def hold(self, until_end: bool = False) -> None:
+        """Keep what follows until the next step is known, and read no more.
+
+        With `until_end` read on until something follows, to hear of the peer's end: one that ends
+        its side before is closed. Else it may still read an answer, and its end waits.
+        """
         if self.phase > HELD:
             return
         self.phase = HELD
-        self.pause_reading(PAUSE_HELD)
+        if not until_end:
+            self.pause_reading(PAUSE_HELD)
 
     def finish(self) -> None:
         """Send what is queued, then close. For HTTP; a WebSocket is ended by `close`.
@@ -807,6 +812,10 @@ class Connection:
                 taken = self._parse_body(data, used)
             elif self.phase in (OPEN, CLOSING):
                 taken = self._parse_frame(data, used)
+            elif self.phase == HELD:  # something follows
+                if used < len(data):
+                    self.pause_reading(PAUSE_HELD)
+                break
             else:
                 return len(data)
             if not taken:
@@ -1104,7 +1113,7 @@ class Connection:
 
     def feed_eof(self) -> None:
         """The peer ended its side."""
-        if self.phase == HELD:
+        if self.phase == HELD and self._paused:
             self._eof = True
         elif self.phase == OPENING and self._begun:
             self.finish()  # a peer may shut its side after asking and still read the answer

@@ -144,12 +144,17 @@ cdef class Connection:
         self.since = -1.0
         self.resume(PAUSE_HELD)
 
-    def hold(self):
-        """Keep what follows until the next step is known, and read no more."""
+    def hold(self, bint until_end=False):
+        """Keep what follows until the next step is known, and read no more.
+
+        With `until_end` read on until something follows, to hear of the peer's end: one that ends
+        its side before is closed. Else it may still read an answer, and its end waits.
+        """
         if self.phase > HELD:
             return
         self.phase = HELD
-        self.pause_reading(PAUSE_HELD)
+        if not until_end:
+            self.pause_reading(PAUSE_HELD)
 
     def finish(self):
         """Send what is queued, then close. For HTTP; a WebSocket is ended by `close`.
@@ -229,6 +234,10 @@ cdef class Connection:
                 count += REQUEST_FRAMES - 1
             elif self.phase == BODY:
                 taken = self.parse_body(data + used, size - used)
+            elif self.phase == HELD:  # something follows
+                if used < size:
+                    self.pause_reading(PAUSE_HELD)
+                break
             else:
                 return size
             if not taken:
@@ -596,7 +605,7 @@ cdef class Connection:
         self.hear_end()
 
     cdef int hear_end(self) except -1:
-        if self.phase == HELD:
+        if self.phase == HELD and self.paused:
             self.eof = True
         elif self.phase == OPENING and self.outgoing != NULL:
             self.finish()  # a peer may shut its side after asking and still read the answer

@@ -207,13 +207,19 @@ class Exchanges:
         else:
             self._return(conn, exchange, match, value)
 
-    def go_on(self, conn: Connection, coro: Coroutine[Any, Any, None]) -> None:
-        """Run what may wait; if it does, nothing else of the connection is handled meanwhile."""
+    def go_on(
+        self, conn: Connection, coro: Coroutine[Any, Any, None], *, until_end: bool = False
+    ) -> asyncio.Task[Any] | None:
+        """Run what may wait; if it does, nothing else of the connection is handled meanwhile.
+
+        `until_end` is that of `conn.hold`. The task is returned where there is one.
+        """
         task = self._start(self._guard(conn, coro), conn)
         if task is not None:
-            conn.hold()
+            conn.hold(until_end)
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _guard(self, conn: Connection, coro: Coroutine[Any, Any, None]) -> None:
         """Leave no connection held for ever by a defect of ours."""

@@ -101,7 +101,8 @@ class Opening:
         self._origins = Origins(config, self._proxies)
         self._is_proxied = bool(config.trusted_proxies)
         self._admission = Admission(config)
-        self._pending: set[Any] = set()  # whose authenticator waits; they count as connections
+        # Whose authenticator waits, and its task; they count as connections.
+        self._pending: dict[Any, asyncio.Task[Any] | None] = {}
         # Where the PROXY protocol is spoken, what reads its headers.
         self.gate = ProxyGate(self._proxies, self._unproxied) if config.proxy_protocol else None
 
@@ -155,8 +156,11 @@ class Opening:
         self._access.say_refused("connection refused", remote=conn.remote, reason=reason)
 
     def closed(self, conn: Any) -> None:
-        """A connection is gone that never became a WebSocket."""
+        """A connection is gone that never became a WebSocket; nor need its authenticator go on."""
+        task = self._pending.get(conn)
         self._give_up_room(conn)
+        if task is not None:
+            task.cancel()
         self.exchanges.forget(conn)
 
     @property
@@ -232,7 +236,12 @@ class Opening:
             self._deny(conn, request, exc)
             return
         if isawaitable(identity):
-            self.exchanges.go_on(conn, self._wait(conn, request, match, upgrade, identity))
+            # Who ends its side now cannot want a WebSocket, whose end is a frame: it is gone. So
+            # uvicorn and aiohttp have it, for which it is true of any request; ours are answered.
+            waiting = self._wait(conn, request, match, upgrade, identity)
+            task = self.exchanges.go_on(conn, waiting, until_end=True)
+            if conn in self._pending:
+                self._pending[conn] = task
         else:
             self._accept(conn, request, match, upgrade, identity)
 
@@ -246,6 +255,8 @@ class Opening:
             finally:  # what follows does not wait, so nobody else takes it
                 self._give_up_room(conn)
         except asyncio.CancelledError:
+            if conn.phase >= ENDING:  # the client is gone, and nobody was refused
+                return
             self._deny(conn, request, Refusal("draining", 503, "server is shutting down"))
         except Exception as exc:
             self._deny(conn, request, exc)
@@ -267,14 +278,14 @@ class Opening:
 
     def _keep_room(self, conn: Any, request: Request) -> None:
         """Count an upgrade as a connection while it waits: waiting ones need a limit, too."""
-        self._pending.add(conn)
+        self._pending[conn] = None
         if self._admission.counts_connections:
             self._admission.opened(conn, request.remote)
 
     def _give_up_room(self, conn: Any) -> None:
         """Count it no more. One that is not counted is no error."""
         if conn in self._pending:
-            self._pending.remove(conn)
+            del self._pending[conn]
             self._admission.closed(conn)
 
     def _check_capacity(self) -> None:

@@ -268,6 +268,61 @@ def test_answer_being_made_has_no_deadline(core):
     assert peer.sink.events == ["pause"]
 
 
+def test_the_end_of_a_peer_whose_answer_is_being_made_waits(core):
+    peer = Peer(core, is_open=False)
+    peer.handler.on_request = lambda conn, head: conn.hold()
+    peer.feed(HEAD)
+    peer.conn.feed_eof()
+    peer.turn.flush()
+    assert peer.handler.closed == []
+    peer.conn.write(b"answer")
+    peer.conn.expect_head()
+    peer.turn.flush()
+    assert peer.sink.written == b"answer"
+    assert peer.sink.events[-1] == "shutdown"
+
+
+def test_held_until_its_end_a_peer_is_closed_by_it(core):
+    peer = Peer(core, is_open=False)
+    peer.handler.on_request = lambda conn, head: conn.hold(until_end=True)
+    peer.feed(HEAD)
+    assert peer.sink.events == []
+    peer.conn.feed_eof()
+    peer.turn.flush()
+    assert peer.handler.closed == [(1006, "")]
+    assert peer.sink.events == ["close"]
+
+
+@pytest.mark.parametrize("behind", [True, False])
+def test_what_follows_is_kept_and_read_no_further_while_held_until_the_end(core, behind):
+    peer = Peer(core, is_open=False)
+    peer.handler.on_request = lambda conn, head: conn.hold(until_end=True)
+    frame = client(0x81, b"hello")
+    if behind:
+        peer.feed(HEAD + frame)
+    else:
+        peer.feed(HEAD)
+        peer.feed(frame)
+    assert peer.sink.events == ["pause"]
+    peer.feed(frame)  # what a transport had read before it was paused
+    assert peer.handler.messages == []
+    peer.conn.upgrade()
+    peer.turn.flush()
+    assert peer.handler.messages == ["hello", "hello"]
+    assert peer.sink.events == ["pause", "resume"]
+
+
+def test_upgraded_after_a_wait_until_the_end_it_reads_on(core):
+    peer = Peer(core, is_open=False)
+    peer.handler.on_request = lambda conn, head: conn.hold(until_end=True)
+    peer.feed(HEAD)
+    peer.conn.upgrade()
+    peer.turn.flush()
+    peer.feed(client(0x81, b"hello"))
+    assert peer.handler.messages == ["hello"]
+    assert peer.sink.events == []
+
+
 def test_turn_tells_its_connections(core):
     peer = Peer(core)
     other, _ = peer.join()

@@ -228,14 +228,18 @@ class Doorman:
 
     def __init__(self, **limit: int) -> None:
         self.gate = asyncio.Event()
-        self.asked = 0
+        self.asked = self.cancelled = 0
         self.server = Server(Config(**limit))  # type: ignore[arg-type]
         self.server.websocket("/ws")
         self.server.authenticate(self.decide)
 
     async def decide(self, request: Any) -> str:
         self.asked += 1
-        await self.gate.wait()
+        try:
+            await self.gate.wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
         if request.query.get("user") == "eve":
             raise Reject(401, "no")
         return {"ada": "Ada"}[request.query["user"]]
@@ -299,6 +303,53 @@ def test_one_that_leaves_while_it_is_authenticated_makes_room(
                 assert (await peers[-1].answer())[0] == expected
             for peer in peers:
                 await peer.close()
+
+    run(main())
+
+
+@pytest.mark.parametrize("leave", ["close", "write_eof", "reset"])
+def test_the_authenticator_of_one_that_leaves_is_cancelled(
+    backend: Any, run: Any, leave: str
+) -> None:
+    async def main() -> None:
+        door = Doorman(max_connections=1)
+        async with running(door.server, backend) as url:
+            peer = await asking(url)
+            await eventually(lambda: door.asked)
+            if leave == "reset":
+                peer.reset()
+            else:
+                getattr(peer.writer, leave)()
+            await eventually(lambda: door.cancelled)
+            door.gate.set()
+            other = await asking(url)
+            assert (await other.answer())[0] == 101
+            await other.close()
+            await peer.close()
+        assert not door.server.hub.metrics.connections_rejected
+        assert not door.server.hub.metrics.handler_errors
+
+    run(main())
+
+
+def test_frames_behind_a_request_that_waits_for_its_authenticator_are_kept(
+    backend: Any, run: Any
+) -> None:
+    async def main() -> None:
+        door = Doorman()
+        door.server.on_message()(lambda ctx: ctx.conn.send(ctx.message.raw))
+        async with running(door.server, backend) as url:
+            peer = await asking(url)
+            await eventually(lambda: door.asked)
+            for number in range(100):
+                peer.send(TEXT, b"%d" % number)
+                await asyncio.sleep(0)
+            door.gate.set()
+            assert (await peer.answer())[0] == 101
+            assert [await peer.frame() for _ in range(100)] == [
+                (TEXT, b"%d" % number) for number in range(100)
+            ]
+            await peer.close()
 
     run(main())
 

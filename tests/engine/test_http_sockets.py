@@ -102,6 +102,31 @@ def test_a_refusal_reaches_a_client_that_goes_on_sending(backend, run, request_,
     run(main())
 
 
+def test_a_client_that_ended_its_side_hears_the_answer_of_a_handler_that_waits(backend, run):
+    async def main():
+        asked, gate = asyncio.Event(), asyncio.Event()
+        server = small_server()
+
+        @server.get("/slow")
+        async def slow(request):
+            asked.set()
+            await gate.wait()
+            return "slow"
+
+        async with running(server, backend) as url:
+            peer = await url.peer()
+            peer.write(get("/slow"))
+            await asked.wait()
+            peer.writer.write_eof()
+            assert (await url.get("/n/1"))[0] == 200  # a turn or two later
+            gate.set()
+            assert (await peer.answer())[::2] == (200, b"slow")
+            assert await peer.rest() == b""
+            await peer.close()
+
+    run(main())
+
+
 def test_a_head_that_comes_too_slowly_is_408(backend, run):
     async def main():
         async with running(small_server(head_timeout=0.1), backend) as url:
