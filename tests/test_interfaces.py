@@ -8,9 +8,10 @@ from types import FunctionType
 import pytest
 
 from glyph_fast import _fallback, interfaces
-from glyph_fast.engine.asyncio import AsyncioEngine, Stream
+from glyph_fast.engine.asyncio import AsyncioEngine
 from glyph_fast.engine.native import NativeEngine
 from glyph_fast.engine.opening import Opening
+from glyph_fast.engine.stream import Stream
 from glyph_fast.handlers.dispatcher import Dispatcher
 
 IMPLEMENTATIONS = [

@@ -12,8 +12,9 @@ from conftest import backends
 from engine.peers import UPGRADE, Recorder, Served, eventually, listening_socket
 
 from glyph_fast.core import NAME, Limits
-from glyph_fast.engine.asyncio import WRITE_SIZE, AsyncioEngine, pieces
+from glyph_fast.engine.asyncio import AsyncioEngine
 from glyph_fast.engine.base import new_turn
+from glyph_fast.engine.stream import WRITE_SIZE
 from glyph_fast.wire import TEXT
 
 pytestmark = pytest.mark.both_cores
@@ -24,26 +25,6 @@ pytestmark = pytest.mark.both_cores
 def loop_factory():
     """The loop of the one backend there is."""
     return ASYNCIO.new_event_loop
-
-
-@pytest.mark.parametrize(
-    ("sizes", "expected"),
-    [
-        ([], []),
-        ([0], []),
-        ([5], [5]),
-        ([1, 2, 3], [6]),
-        ([WRITE_SIZE], [WRITE_SIZE]),
-        ([WRITE_SIZE, 1], [WRITE_SIZE, 1]),
-        ([1, WRITE_SIZE], [WRITE_SIZE, 1]),
-        ([10, 3 * WRITE_SIZE, 10], [WRITE_SIZE] * 3 + [20]),
-    ],
-)
-def test_what_a_transport_gets_at_a_time_is_bounded(sizes, expected):
-    buffers = [bytes([65 + index]) * size for index, size in enumerate(sizes)]
-    given = list(pieces(buffers))
-    assert [len(piece) for piece in given] == expected
-    assert b"".join(given) == b"".join(buffers)
 
 
 @asynccontextmanager
