@@ -18,6 +18,11 @@ from ..metrics import CLOSE_CODES, REFUSALS, REJECTIONS, summary
 Values = Callable[[], Iterable[Observation]]
 
 TIMES = {"handler": "message handlers", "broadcast": "broadcasts", "ping_rtt": "pings' round trips"}
+# Names of rooms told apart since the start. The SDK keeps an entry for each set of attributes it
+# has ever seen, and clients choose the names: without a bound of ours its memory would be theirs to
+# fill (new versions stop at 2,000).
+MAX_ROOM_NAMES = 1000
+OVERFLOW = {"otel.metric.overflow": True}  # OpenTelemetry's word for what is not told apart
 PERCENTILES = ("p50", "p95", "p99")
 
 
@@ -76,9 +81,19 @@ def _observe_present(meter: Meter, hub: Hub) -> None:
             f"glyph_fast.{name}", [_callback(present)], unit, text
         )
 
+    names: set[str] = set()
+
     def members() -> list[Observation]:
-        sizes = hub.figures()["room_members"].items()
-        return [Observation(size, {"room": room}) for room, size in sizes]
+        found, others = [], 0
+        for room, size in hub.figures()["room_members"].items():
+            if room in names or len(names) < MAX_ROOM_NAMES:
+                names.add(room)
+                found.append(Observation(size, {"room": room}))
+            else:
+                others += size
+        if others:
+            found.append(Observation(others, OVERFLOW))
+        return found
 
     meter.create_observable_gauge(
         "glyph_fast.room.members", [_callback(members)], "{member}", "Of the largest rooms"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from typing import Any
@@ -12,7 +13,7 @@ from running import running
 from websockets.asyncio.client import connect
 
 from glyph_fast import MessageContext, MessageType, Server
-from glyph_fast.otel import GlyphFastInstrumentor, instrument
+from glyph_fast.otel import GlyphFastInstrumentor, instrument, measures
 
 Figures = dict[tuple[str, ...], float]
 
@@ -69,6 +70,42 @@ def test_a_collection_has_what_happened(backend, run):
                 assert now["handler.duration", "0.50"] <= now["handler.duration", "0.99"]
                 assert ("ping_rtt.duration", "0.99") not in now
         assert collected(reader)["connections",] == 0
+
+    run(main())
+
+
+def test_rooms_that_clients_name_are_told_apart_up_to_a_number(backend, run, monkeypatch):
+    monkeypatch.setattr(measures, "MAX_ROOM_NAMES", 3)
+
+    async def main():
+        reader = InMemoryMetricReader()
+        server = Server()
+        server.websocket("/ws")
+        instrument(server, meter_provider=MeterProvider([reader]))
+
+        def sizes() -> dict[str, float]:
+            now = collected(reader).items()
+            return {key[1]: value for key, value in now if key[0] == "room.members"}
+
+        async with running(server, backend) as url:
+            async with connect(url.ws("/ws"), proxy=None) as ada:
+
+                async def say(type: str, room: str) -> None:
+                    await ada.send(json.dumps({"type": type, "room": room}))
+                    await ada.recv()
+
+                for number in range(5):
+                    await say("join_room", f"room {number}")
+                    now = sizes()
+                assert len(now) == 4
+                assert now[True] == 2  # those beyond, together
+                for number in range(5):
+                    await say("leave_room", f"room {number}")
+                await say("join_room", "another")
+                assert sizes() == {True: 1}  # names that are gone are remembered
+                known = next(name for name in now if name is not True)
+                await say("join_room", known)
+                assert sizes() == {known: 1, True: 1}
 
     run(main())
 
