@@ -7,7 +7,6 @@ server.run()
 
 from __future__ import annotations
 
-import inspect
 import logging
 import os
 import re
@@ -22,15 +21,12 @@ from .glyph.failures import ProgramFailure
 from .glyph.host import HostFunction
 from .glyph.load import load_program
 from .glyph.program import Program, SocketEndpoint, Unsupported
-from .glyph.values import Failure, Headers, Reply, Stop
-from .glyph.web import METHODS_WITH_BODY, SERVER_ERROR, Endpoint, body_of
-from .glyph.websocket import Site, SocketEvent
-from .handlers import MessageContext
+from .glyph.runners import HttpRunner, ProgramFiles, SocketRunner
+from .glyph.websocket import Site
 from .handlers.dispatcher import Dispatcher
 from .handlers.registry import Call
 from .http.request import Request
 from .http.response import Response
-from .http.static import StaticFiles
 from .hub import Hub
 from .logs import SERVER, log
 from .message import Message, MessageType
@@ -186,7 +182,7 @@ class GlyphServer(Server):
         self._check_free(program)
         self._programs.append(program)
         for endpoint in program.http:
-            handler = _HttpRunner(self, program, endpoint)
+            handler = HttpRunner(self._site, self.note_failure, program, endpoint)
             self.add_http_route(
                 endpoint.method, endpoint.pattern, handler.function(), hides_methods=True
             )
@@ -200,7 +196,7 @@ class GlyphServer(Server):
     def _add_socket(self, program: Program, socket: SocketEndpoint) -> None:
         path = socket.pattern
         self.add_websocket_route(path, hides_methods=True)
-        runner = _SocketRunner(self, program, socket)
+        runner = SocketRunner(self._site, self.note_failure, program, socket)
         if "connect" in socket.events:
             self.on_connect(path)(runner.without_message("connect"))
         if "message" in socket.events:
@@ -226,165 +222,6 @@ class GlyphServer(Server):
         self._dispatcher.errors.record(handler, failure, route=route)
 
 
-class _SocketRunner:
-    """Makes the handlers of one WebSocket route of a program."""
-
-    def __init__(self, server: GlyphServer, program: Program, route: SocketEndpoint) -> None:
-        self._server = server
-        self._site = server._site
-        self._program = program
-        self._route = route
-
-    def message(self) -> Callable[[MessageContext], None]:
-        """The handler of messages."""
-        site, parameters, code = self._site, self._route.parameters, self._route.events["message"]
-
-        def message(ctx: MessageContext) -> None:
-            conn, payload = ctx.conn, ctx.message.raw
-            if not isinstance(payload, str):
-                payload = _text(payload)
-            try:
-                event = SocketEvent(site, conn, payload)
-                if parameters:
-                    params = conn.path_params
-                    code(event, conn.id, *[params[name] for name in parameters])
-                else:
-                    code(event, conn.id)
-            except Stop:
-                pass
-            except Exception as error:
-                raise self._failed("message", conn, error) from None
-
-        return _placed(message, self._program, code, "on message")
-
-    def without_message(self, name: str) -> Callable[[Connection], None]:
-        """The handler of `connect` or `disconnect`."""
-
-        def handler(conn: Connection) -> None:
-            self._run(name, conn, "")
-
-        return _placed(handler, self._program, self._route.events[name], f"on {name}")
-
-    def _run(self, name: str, conn: Connection, received: str) -> None:
-        arguments = [conn.path_params[parameter] for parameter in self._route.parameters]
-        try:
-            event = SocketEvent(self._site, conn, received)
-            self._route.events[name](event, conn.id, *arguments)
-        except Stop:
-            pass
-        except Exception as error:
-            raise self._failed(name, conn, error) from None
-
-    def _failed(self, name: str, conn: Connection, error: Exception) -> ProgramFailure:
-        """The failure to report; the route's own `on error` runs first."""
-        failure = self._program.failure(error)
-        code = self._route.events.get("error")
-        if code is not None and name in ("connect", "message"):
-            try:
-                self._run("error", conn, failure.text)
-            except ProgramFailure as second:
-                self._server.note_failure(code, second, self._route.pattern)
-        return failure
-
-
-def _text(payload: bytes | None) -> str:
-    """A binary message as text."""
-    try:
-        return (payload or b"").decode()
-    except UnicodeDecodeError:
-        raise ProgramFailure("a binary message is not UTF-8", "") from None
-
-
-class _HttpRunner:
-    """Makes the handler of one HTTP route of a program."""
-
-    def __init__(self, server: GlyphServer, program: Program, route: Endpoint) -> None:
-        self._server = server
-        self._program = program
-        self._route = route
-
-    def function(self) -> Callable[[Request], Any]:
-        """What the server calls: one that reads the body only where there may be one."""
-
-        def answer(request: Request) -> Response:
-            return self._respond(Incoming(request, b""))
-
-        async def answer_with_body(request: Request) -> Response:
-            return self._respond(Incoming(request, await request.body()))
-
-        route = self._route
-        function = answer_with_body if route.method in METHODS_WITH_BODY else answer
-        return _placed(function, self._program, route.code, route.method)
-
-    def _respond(self, incoming: Incoming) -> Response:
-        request, server, route = incoming.request, self._server, self._route
-        if request.method != route.method:  # HEAD, which only Python's routes answer as GET
-            return Response({"error": "Route not found", "path": request.path}, 404)
-        try:
-            return _response(route.answer(incoming, request.path_params, server._site))
-        except Exception as error:
-            failure = self._program.failure(error)
-            server.note_failure(self._route.code, failure, route.pattern)
-            return Response(SERVER_ERROR, 500)
-
-
-class Incoming:
-    """A request as a program's route looks at it."""
-
-    __slots__ = ("body", "request")
-
-    def __init__(self, request: Request, body: bytes) -> None:
-        self.request = request
-        self.body = body
-
-    @property
-    def method(self) -> str:
-        """GET, POST, …"""
-        return self.request.method
-
-    @property
-    def query_string(self) -> str:
-        """What follows the `?`, as sent."""
-        return self.request.query_string
-
-    @property
-    def remote(self) -> str | None:
-        """The client's address."""
-        return self.request.remote
-
-    def header(self, name: str) -> str:
-        """A header's value, empty where it is missing."""
-        return self.request.headers.get(name, "")
-
-    def headers(self) -> Headers:
-        """All headers, as a value that the program may change."""
-        return Headers.of(self.request.headers.items())
-
-
-class ProgramFiles(StaticFiles):
-    """Static files of a program: what may not be seen is 403, what does not exist 404."""
-
-    def respond(self, request: Request) -> Response | None:
-        """The answer to a GET or HEAD below the prefix, None for any other path."""
-        answer = super().respond(request)
-        if answer is not None or not request.raw_path.startswith(self.prefix + "/"):
-            return answer
-        parts = self._parts(request.raw_path)
-        exists = parts is None or self.directory.joinpath(*parts).exists()
-        status, text = (403, "Forbidden") if exists else (404, "Not found")
-        return Response({"error": text}, status)
-
-
-def _response(reply: Reply) -> Response:
-    if reply.status < 200:
-        raise Failure(f"an answer cannot have status {reply.status}")
-    content, content_type = body_of(reply)
-    headers = dict(reply.headers)
-    if content_type:
-        headers["Content-Type"] = content_type
-    return Response(content or None, reply.status, headers)
-
-
 def _cors_headers(origin: str) -> dict[str, str]:
     if not origin:
         return {}
@@ -393,14 +230,3 @@ def _cors_headers(origin: str) -> dict[str, str]:
         "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE, OPTIONS",
         "Access-Control-Allow-Headers": "Content-Type, Authorization",
     }
-
-
-def _placed(function: F, program: Program, code: Any, name: str) -> F:
-    """The function, told in logs as what it is in the program: `app.glyph:on message`."""
-    wrapper: Any = function
-    wrapper.__signature__ = inspect.signature(function)  # its own, not that of the code
-    wrapper.__wrapped__ = code
-    for each in (wrapper, code):
-        each.__module__ = Path(program.name).name
-        each.__qualname__ = name
-    return function

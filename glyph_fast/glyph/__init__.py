@@ -7,7 +7,7 @@
     kinds, emit, bodies, compile_*, compiler                          tree → Python code
     values, limits, operators, builtins, arrays, jsontext, typecheck  what running code is made of
     frames, websocket, queries, middleware, web, runtime              events and requests
-    failures, host, program, link, load                               a program, ready to be served
+    failures, host, program, link, load, runners                      a program, ready to be served
     check, format                                                     the commands of an editor
 
 Nothing in here knows how bytes get to a client: `glyph_server` puts a program's routes on a server.
