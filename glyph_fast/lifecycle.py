@@ -208,7 +208,7 @@ class Lifecycle:
             await _call(hook)
         self._has_started = True
         self._engine = new_engine(turn, self._loop)
-        self._engine.also = self._hub.sweep
+        self._engine.also = self._swept
         self._tasks = [
             self._loop.create_task(self._keep_running(each), name=f"background {_name(each)}")
             for each in self._background
@@ -231,6 +231,11 @@ class Lifecycle:
         name = choose_engine(self._config, core.NAME)
         log(SERVER, self._log_level, self._role, url=url, core=core.NAME, engine=name)
         return url
+
+    def _swept(self) -> None:
+        self._hub.sweep()
+        if self._turn is not None:
+            self._opening.sweep(self._turn)
 
     def _bind(self) -> Listening:
         config = self._config

@@ -8,16 +8,18 @@ however many addresses an attacker has: connections by the server's own limit, h
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..config import Config
 from ..errors import HandshakeError
 from ..http.forwarded import network_of
 from ..options import Rate
+from ..wire import OPEN, OPENING
 
 if TYPE_CHECKING:
-    from ..core import Connection
+    from ..core import Connection, Turn
 
 MAX_NETWORKS = 65_536  # whose handshakes are remembered: some 10 MB at most
 
@@ -102,6 +104,32 @@ class Admission:
             return
         if self._counts[network_of(remote)] >= self._per_address:
             raise Refusal("address", 429, "too many connections from this address")
+
+    def too_many_idle(
+        self, turn: Turn, websockets: int, trusts: Callable[[str | None], bool]
+    ) -> list[Connection]:
+        """What to close of the connections that are no WebSockets, for a sweep.
+
+        A network has as many of them beside its WebSockets, so that nobody takes all descriptors by
+        connecting alone. They are counted here and not where they are accepted: that way stays as
+        short as it is, and no client is refused for a page's connections that it is about to close.
+        Those wait for a request, and a server may end them at any time (RFC 9112 §9.5). Who has
+        asked for nothing goes first. A trusted proxy's connections are its clients'.
+        """
+        limit = self._per_address
+        if limit is None or len(turn) - websockets <= limit:
+            return []
+        found: dict[str, list[Connection]] = defaultdict(list)
+        for conn in turn:
+            if conn.phase < OPEN and (remote := conn.remote) is not None and not trusts(remote):
+                found[network_of(remote)].append(conn)
+        excess: list[Connection] = []
+        for conns in found.values():
+            if (beyond := len(conns) - limit) > 0:
+                idle = [conn for conn in conns if conn.phase == OPENING]
+                idle.sort(key=lambda conn: conn.bytes_received > 0)
+                excess += idle[:beyond]
+        return excess
 
     def opened(self, conn: Connection, remote: str | None) -> None:
         """A WebSocket was opened from there."""

@@ -15,6 +15,7 @@ from inspect import isawaitable
 from typing import Any
 
 from ..config import Config
+from ..core import Turn
 from ..deflate import Agreement, Deflate
 from ..errors import HandshakeError, Reject
 from ..handshake import (
@@ -154,6 +155,15 @@ class Opening:
         """A connection is not served: no proxy that counts has said whose it is."""
         self._metrics.connections_rejected["proxy"] += 1
         self._access.say_refused("connection refused", remote=conn.remote, reason=reason)
+
+    def sweep(self, turn: Turn) -> None:
+        """Close idle connections of addresses that have too many. After each sweep of the turn."""
+        trusts = self._proxies.trusts
+        for conn in self._admission.too_many_idle(turn, self._count(), trusts):
+            self._metrics.connections_rejected["address"] += 1
+            reason = "too many idle connections from this address"
+            self._access.say_refused("connection refused", remote=conn.remote, reason=reason)
+            conn.abort()
 
     def closed(self, conn: Any) -> None:
         """A connection is gone that never became a WebSocket; nor need its authenticator go on."""

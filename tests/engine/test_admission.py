@@ -15,7 +15,7 @@ from glyph_fast import Config, ConfigError, Reject, Server
 from glyph_fast.engine.admission import Admission, HandshakeRate
 from glyph_fast.http.request import Request
 from glyph_fast.options import Rate
-from glyph_fast.wire import TEXT
+from glyph_fast.wire import PING, PONG, TEXT
 
 
 class TestHandshakeRate:
@@ -445,3 +445,48 @@ def test_a_unix_sockets_peers_need_a_proxy_that_names_them(option: str) -> None:
     with pytest.raises(ConfigError, match="needs trusted_proxies with uds"):
         Config(uds="/tmp/a", **{option: value})  # type: ignore[arg-type]
     Config(uds="/tmp/a", trusted_proxies=["127.0.0.1"], **{option: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("is_proxy", [True, False])
+def test_idle_connections_beyond_those_of_an_address_are_closed(
+    backend: Any, run: Any, is_proxy: bool
+) -> None:
+    asked, gate = asyncio.Event(), asyncio.Event()
+    proxies = ["127.0.0.1"] if is_proxy else []
+    # The sweeps come as often as the shortest time-out asks for.
+    server = Server(Config(max_connections_per_ip=3, trusted_proxies=proxies, write_timeout=0.1))
+    server.websocket("/ws")
+    server.get("/")(lambda request: "hello")
+
+    @server.get("/slow")
+    async def slow(request: Request) -> str:
+        asked.set()
+        await gate.wait()
+        return "slow"
+
+    async def main() -> None:
+        async with running(server, backend) as url:
+            open_, busy, used = [await url.peer() for _ in range(3)]
+            await open_.upgrade(b"/ws")
+            busy.write(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+            await asked.wait()
+            used.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert (await used.answer())[0] == 200
+            silent = [await url.peer() for _ in range(10)]
+            turn = server.hub.turn
+            assert turn is not None
+            await eventually(lambda: len(turn) == (13 if is_proxy else 4))
+            await asyncio.sleep(0.2)  # some sweeps more, which must cut nobody else
+            assert len(turn) == (13 if is_proxy else 4)
+            gate.set()
+            assert (await busy.answer())[2] == b"slow"
+            used.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert (await used.answer())[0] == 200
+            open_.send(PING, b"there")
+            assert await open_.frame() == (PONG, b"there")
+            for peer in (open_, busy, used, *silent):
+                await peer.close()
+
+    run(main())
+    refused = server.hub.metrics.connections_rejected
+    assert refused == ({} if is_proxy else {"address": 9})
