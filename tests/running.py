@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from engine.peers import Peer
 
+from glyph_fast.config import Config
 from glyph_fast.server import Server
 
 if TYPE_CHECKING:
@@ -48,6 +49,13 @@ class Url(str):
             return await peer.answer()
         finally:
             await peer.close()
+
+
+def echo_server(config: Config | None = None) -> Server:
+    """A server that sends every message back."""
+    server = Server(config)
+    server.on_message()(lambda ctx: ctx.conn.send(ctx.message.raw))
+    return server
 
 
 class Run:

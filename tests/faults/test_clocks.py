@@ -5,23 +5,13 @@ from __future__ import annotations
 import time
 
 import pytest
+from running import echo_server
 
-from glyph_fast import Server
 from glyph_fast.testing import TestClient
 
 pytestmark = pytest.mark.both_cores
 
 YEAR_S = 365 * 86400.0
-
-
-def echo_server() -> Server:
-    server = Server()
-
-    @server.on_message()
-    def echo(ctx):
-        ctx.conn.send(ctx.message.raw)
-
-    return server
 
 
 @pytest.mark.parametrize("jump", [YEAR_S, -YEAR_S])

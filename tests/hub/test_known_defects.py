@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from running import running
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed as PeerClosed
 from websockets.exceptions import InvalidStatus
@@ -22,23 +21,6 @@ from glyph_fast.wire import CONTINUATION, TEXT, SendResult
 pytestmark = pytest.mark.both_cores
 
 Run = Callable[..., Any]
-
-
-@asynccontextmanager
-async def serving(server: Server, backend: Any) -> AsyncIterator[str]:
-    """A server on a free port of loopback; the URL of its WebSocket route."""
-    line = asyncio.get_running_loop().create_future()
-    task = asyncio.create_task(
-        server.serve(engine=backend.engine, port=0, announce=line.set_result)
-    )
-    await asyncio.wait((task, line), return_when=asyncio.FIRST_COMPLETED)
-    if task.done():
-        task.result()
-    try:
-        yield line.result().rpartition(" ")[2].replace("http", "ws", 1) + "/ws"
-    finally:
-        await server.shutdown()
-        await task
 
 
 # A reply to a client that just left crashed the server: it wrote to a closed queue.
@@ -137,7 +119,7 @@ def test_hundreds_of_broadcasts_reach_a_real_client(run: Run, backend: Any) -> N
     async def main() -> None:
         server = Server()
         server.on_message(lambda ctx: [server.hub.broadcast(str(n)) for n in range(500)])
-        async with serving(server, backend) as url, connect(url) as client:
+        async with running(server, backend) as url, connect(url.ws("/ws")) as client:
             await client.send("go")
             assert [await client.recv() for _ in range(500)] == [str(n) for n in range(500)]
 
@@ -374,9 +356,9 @@ def test_leaving_costs_the_rooms_of_the_connection_not_all_rooms() -> None:
 def test_a_full_server_refuses_before_the_upgrade(run: Run, backend: Any) -> None:
     async def main() -> None:
         server = Server(Config(max_connections=1))
-        async with serving(server, backend) as url, connect(url):
+        async with running(server, backend) as url, connect(url.ws("/ws")):
             with pytest.raises(InvalidStatus) as caught:
-                await connect(url)
+                await connect(url.ws("/ws"))
             assert caught.value.response.status_code == 503
 
     run(main())
@@ -390,8 +372,8 @@ def test_a_shutdown_says_1001_to_everyone(run: Run, backend: Any) -> None:
         server = Server()
         ends: list[int] = []
         server.on_disconnect(lambda conn, code: ends.append(code))
-        async with serving(server, backend) as url:
-            clients = [await connect(url) for _ in range(3)]
+        async with running(server, backend) as url:
+            clients = [await connect(url.ws("/ws")) for _ in range(3)]
             await server.shutdown()
             for client in clients:
                 with pytest.raises(PeerClosed) as caught:

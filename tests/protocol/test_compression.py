@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import zlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from engine.desk import Desk, upgrade
+from running import echo_server, running
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
@@ -17,7 +15,6 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 from glyph_fast import core
 from glyph_fast.config import Config
 from glyph_fast.deflate import _negotiate_one
-from glyph_fast.server import Server
 from glyph_fast.wire import OPEN
 
 TEXT = '{"type":"quote","symbol":"ABC","bid":10.25,"ask":10.5}' * 20
@@ -142,25 +139,6 @@ def test_messages_below_the_minimum_size_go_uncompressed(mode):
 # Over real sockets, with a foreign peer.
 
 
-@asynccontextmanager
-async def echoing(backend: Any, **options: Any) -> AsyncIterator[str]:
-    """An echo server; the URL of its WebSocket route."""
-    server = Server(Config(**options))
-    server.on_message()(lambda ctx: ctx.conn.send(ctx.message.raw))
-    line = asyncio.get_running_loop().create_future()
-    task = asyncio.create_task(
-        server.serve(engine=backend.engine, port=0, announce=line.set_result)
-    )
-    await asyncio.wait((task, line), return_when=asyncio.FIRST_COMPLETED)
-    if task.done():
-        task.result()
-    try:
-        yield line.result().rpartition(" ")[2].replace("http", "ws", 1) + "/ws"
-    finally:
-        await server.shutdown()
-        await task
-
-
 MESSAGES = [
     "",
     "short",
@@ -181,8 +159,8 @@ def test_messages_survive_with_a_foreign_peer(backend, run, mode, bits):
             server_max_window_bits=bits, client_max_window_bits=bits or True
         )
         async with (
-            echoing(backend, compression=mode, compression_min_size=0) as url,
-            connect(url, extensions=[factory], compression=None) as client,
+            running(echo_server(), backend, compression=mode, compression_min_size=0) as url,
+            connect(url.ws("/ws"), extensions=[factory], compression=None) as client,
         ):
             (extension,) = client.protocol.extensions
             assert extension.name == "permessage-deflate"
@@ -200,9 +178,9 @@ def test_messages_survive_with_a_foreign_peer(backend, run, mode, bits):
 def test_a_bomb_is_cut_with_1009_and_others_are_served(backend, run, mode):
     async def main() -> None:
         async with (
-            echoing(backend, compression=mode, max_message_size=100_000) as url,
-            connect(url) as bomber,
-            connect(url) as bystander,
+            running(echo_server(), backend, compression=mode, max_message_size=100_000) as url,
+            connect(url.ws("/ws")) as bomber,
+            connect(url.ws("/ws")) as bystander,
         ):
             deflater = zlib.compressobj(9, zlib.DEFLATED, -12)
             data = deflater.compress(bytes(50_000_000)) + deflater.flush(zlib.Z_SYNC_FLUSH)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from running import echo_server
 
-from glyph_fast import Server
 from glyph_fast.deflate import CLIENT_OFFER, Parameters
 from glyph_fast.errors import HandshakeError
 from glyph_fast.handshake import Accepted, parse_extensions
@@ -15,16 +15,6 @@ from glyph_fast.testing.compression import agreed_on, offer_of
 pytestmark = pytest.mark.both_cores
 
 WORDS = "to be or not to be, " * 200
-
-
-def echo_server() -> Server:
-    server = Server()
-
-    @server.on_message()
-    def echo(ctx):
-        ctx.conn.send(ctx.message.raw)
-
-    return server
 
 
 def answer(extensions: str | None) -> Accepted:

@@ -5,21 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from running import echo_server
 
 from glyph_fast import ConnectionClosed, Server
 from glyph_fast.testing import TestClient
 
 pytestmark = pytest.mark.both_cores
-
-
-def echo_server() -> Server:
-    server = Server()
-
-    @server.on_message()
-    def echo(ctx):
-        ctx.conn.send(ctx.message.raw)
-
-    return server
 
 
 class TestMessages:
