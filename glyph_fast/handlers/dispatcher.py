@@ -26,13 +26,8 @@ from ..hub import Hub
 from ..logs import SERVER, AccessLog, ErrorLog, Throttle, log, qualified_name
 from ..message import Message, MessageType
 from ..room import Room
-from ..wire import (
-    INTERNAL_ERROR,
-    NORMAL,
-    PAUSE_BLOCK,
-    PAUSE_INBOX,
-    POLICY_VIOLATION,
-)
+from ..wire import INTERNAL_ERROR, NORMAL, PAUSE_INBOX, POLICY_VIOLATION
+from .blocking import Blocking
 from .builtin import ClientCommands, Refused, reject_text
 from .context import MessageContext
 from .dialect import envelope_words, read_text
@@ -62,9 +57,7 @@ class Dispatcher(Registry, core.Dispatch):
         self.deliver = self._deliver
         hub.get_room_manager().left = self._left
         self._tasks: set[HandlerTask] = set()  # the loop holds no reference to a task that waits
-        # Policy `block`: who is paused because of whom, both ways.
-        self._fed: dict[Connection, set[Connection]] = {}  # a full one → those who feed it
-        self._feeding: dict[Connection, set[Connection]] = {}  # who is paused → the full ones
+        self._blocking = Blocking()
         self.configure()
 
     def configure(self) -> None:
@@ -93,26 +86,18 @@ class Dispatcher(Registry, core.Dispatch):
         """Policy `block`: read no more of the connection whose handler feeds a full one."""
         feeder: Any = conn.turn.current
         if feeder is not None and feeder.is_open:
-            self._fed.setdefault(conn, set()).add(feeder)
-            self._feeding.setdefault(feeder, set()).add(conn)
-            feeder.pause_reading(PAUSE_BLOCK)
+            self._blocking.pause(feeder, conn)
 
     def drain(self, conn: Connection) -> None:
         """A queue has room again, or has lost its connection: go on."""
-        for feeder in self._fed.pop(conn, ()):
-            full = self._feeding[feeder]
-            full.discard(conn)
-            if not full:
-                del self._feeding[feeder]
-                feeder.resume_reading(PAUSE_BLOCK)
+        self._blocking.drained(conn)
         conn.wake_waiters()
 
     def close(self, conn: Connection, code: int, reason: str) -> None:
         """A connection is gone: out of the hub at once, its last handler in its turn."""
         if not self.hub.forget(conn, code):
             return  # it never was a WebSocket
-        for full in self._feeding.pop(conn, ()):
-            self._fed[full].discard(conn)
+        self._blocking.forget(conn)
         self._log_access(conn, code, reason)
         for room in conn._rooms if self.leave_calls else ():
             self._enqueue(conn, partial(self._tell_left, conn, room.name))

@@ -1,0 +1,44 @@
+"""Policy `block`: who is read no more because of whom.
+
+A connection whose handler sends to a full one is paused until that has drained. It may feed several
+full ones, and a full one may be fed by many; so it is noted both ways.
+"""
+
+from __future__ import annotations
+
+from ..connection import Connection
+from ..wire import PAUSE_BLOCK
+
+
+class Blocking:
+    """The connections that are paused, and the full ones they wait for."""
+
+    __slots__ = ("_fed", "_feeding")
+
+    def __init__(self) -> None:
+        self._fed: dict[Connection, set[Connection]] = {}  # a full one → those who feed it
+        self._feeding: dict[Connection, set[Connection]] = {}  # who is paused → the full ones
+
+    def __len__(self) -> int:
+        """How many there are, paused or full."""
+        return len(self._fed) + len(self._feeding)
+
+    def pause(self, feeder: Connection, full: Connection) -> None:
+        """Read no more of `feeder` until `full` has drained."""
+        self._fed.setdefault(full, set()).add(feeder)
+        self._feeding.setdefault(feeder, set()).add(full)
+        feeder.pause_reading(PAUSE_BLOCK)
+
+    def drained(self, conn: Connection) -> None:
+        """Go on with those who wait for nobody else."""
+        for feeder in self._fed.pop(conn, ()):
+            full = self._feeding[feeder]
+            full.discard(conn)
+            if not full:
+                del self._feeding[feeder]
+                feeder.resume_reading(PAUSE_BLOCK)
+
+    def forget(self, feeder: Connection) -> None:
+        """One that fed others is gone."""
+        for full in self._feeding.pop(feeder, ()):
+            self._fed[full].discard(feeder)
