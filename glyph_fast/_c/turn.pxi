@@ -251,9 +251,10 @@ cdef class Turn:
             elif conn.ring_bytes > GATHER_SIZE:
                 continue
             else:
-                if self.batch != NULL and self.batch.count and not self.is_gathered(conn):
-                    self.send_batch(places)  # from what is about to be written over
-                self.gather(conn)
+                if not self.is_gathered(conn):
+                    if self.batch != NULL and self.batch.count:
+                        self.send_batch(places)  # from what is about to be written over
+                    self.gather(conn)
                 data = <const char*>self.gathered
             if self.batch == NULL and not self.batch_refused:
                 self.batch = gf_batch_open(BATCH_SIZE)
