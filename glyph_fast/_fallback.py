@@ -1152,8 +1152,11 @@ class Connection:
         """Handle the input that was held back, then read on, unless it made us pause again."""
         self.feed(b"")
         self._resuming = False
-        if not self._paused and self.phase < ENDING and self.sink is not None:
-            self.sink.resume_reading()
+        if not self._paused and self.phase < ENDING:
+            if self._eof:  # heard while it was held, and nothing is left before it
+                self._close_now()
+            elif self.sink is not None:
+                self.sink.resume_reading()
 
     # Messages out.
 

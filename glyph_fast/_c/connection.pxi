@@ -651,7 +651,9 @@ cdef class Connection:
         self.take(NULL, 0)
         self.resuming = False
         if not self.paused and self.phase < ENDING:
-            if self.fd >= 0:
+            if self.eof:  # heard while it was held, and nothing is left before it
+                self.close_now()
+            elif self.fd >= 0:
                 self.watch()
             elif self.sink is not None:
                 self.sink.resume_reading()

@@ -323,6 +323,17 @@ def test_upgraded_after_a_wait_until_the_end_it_reads_on(core):
     assert peer.sink.events == []
 
 
+def test_an_end_that_waited_comes_after_what_was_sent_before_it(core):
+    peer = Peer(core, is_open=False)
+    peer.handler.on_request = lambda conn, head: conn.hold()
+    peer.feed(HEAD + client(0x81, b"hello"))
+    peer.conn.feed_eof()
+    peer.conn.upgrade()
+    peer.turn.flush()
+    assert peer.handler.messages == ["hello"]
+    assert peer.handler.closed == [(1006, "")]
+
+
 def test_turn_tells_its_connections(core):
     peer = Peer(core)
     other, _ = peer.join()
