@@ -141,6 +141,26 @@ def _encode(core: ModuleType, size: int, key: bytes | None) -> Iterator[Operatio
 
 
 @contextmanager
+def _head(core: ModuleType) -> Iterator[Operation]:
+    """The request that opens a WebSocket, as a client without frills writes it."""
+    fields = {
+        b"Host": b"127.0.0.1:8000",
+        b"Upgrade": b"websocket",
+        b"Connection": b"Upgrade",
+        b"Sec-WebSocket-Key": b"AAAAAAAAAAAAAAAAAAAAAA==",
+        b"Sec-WebSocket-Version": b"13",
+    }
+    lines = [b"GET /idle HTTP/1.1", *(b": ".join(field) for field in fields.items()), b"", b""]
+    call = partial(core.read_plain_head, b"\r\n".join(lines))
+
+    def check() -> None:
+        values = {name.lower(): value for name, value in fields.items()}
+        assert call() == ("/idle", list(fields.items()), values)
+
+    yield Operation(partial(_repeat, call), check, BATCH)
+
+
+@contextmanager
 def _parse(core: ModuleType, size: int, count: int, opcode: int) -> Iterator[Operation]:
     handler = Listener()
     conn = _opened(core, _turn(core, handler))
@@ -305,6 +325,7 @@ CASES = (
     Case("encode-64", lambda core: _encode(core, 64, None)),
     Case("encode-16k", lambda core: _encode(core, 16384, None)),
     Case("encode-masked-64", lambda core: _encode(core, 64, KEY)),
+    Case("head", _head),
     Case("parse-text-64", lambda core: _parse(core, 64, 16, TEXT)),
     Case("parse-binary-64", lambda core: _parse(core, 64, 16, BINARY)),
     Case("parse-text-16k", lambda core: _parse(core, 16384, 1, TEXT)),

@@ -6,6 +6,7 @@ The header page is `_core.pxd`. The parts, in the order in which they are read b
     _c/sockets.h        system calls, in C
     _c/batch.h          many sends by one system call, in C
     _c/frames.pxi       frames, buffers
+    _c/head.pxi         request heads that are plain
     _c/calls.h          calls and attributes, in C
     _c/clock.h          a clock, in C
     _c/histogram.pxi    durations, counted by size
@@ -29,10 +30,10 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyOb
 from cpython.dict cimport PyDict_Next
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
-from cpython.unicode cimport PyUnicode_DecodeUTF8
+from cpython.unicode cimport PyUnicode_DecodeASCII, PyUnicode_DecodeUTF8
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport free, malloc, realloc
-from libc.string cimport memcpy, memmove, memset
+from libc.string cimport memcpy, memmove, memset, strncmp
 
 cdef extern from "Python.h":
     object PyUnicode_New(Py_ssize_t size, Py_UCS4 maxchar)
@@ -178,6 +179,7 @@ cdef tuple EMPTY = ()
 HAS_POLLER = bool(GF_HAS_EPOLL)
 
 include "_c/frames.pxi"
+include "_c/head.pxi"
 include "_c/histogram.pxi"
 include "_c/turn.pxi"
 include "_c/connection.pxi"

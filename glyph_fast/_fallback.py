@@ -26,6 +26,7 @@ from __future__ import annotations
 import codecs
 import errno
 import os
+import re
 import select
 import socket
 import sys
@@ -199,6 +200,31 @@ def _opcode_and_payload(message: Any) -> tuple[int, bytes]:
     if hasattr(message, "to_json"):
         return TEXT, message.to_json()
     raise TypeError(f"a message is str, bytes or Message, not {type(message).__name__}")
+
+
+# --- request heads --------------------------------------------------------------------------------
+
+_PLAIN_HEAD = re.compile(
+    rb"GET (/[!\"$&-~]*+) HTTP/1\.1\r\n((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[ -~]*+\r\n)*+)\r\n"
+)
+_PLAIN_FIELD = re.compile(rb"([^:]++): *+([^\r]*+)\r\n")
+
+
+def read_plain_head(
+    head: bytes,
+) -> tuple[str, list[tuple[bytes, bytes]], dict[bytes, bytes]] | None:
+    """Target, fields as sent, and values by name in lower case of a plain request head, else None.
+
+    Plain is a whole head of a GET in HTTP/1.1 whose target is a path in visible ASCII without
+    escapes, whose fields are in printable ASCII, and in which no name stands twice (RFC 9112 §3,
+    §5). It says nothing about what the fields mean. Other heads are not bad: nobody has read them.
+    """
+    match = _PLAIN_HEAD.fullmatch(head) if len(head) <= MAX_HEAD else None
+    if match is None or match.start(2) > MAX_REQUEST_LINE + 2:
+        return None
+    fields = [(name, value.rstrip(b" ")) for name, value in _PLAIN_FIELD.findall(match[2])]
+    values = {name.lower(): value for name, value in fields}
+    return (match[1].decode("ascii"), fields, values) if len(values) == len(fields) else None
 
 
 # --- what connections share ---------------------------------------------------------------------

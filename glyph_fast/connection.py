@@ -13,17 +13,15 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import Any
 
 from . import core
 from .errors import ConnectionClosed
 from .http.request import Kept, Request
+from .http.router import NO_PARAMS
 from .message import Message, MessageType, json_text
 from .room import Member
 from .wire import ABNORMAL, SERVER, SendResult
-
-NO_PARAMS: Mapping[str, str] = MappingProxyType({})
 
 _data_lock = threading.Lock()  # held while a connection's data dict is made
 

@@ -33,6 +33,7 @@ __all__ = [
     "Turn",
     "apply_mask",
     "encode_frame",
+    "read_plain_head",
     "read_plainly",
 ]
 
@@ -79,4 +80,5 @@ Turn = _chosen.Turn
 Plan = _chosen.Plan
 apply_mask = _chosen.apply_mask
 encode_frame = _chosen.encode_frame
+read_plain_head = _chosen.read_plain_head
 read_plainly = _chosen.read_plainly

@@ -349,6 +349,8 @@ class Deflate:
 
         None when nothing offered can be met. Raises HandshakeError 400 for broken grammar.
         """
+        if not values:
+            return None
         if len(values) == 1 and len(values[0]) <= MAX_REMEMBERED:
             agreed = _negotiate_one(values[0], self.mode)
         else:

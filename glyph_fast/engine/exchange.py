@@ -196,7 +196,8 @@ class Exchanges:
         if match is None:
             self.go_on(conn, self._answer_static(conn, exchange))
             return
-        exchange.request.path_params = match.params
+        if match.params:
+            exchange.request.path_params = match.params
         try:
             value = match.target.call(exchange.request)
         except Exception as exc:

@@ -225,7 +225,8 @@ class Opening:
             self._reject(conn, request, exc)
 
     def _open(self, conn: Any, request: Request, match: Match[Any]) -> None:
-        request.path_params = match.params
+        if match.params:
+            request.path_params = match.params
         try:
             self._check_capacity()
             if self._admission.is_needed:
@@ -299,7 +300,7 @@ class Opening:
             self._admission.closed(conn)
 
     def _check_capacity(self) -> None:
-        if self.is_draining:
+        if self.exchanges.is_draining:
             raise Refusal("draining", 503, "server is shutting down")
         if self._count() + len(self._pending) >= self._max_connections:
             raise Refusal("full", 503, "too many connections")

@@ -3,13 +3,16 @@
 httptools and h11 each let something pass that the other refuses, and where two readers of a head
 disagree, requests can be smuggled. So everything that decides what a request *is* (its line, the
 shape of its lines, Host, and how its body is framed) is checked here, on the bytes; what is left to
-the libraries is the grammar of a field.
+the libraries is the grammar of a field. Nearly all heads are so plain that no reader could see
+anything else in them; those the core reads, at a fraction of the price.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
+from .. import core
 from ..errors import HandshakeError
 from ..wire import MAX_HEAD, MAX_REQUEST_LINE
 from . import parsers
@@ -43,6 +46,13 @@ def parse_head(head: bytes, remote: str | None = None) -> Request:
     HandshakeError says how to answer a bad one: 400, 414, 431, 501 (a method or transfer coding we
     do not have) or 505 (a version other than 1.0 and 1.1). The connection is closed after it.
     """
+    plain = core.read_plain_head(head)
+    if plain is not None and _is_sound(plain[2]):
+        target, fields, values = plain
+        request = Request(head, remote)
+        request.set_line("GET", target, "1.1")
+        request.headers = Headers(fields, values)
+        return request
     if head.startswith(b"\r\n"):
         head = head[2:]  # RFC 9112 §2.2: an empty line before the request line is ignored
     match = _LINE.match(head)
@@ -63,6 +73,18 @@ def parse_head(head: bytes, remote: str | None = None) -> Request:
         _check_target(request)
     request.headers = _read_headers(head, version)
     return request
+
+
+def _is_sound(values: Mapping[bytes, bytes]) -> bool:
+    """Whether the fields of a plain head say to whom it goes, and nothing about a body."""
+    host = values.get(b"host")
+    return (
+        host is not None
+        and _AUTHORITY.fullmatch(host) is not None
+        and b"content-length" not in values
+        and b"transfer-encoding" not in values
+        and len(values) <= MAX_FIELDS
+    )
 
 
 def too_large(head: bytes) -> HandshakeError:

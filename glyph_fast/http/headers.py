@@ -22,9 +22,12 @@ class Headers(Mapping[str, str]):
 
     __slots__ = ("fields", "is_repeated", "raw", "_first")
 
-    def __init__(self, fields: Sequence[Field]) -> None:
-        self.fields = fields  # as they came
-        self._first = {name.lower(): value for name, value in fields}
+    def __init__(self, fields: Sequence[Field], values: dict[bytes, bytes] | None = None) -> None:
+        """Of fields as they came; `values` are theirs by name in lower case, where known."""
+        self.fields = fields
+        if values is None:
+            values = {name.lower(): value for name, value in fields}
+        self._first = values
         self.is_repeated = len(self._first) != len(fields)  # whether some name stands there twice
         if self.is_repeated:  # the comprehension kept the last of each name
             for name, value in reversed(fields):

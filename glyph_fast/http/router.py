@@ -9,12 +9,15 @@ segments before the escapes are decoded, so `%2F` never makes a segment of its o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Generic, NamedTuple, TypeVar
 
 from .request import percent_decode
 
 T = TypeVar("T")
+
+NO_PARAMS: Mapping[str, str] = MappingProxyType({})
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BAD_CHARACTER = re.compile(r"[\x00-\x20\x7f?#%:*{}\\]")
@@ -25,7 +28,7 @@ class Match(NamedTuple, Generic[T]):
 
     target: T
     pattern: str
-    params: dict[str, str]
+    params: Mapping[str, str]
 
 
 class Route(NamedTuple, Generic[T]):
@@ -82,7 +85,8 @@ class Router(Generic[T]):
 
     def __init__(self) -> None:
         self._routes: list[Route[T]] = []
-        self._exact: dict[str, _Pattern[T]] = {}  # static ones by their usual spelling
+        # Static ones by their usual spelling, and then by method.
+        self._exact: dict[str, dict[str | None, Match[T]]] = {}
         self._static: dict[tuple[str, ...], _Pattern[T]] = {}
         self._by_count: dict[int, list[_Pattern[T]]] = {}  # with parameters, fewest first
 
@@ -95,13 +99,14 @@ class Router(Generic[T]):
             )
         route = known.routes[method] = Route(method, pattern, target)
         self._routes.append(route)
+        if not known.params:
+            matches = self._exact.setdefault("/" + "/".join(known.segments), {})
+            matches[method] = Match(target, pattern, NO_PARAMS)
 
     def _pattern(self, text: str) -> _Pattern[T]:
         new: _Pattern[T] = _Pattern(text)
         if not new.params:
-            known = self._static.setdefault(new.segments, new)
-            self._exact["/" + "/".join(new.segments)] = known
-            return known
+            return self._static.setdefault(new.segments, new)
         same_count = self._by_count.setdefault(len(new.segments), [])
         for known in same_count:
             if known.segments == new.segments:
@@ -117,8 +122,8 @@ class Router(Generic[T]):
         which `parse_head` has refused before.
         """
         exact = self._exact.get(path)
-        if exact is not None and (route := exact.route(method)):
-            return Match(route.target, route.pattern, {})
+        if exact is not None and (match := exact.get(method) or exact.get(None)):
+            return match
         segments = _segments(path)
         for pattern in self._candidates(segments):
             if route := pattern.route(method):

@@ -1,13 +1,15 @@
-"""The judge of request heads, each case with its answer, under both parsers."""
+"""The judge of request heads, each case with its answer, whoever reads the fields."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from glyph_fast import _core, _fallback, core
 from glyph_fast.errors import HandshakeError
 from glyph_fast.http import parsers
 from glyph_fast.http.head import MAX_FIELDS, parse_head, too_large
@@ -287,25 +289,36 @@ BASES = st.sampled_from(
 )
 
 
-def outcome(head: bytes, reader: parsers.FieldReader) -> object:
+def outcome(
+    head: bytes, reader: parsers.FieldReader, read_plain_head: Callable[[bytes], Any]
+) -> object:
     """The status of a refusal, or everything the request says; h11 lower-cases codings."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parsers, "read_fields", reader)
+        patch.setattr(core, "read_plain_head", read_plain_head)
         try:
             request = parse_head(head)
         except HandshakeError as error:
             return error.status
         fields = [(name, value.lower()) for name, value in request.headers.fields]
-        return request.method, request.target, request.http_version, request.host, fields
+        first = list(request.headers.items())
+        return request.method, request.target, request.http_version, request.host, fields, first
+
+
+def unread(head: bytes) -> None:
+    """Leaves every head to the library."""
 
 
 HTTPTOOLS, H11 = parsers.httptools_reader(), parsers.h11_reader()
 
 
 @given(BASES, PIECES, st.floats(0, 1), st.integers(0, 6))
-def test_both_parsers_give_one_answer_to_a_damaged_head(
+def test_all_readers_give_one_answer_to_a_damaged_head(
     base: bytes, piece: bytes, where: float, removed: int
 ) -> None:
     position = int(where * len(base))
     head = base[:position] + piece + base[position + removed :]
-    assert outcome(head, HTTPTOOLS) == outcome(head, H11)
+    expected = outcome(head, HTTPTOOLS, unread)
+    assert outcome(head, H11, unread) == expected
+    for twin in (_core, _fallback):
+        assert outcome(head, HTTPTOOLS, twin.read_plain_head) == expected

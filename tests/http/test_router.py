@@ -88,10 +88,16 @@ def test_a_match_carries_the_target_of_its_method() -> None:
 
 def test_parameters_of_two_matches_are_not_shared() -> None:
     router = example()
-    first, second = router.match("GET", "/users/me"), router.match("GET", "/users/me")
+    first, second = router.match("GET", "/users/7"), router.match("GET", "/users/7")
     assert first is not None and second is not None
-    first.params["x"] = "y"
-    assert second.params == {}
+    assert first.params == second.params and first.params is not second.params
+
+
+def test_nobody_can_give_parameters_to_a_route_without() -> None:
+    match = example().match("GET", "/users/me")
+    assert match is not None
+    with pytest.raises(TypeError):
+        match.params["x"] = "y"  # type: ignore[index]
 
 
 def test_a_route_without_method_serves_any() -> None:
