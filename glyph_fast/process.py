@@ -30,6 +30,19 @@ if TYPE_CHECKING:
 START_TIMEOUT_S = 60.0  # for a successor to come to serve
 MAIN = "listening"  # the role of the public port, and …
 ADMIN = "admin"  # … of the operators'
+LARGE_BLOCK = 16 * 2**20  # bytes; glibc lets itself be taught up to 32 MiB
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep what large messages leave behind, for the next ones: 32 MiB at most.
+
+    By itself glibc asks the kernel for each large block and gives it back at once, and every page
+    of it costs a fault: half of an echo of 1 MiB. A large block that was freed teaches it that such
+    sizes come and go (mallopt(3), M_MMAP_THRESHOLD); this one is never written to, so it takes no
+    memory. Limits in the environment (MALLOC_TRIM_THRESHOLD_, …) go before, and other C libraries
+    do not mind.
+    """
+    bytes(LARGE_BLOCK)
 
 
 class Process:
@@ -40,6 +53,7 @@ class Process:
     """
 
     def __init__(self) -> None:
+        keep_freed_memory()
         self.inherited = Inherited.from_environ(os.environ)
         for label, sockets in activated_sockets(os.environ).items():
             self.inherited.add(ADMIN if label == ADMIN_NAME else MAIN, sockets)

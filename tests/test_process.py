@@ -13,13 +13,15 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from engine.certificates import make_certificate
-from serving import STOP_S
+from serving import STOP_S, serving
 from succession import Service, get, program, succession
 from websockets.asyncio.client import connect, unix_connect
 from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect as connect_now
 
 from glyph_fast import process
 from glyph_fast.handover import HandoverError
@@ -419,3 +421,33 @@ class TestByItself:
             assert signal.getsignal(signal.SIGHUP) is before
 
         run(main())
+
+
+def test_large_messages_find_the_memory_of_those_before(backend, app):
+    """Else glibc asks the kernel for it again and again: hundreds of page faults a message."""
+    text = "x" * 2**20
+    with contextlib.ExitStack() as stack:
+        options = ("--max-message-size=2MiB", *options_of(backend))
+        server = stack.enter_context(serving("app:server", *options, cwd=app))
+        clients = [
+            stack.enter_context(connect_now(server.ws("/ws"), compression=None, max_size=None))
+            for _ in range(8)
+        ]
+
+        def echo() -> None:
+            for client in clients:
+                client.send(text)
+            for client in clients:
+                assert client.recv() == text
+
+        for _ in range(10):
+            echo()
+        before = minor_faults(server.process.pid)
+        for _ in range(30):
+            echo()
+        assert (minor_faults(server.process.pid) - before) / (30 * len(clients)) < 50
+
+
+def minor_faults(pid: int) -> int:
+    """Page faults of a process that needed no disk."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[7])
