@@ -24,6 +24,14 @@ KEY = b"\x37\xfa\x21\x3d"  # the masking key of RFC 6455 §5.7
 BATCH = 16  # calls of the smallest operations at a time
 MEMBERS = 100  # of the rooms here
 RUN = 8  # messages of one turn to one room
+UPGRADE = {  # as a client without frills asks for a WebSocket
+    b"Host": b"127.0.0.1:8000",
+    b"Upgrade": b"websocket",
+    b"Connection": b"Upgrade",
+    b"Sec-WebSocket-Key": b"AAAAAAAAAAAAAAAAAAAAAA==",
+    b"Sec-WebSocket-Version": b"13",
+}
+UPGRADE_HEAD = b"\r\n".join([b"GET /idle HTTP/1.1", *map(b": ".join, UPGRADE.items()), b"", b""])
 
 
 @dataclass(frozen=True)
@@ -142,20 +150,22 @@ def _encode(core: ModuleType, size: int, key: bytes | None) -> Iterator[Operatio
 
 @contextmanager
 def _head(core: ModuleType) -> Iterator[Operation]:
-    """The request that opens a WebSocket, as a client without frills writes it."""
-    fields = {
-        b"Host": b"127.0.0.1:8000",
-        b"Upgrade": b"websocket",
-        b"Connection": b"Upgrade",
-        b"Sec-WebSocket-Key": b"AAAAAAAAAAAAAAAAAAAAAA==",
-        b"Sec-WebSocket-Version": b"13",
-    }
-    lines = [b"GET /idle HTTP/1.1", *(b": ".join(field) for field in fields.items()), b"", b""]
-    call = partial(core.read_plain_head, b"\r\n".join(lines))
+    call = partial(core.read_plain_head, UPGRADE_HEAD)
 
     def check() -> None:
-        values = {name.lower(): value for name, value in fields.items()}
-        assert call() == ("/idle", list(fields.items()), values)
+        values = {name.lower(): value for name, value in UPGRADE.items()}
+        assert call() == ("/idle", list(UPGRADE.items()), values)
+
+    yield Operation(partial(_repeat, call), check, BATCH)
+
+
+@contextmanager
+def _upgrade_head(core: ModuleType) -> Iterator[Operation]:
+    call = partial(core.read_plain_upgrade, UPGRADE_HEAD)
+
+    def check() -> None:
+        host, key = UPGRADE[b"Host"].decode(), UPGRADE[b"Sec-WebSocket-Key"].decode()
+        assert call() == ("/idle", host, key, None, [], [])
 
     yield Operation(partial(_repeat, call), check, BATCH)
 
@@ -326,6 +336,7 @@ CASES = (
     Case("encode-16k", lambda core: _encode(core, 16384, None)),
     Case("encode-masked-64", lambda core: _encode(core, 64, KEY)),
     Case("head", _head),
+    Case("upgrade-head", _upgrade_head),
     Case("parse-text-64", lambda core: _parse(core, 64, 16, TEXT)),
     Case("parse-binary-64", lambda core: _parse(core, 64, 16, BINARY)),
     Case("parse-text-16k", lambda core: _parse(core, 16384, 1, TEXT)),

@@ -141,6 +141,7 @@ cdef enum:
     MAX_CLOSE_REASON = 123
     MAX_REQUEST_LINE = 8192
     MAX_HEAD = 65536
+    MAX_FIELDS = 256
     MIN_BODY_RATE = 1024
 
     READ_SIZE = 262144          # bytes taken from one peer in one turn

@@ -34,6 +34,7 @@ __all__ = [
     "apply_mask",
     "encode_frame",
     "read_plain_head",
+    "read_plain_upgrade",
     "read_plainly",
 ]
 
@@ -81,4 +82,5 @@ Plan = _chosen.Plan
 apply_mask = _chosen.apply_mask
 encode_frame = _chosen.encode_frame
 read_plain_head = _chosen.read_plain_head
+read_plain_upgrade = _chosen.read_plain_upgrade
 read_plainly = _chosen.read_plainly

@@ -35,15 +35,17 @@ Extension = tuple[str, list[ExtensionParam]]
 class Upgrade(NamedTuple):
     """A sound request for an upgrade: what the rest of the handshake is decided by."""
 
+    host: str
     key: str
     origin: str | None
-    host: str
     subprotocols: list[str]  # values of Sec-WebSocket-Protocol, for `choose_subprotocol`
     extensions: list[str]  # values of Sec-WebSocket-Extensions, for `parse_extensions`
 
 
 def is_upgrade(request: Request) -> bool:
     """Whether the client means to open a WebSocket, soundly or not."""
+    if request._plain_upgrade is not None:
+        return True
     headers = request.headers
     if headers.raw(b"sec-websocket-key") is not None:
         return True
@@ -55,6 +57,8 @@ def check_upgrade(request: Request) -> Upgrade:
 
     HandshakeError for an unsound one: 405 unless it is a GET, 426 for another version, else 400.
     """
+    if request._plain_upgrade is not None:
+        return Upgrade(*request._plain_upgrade[1:])
     headers = request.headers
     only = _only_of(headers) if headers.is_repeated else headers.raw
     if request.method != "GET":
@@ -77,9 +81,9 @@ def check_upgrade(request: Request) -> Upgrade:
     if origin is None and headers.raw(b"origin") is not None:
         raise HandshakeError(400, "more than one Origin field")
     return Upgrade(
+        request.host,
         key.decode(),
         None if origin is None else origin.decode("latin-1"),
-        request.host,
         _values(headers, b"sec-websocket-protocol"),
         _values(headers, b"sec-websocket-extensions"),
     )

@@ -23,6 +23,7 @@ VERSION = 13  # RFC 6455 §4.1
 
 MAX_REQUEST_LINE = 8 * 1024  # bytes; beyond it: 414
 MAX_HEAD = 64 * 1024  # bytes; beyond it: 431
+MAX_FIELDS = 256  # in one head; beyond it: 431
 MAX_BODY = 10 * 1024 * 1024  # bytes; beyond it: 413
 
 # Bytes a second of a request body; below it: 408. A time-out of each wait for bytes, as nginx has

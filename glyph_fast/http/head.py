@@ -14,12 +14,11 @@ from collections.abc import Mapping
 
 from .. import core
 from ..errors import HandshakeError
-from ..wire import MAX_HEAD, MAX_REQUEST_LINE
+from ..wire import MAX_FIELDS, MAX_HEAD, MAX_REQUEST_LINE
 from . import parsers
 from .headers import Headers
 from .request import Request, percent_decode
 
-MAX_FIELDS = 256  # header fields in one head; beyond it: 431
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 _METHODS = {method.encode(): method for method in METHODS}
@@ -46,12 +45,18 @@ def parse_head(head: bytes, remote: str | None = None) -> Request:
     HandshakeError says how to answer a bad one: 400, 414, 431, 501 (a method or transfer coding we
     do not have) or 505 (a version other than 1.0 and 1.1). The connection is closed after it.
     """
+    upgrade = core.read_plain_upgrade(head)
+    if upgrade is not None:
+        request = Request(head, remote)
+        request.set_line("GET", upgrade[0], "1.1")
+        request._plain_upgrade = upgrade
+        return request
     plain = core.read_plain_head(head)
     if plain is not None and _is_sound(plain[2]):
         target, fields, values = plain
         request = Request(head, remote)
         request.set_line("GET", target, "1.1")
-        request.headers = Headers(fields, values)
+        request._headers = Headers(fields, values)
         return request
     if head.startswith(b"\r\n"):
         head = head[2:]  # RFC 9112 §2.2: an empty line before the request line is ignored
@@ -71,7 +76,7 @@ def parse_head(head: bytes, remote: str | None = None) -> Request:
         raise HandshakeError(400, str(exc)) from None
     if not request.target.startswith("/") or "%" in request.target:
         _check_target(request)
-    request.headers = _read_headers(head, version)
+    request._headers = _read_headers(head, version)
     return request
 
 

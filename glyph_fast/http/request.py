@@ -22,6 +22,8 @@ _ABSOLUTE = re.compile(r"(?:https?|wss?)://([^/?#]+)(/[^?]*)?(?:\?(.*))?", re.IG
 _OF_THE_LINE = {"method", "target", "http_version", "authority", "raw_path", "query_string"}
 # What a browser adds by itself: a page's own code can set neither, and Bearer only code can.
 _CREDENTIALS = re.compile(rb"cookie:|authorization:(?![ \t]*bearer[ \t])", re.IGNORECASE)
+# See `core.read_plain_upgrade`.
+PlainUpgrade: TypeAlias = "tuple[str, str, str, str | None, list[str], list[str]]"
 # A head; with the scheme and the host (None: the head's) where it does not tell the scheme or host.
 Kept: TypeAlias = "bytes | tuple[bytes, str, str | None]"
 
@@ -67,8 +69,8 @@ class Request:
 
     __slots__ = (
         "head", "remote", "scheme", "path_params", "tls",
-        "method", "target", "http_version", "authority", "raw_path", "query_string", "headers",
-        "_path", "_query", "_cookies", "_body", "_host",
+        "method", "target", "http_version", "authority", "raw_path", "query_string",
+        "_plain_upgrade", "_headers", "_path", "_query", "_cookies", "_body", "_host",
     )  # fmt: skip
 
     head: bytes
@@ -82,7 +84,6 @@ class Request:
     authority: str | None  # of an absolute target
     raw_path: str  # as sent, its escapes not decoded, without the query
     query_string: str  # what follows the "?", as sent
-    headers: Headers
 
     def __init__(self, head: bytes, remote: str | None = None) -> None:
         self.head = head
@@ -90,6 +91,8 @@ class Request:
         self.scheme = "http"
         self.path_params = {}
         self.tls = None
+        self._plain_upgrade: PlainUpgrade | None = None  # where the core has read it
+        self._headers: Headers | None = None
         self._path: str | None = None
         self._query: Query | None = None
         self._cookies: dict[str, str] | None = None
@@ -129,6 +132,13 @@ class Request:
         self.authority, self.raw_path, self.query_string = split_target(target)
 
     @property
+    def headers(self) -> Headers:
+        """The header fields."""
+        if self._headers is None:
+            self._headers = Headers(parsers.read_fields(self.head))
+        return self._headers
+
+    @property
     def path(self) -> str:
         """The path, percent-decoded once."""
         if self._path is None:
@@ -153,6 +163,8 @@ class Request:
     def _host_of_head(self) -> str:
         if self.authority is not None:
             return self.authority
+        if self._plain_upgrade is not None:
+            return self._plain_upgrade[1]
         host = self.headers.raw(b"host")
         return "" if host is None else host.decode("latin-1")
 
@@ -203,8 +215,7 @@ class Request:
         if len(kept) == len(fields):
             return had_certificate
         self.head = b"\r\n".join([*kept, b"", b""])
-        self.headers = Headers(parsers.read_fields(self.head))
-        self._cookies = None
+        self._headers = self._cookies = None
         return True
 
     async def body(self) -> bytes:
@@ -223,7 +234,7 @@ class Request:
 
 
 class _UnreadRequest(Request):
-    """A request whose head is taken apart when someone looks.
+    """A request whose request line is taken apart when someone looks.
 
     Not `Request` itself: with a `__getattr__` every look at an attribute costs more, found or not.
     """
@@ -233,10 +244,8 @@ class _UnreadRequest(Request):
     if not TYPE_CHECKING:  # a checker would take any name for an attribute
 
         def __getattr__(self, name: str) -> object:
-            # Called for a slot that is still empty: those that `set_line` and `headers` fill.
-            if name == "headers":
-                self.headers = Headers(parsers.read_fields(self.head))
-            elif name in _OF_THE_LINE:
+            # Called for a slot that is still empty: those that `set_line` fills.
+            if name in _OF_THE_LINE:
                 line = self.head[: self.head.index(b"\r\n")].decode("ascii")
                 method, target, version = line.split(" ")
                 self.set_line(method, target, version.removeprefix("HTTP/"))

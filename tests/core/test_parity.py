@@ -26,7 +26,7 @@ CLASSES = [
     "Dispatch",
     "Poller",
 ]
-FUNCTIONS = ["apply_mask", "encode_frame", "read_plain_head", "read_plainly"]
+FUNCTIONS = ["apply_mask", "encode_frame", "read_plain_head", "read_plain_upgrade", "read_plainly"]
 
 
 def public(cls: type) -> dict[str, object]:

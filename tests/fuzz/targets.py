@@ -12,7 +12,7 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Any, NamedTuple
 
-from glyph_fast import _core, _fallback, core, json
+from glyph_fast import _core, _fallback, json
 from glyph_fast.config import CLIENT_COMMANDS
 from glyph_fast.deflate import Deflate
 from glyph_fast.engine.proxy_protocol import read_proxy_header
@@ -40,11 +40,12 @@ from tests.core.peer import Peer
 from tests.core.test_twins import schedule
 from tests.fuzz.model import judge
 from tests.fuzz.oracles import ours
+from tests.http.reading import Unread, read, reading
 
 TWINS = (_core, _fallback)
 MAX_INFLATED = 10_000
 WORDS = envelope_words(CLIENT_COMMANDS)
-READERS = (parsers.httptools_reader(), parsers.h11_reader())
+LIBRARIES = (parsers.httptools_reader(), parsers.h11_reader())
 TRUSTING = Proxies(["10.0.0.0/8"])
 BODY_HEADS = (
     b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
@@ -149,34 +150,17 @@ def _heads(core: Any, parts: list[bytes]) -> object:
 
 def requests(data: bytes) -> None:
     """A request head: the same answer whoever reads it, and sound values from sound heads."""
-    found = [_parse(data, reader, _unread) for reader in READERS]
-    found += [_parse(data, READERS[0], twin.read_plain_head) for twin in TWINS]
-    first = found[0]
-    if isinstance(first, HandshakeError):
-        assert all(isinstance(each, HandshakeError) for each in found)
-        assert {each.status for each in found if isinstance(each, HandshakeError)} == {first.status}
-        return
-    assert all(isinstance(each, Request) for each in found)
-    fields = [each.headers.fields for each in found if isinstance(each, Request)]
-    assert all(each == fields[0] for each in fields)
-    _use(first)
-
-
-def _unread(head: bytes) -> None:
-    """In place of the core's `read_plain_head`: every head is left to the library."""
-
-
-def _parse(
-    data: bytes, reader: parsers.FieldReader, read_plain_head: Callable[[bytes], Any]
-) -> Request | HandshakeError:
-    before = parsers.read_fields, core.read_plain_head
-    parsers.read_fields, core.read_plain_head = reader, read_plain_head
-    try:
-        return parse_head(data)
-    except HandshakeError as exc:
-        return exc
-    finally:
-        parsers.read_fields, core.read_plain_head = before
+    readers = [(library, Unread) for library in LIBRARIES]
+    readers += [(LIBRARIES[0], twin) for twin in TWINS]
+    found = []
+    for library, twin in readers:
+        with reading(library, twin):
+            request, upgrade = read(data)
+            fields = None if isinstance(request, int) else request.headers.fields
+            found.append((request if isinstance(request, int) else request.target, fields, upgrade))
+    assert all(each == found[0] for each in found)
+    if not isinstance(request, int):
+        _use(request)
 
 
 def _use(request: Request) -> None:

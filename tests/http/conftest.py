@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
-from glyph_fast import _core, _fallback, core
+from glyph_fast import _core, _fallback
 from glyph_fast.http import parsers
+from tests.http.reading import Unread, reading
 
-READERS = {"httptools": parsers.httptools_reader, "h11": parsers.h11_reader}
-TWINS = {"compiled": _core, "python": _fallback}
+READERS = {
+    "httptools": (parsers.httptools_reader(), Unread),
+    "h11": (parsers.h11_reader(), Unread),
+    "compiled": (parsers.read_fields, _core),
+    "python": (parsers.read_fields, _fallback),
+}
 
 
-@pytest.fixture(params=[*READERS, *TWINS])
-def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+@pytest.fixture(params=READERS)
+def parser(request: pytest.FixtureRequest) -> Iterator[str]:
     """Who reads header fields during the test: a library, or first a core where they are plain."""
     name: str = request.param
-    if name in READERS:
-        monkeypatch.setattr(parsers, "read_fields", READERS[name]())
-        monkeypatch.setattr(core, "read_plain_head", lambda head: None)
-    else:
-        monkeypatch.setattr(core, "read_plain_head", TWINS[name].read_plain_head)
-    return name
+    with reading(*READERS[name]):
+        yield name

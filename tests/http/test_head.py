@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glyph_fast import _core, _fallback, core
+from glyph_fast import _core, _fallback
 from glyph_fast.errors import HandshakeError
 from glyph_fast.http import parsers
-from glyph_fast.http.head import MAX_FIELDS, parse_head, too_large
-from glyph_fast.wire import MAX_HEAD, MAX_REQUEST_LINE
+from glyph_fast.http.head import parse_head, too_large
+from glyph_fast.wire import MAX_FIELDS, MAX_HEAD, MAX_REQUEST_LINE
+from tests.http.reading import Unread, read, reading
 
 GET = b"GET / HTTP/1.1\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: a\r\n"
@@ -283,42 +283,40 @@ PIECES = st.sampled_from(
         b"@",
     ]
     + [b"Transfer-Encoding: chunked\r\n", b"Connection: upgrade\r\n", b"Upgrade: x\r\n", b"5", b""]
+    + [b"Origin: a\r\n", b"Sec-WebSocket-Version: 13\r\n", b"Cookie: a\r\n", b"=", b"keep-alive, "]
 )
+UPGRADE = get(
+    b"Upgrade: websocket", b"Connection: Upgrade", b"Origin: http://a",
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==", b"Sec-WebSocket-Version: 13",
+    b"Sec-WebSocket-Protocol: chat, v2", b"Sec-WebSocket-Extensions: permessage-deflate",
+)  # fmt: skip
 BASES = st.sampled_from(
     [head for _, head, _ in ACCEPTED if len(head) < 500] + [head for _, head, _ in REFUSED[:100]]
 )
 
 
-def outcome(
-    head: bytes, reader: parsers.FieldReader, read_plain_head: Callable[[bytes], Any]
-) -> object:
+def outcome(head: bytes, library: parsers.FieldReader, twin: Any) -> object:
     """The status of a refusal, or everything the request says; h11 lower-cases codings."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parsers, "read_fields", reader)
-        patch.setattr(core, "read_plain_head", read_plain_head)
-        try:
-            request = parse_head(head)
-        except HandshakeError as error:
-            return error.status
+    with reading(library, twin):
+        request, upgrade = read(head)
+        if isinstance(request, int):
+            return request
         fields = [(name, value.lower()) for name, value in request.headers.fields]
         first = list(request.headers.items())
-        return request.method, request.target, request.http_version, request.host, fields, first
-
-
-def unread(head: bytes) -> None:
-    """Leaves every head to the library."""
+        line = request.method, request.target, request.http_version, request.host
+        return line, fields, first, upgrade
 
 
 HTTPTOOLS, H11 = parsers.httptools_reader(), parsers.h11_reader()
 
 
-@given(BASES, PIECES, st.floats(0, 1), st.integers(0, 6))
+@given(st.just(UPGRADE) | BASES, PIECES, st.floats(0, 1), st.integers(0, 6))
 def test_all_readers_give_one_answer_to_a_damaged_head(
     base: bytes, piece: bytes, where: float, removed: int
 ) -> None:
     position = int(where * len(base))
     head = base[:position] + piece + base[position + removed :]
-    expected = outcome(head, HTTPTOOLS, unread)
-    assert outcome(head, H11, unread) == expected
+    expected = outcome(head, HTTPTOOLS, Unread)
+    assert outcome(head, H11, Unread) == expected
     for twin in (_core, _fallback):
-        assert outcome(head, HTTPTOOLS, twin.read_plain_head) == expected
+        assert outcome(head, HTTPTOOLS, twin) == expected

@@ -24,6 +24,8 @@ from glyph_fast.handshake import (
 from glyph_fast.http.head import parse_head
 from glyph_fast.http.request import Request
 
+pytestmark = pytest.mark.usefixtures("parser")
+
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="  # RFC 6455 §1.3, with its answer
 ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 SOUND = {

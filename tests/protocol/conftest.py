@@ -1,0 +1,3 @@
+"""Handshakes are tested with everybody who may read their heads."""
+
+from tests.http.conftest import parser as parser
