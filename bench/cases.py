@@ -171,21 +171,30 @@ def _upgrade_head(core: ModuleType) -> Iterator[Operation]:
 
 
 @contextmanager
-def _parse(core: ModuleType, size: int, count: int, opcode: int) -> Iterator[Operation]:
+def _parse(
+    core: ModuleType, size: int, count: int, opcode: int, reads: int = 1
+) -> Iterator[Operation]:
+    """`count` messages of one read, or one message that takes several."""
     handler = Listener()
     conn = _opened(core, _turn(core, handler))
     text = "x" * size
     payload = text if opcode == TEXT else text.encode()
     data = core.encode_frame(opcode, payload, key=KEY) * count
+    step = -(-len(data) // reads)
+    parts = [data[at : at + step] for at in range(0, len(data), step)]
+
+    def run() -> None:
+        for part in parts:
+            conn.feed(part)
 
     def check() -> None:
         before = handler.count
-        conn.feed(data)
+        run()
         assert handler.error is None
         assert handler.count - before == count
         assert handler.last == payload
 
-    yield Operation(lambda: conn.feed(data), check, count)
+    yield Operation(run, check, count)
 
 
 @contextmanager
@@ -340,6 +349,7 @@ CASES = (
     Case("parse-text-64", lambda core: _parse(core, 64, 16, TEXT)),
     Case("parse-binary-64", lambda core: _parse(core, 64, 16, BINARY)),
     Case("parse-text-16k", lambda core: _parse(core, 16384, 1, TEXT)),
+    Case("parse-text-64k-in-parts", lambda core: _parse(core, 65536, 1, TEXT, reads=4)),
     Case("echo", _echo),
     Case("queue", lambda core: _queue(core, SERVER)),
     Case("queue-client", lambda core: _queue(core, CLIENT)),

@@ -42,6 +42,7 @@ cdef struct Incoming:        # what came and is not complete; exists only while 
     int opcode               # of the message; 0 between messages
     bint rsv1                # the message is compressed
     gf_utf8 utf8             # of the message, if it is text
+    byte bits                # set in any byte of the message so far; below 0x80 it is ASCII
     int empty_fragments      # of the message
 
 cdef struct Outgoing:        # what leaves outside the ring; exists only while there is some

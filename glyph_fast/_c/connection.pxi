@@ -405,6 +405,7 @@ cdef class Connection:
             incoming.opcode = opcode
             incoming.rsv1 = rsv1
             incoming.empty_fragments = 0
+            incoming.bits = 0
             memset(&incoming.utf8, 0, sizeof(gf_utf8))
         if not length and not fin:
             incoming.empty_fragments += 1
@@ -425,18 +426,21 @@ cdef class Connection:
         """Take what is there of the frame's payload; text is checked as it comes."""
         cdef Incoming* incoming = self.incoming
         cdef byte* target
+        cdef byte bits
         size = min(size, incoming.remaining)
-        if not buffer_reserve(&incoming.message, size):
+        # Room for the rest as well, where that is no more than is there: it saves a copy.
+        if not buffer_reserve(&incoming.message, min(incoming.remaining, 2 * size)):
             raise MemoryError
         target = incoming.message.data + incoming.message.size
         if incoming.masked:
-            gf_mask(target, data, size, incoming.key, incoming.phase)
+            bits = gf_mask(target, data, size, incoming.key, incoming.phase)
         else:
-            memcpy(target, data, size)
+            bits = gf_copy(target, data, size)
+        incoming.bits |= bits
         incoming.message.size += size
         incoming.remaining -= size
         incoming.phase = (incoming.phase + size) & 3
-        if incoming.opcode == TEXT and not incoming.rsv1:
+        if incoming.opcode == TEXT and not incoming.rsv1 and (bits >= 0x80 or incoming.utf8.due):
             if not gf_utf8_feed(&incoming.utf8, target, size):
                 raise ProtocolError(INVALID_DATA, "text is not UTF-8")
         if not incoming.remaining:
@@ -471,6 +475,8 @@ cdef class Connection:
                     payload = payload_text(
                         <const byte*>PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload), NULL
                     )
+            elif opcode == TEXT and incoming.bits < 0x80:
+                payload = payload_text(message.data, message.size, NULL)
             elif opcode == TEXT:
                 payload = PyUnicode_DecodeUTF8(<char*>message.data, message.size, NULL)
             else:
