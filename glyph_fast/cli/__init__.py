@@ -6,6 +6,7 @@ traceback of this program.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -94,7 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line (that of the process unless given) and return its exit status."""
     try:
         status = command.main(arguments, prog_name=PROGRAM, standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return status if isinstance(status, int) else 0
     except Failure as exc:
         return complain(str(exc), exc.status)
@@ -113,6 +115,16 @@ def complain(message: str, status: int) -> int:
     """Write one line to stderr and return `status`."""
     click.echo(f"{PROGRAM}: {' '.join(message.split())}", err=True)
     return status
+
+
+def why(exc: OSError) -> str:
+    """The system's word for the error, without what the loop adds to it."""
+    from ssl import SSLError  # takes a while to load; its numbers are not the system's
+
+    text = exc.strerror or str(exc) or "timed out"
+    if isinstance(exc, SSLError):
+        return text
+    return (os.strerror(exc.errno or 0) if exc.errno in errno.errorcode else text).lower()
 
 
 def silence_stdout() -> None:

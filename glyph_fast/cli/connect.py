@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
 from .. import json
-from ..wire import NORMAL
-from . import Failure
+from ..wire import ABNORMAL, NORMAL
+from . import Failure, silence_stdout, why
 
 DEFAULT_WAIT_S = 1.0
+CLOSE_WAIT_S = 5.0  # for the answer to a close frame
+MAX_ANSWER = 200  # characters of a refusal's body that are shown
 
 
 class Screen:
@@ -38,14 +41,13 @@ class Screen:
         if not self._is_terminal:
             click.echo(body)
             return
-        safe = "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in body)
         head = f"{datetime.now():%H:%M:%S.%f}"[:-3] + f" {kind} {len(payload)} B"
         # Not `click.echo`: what stands for stdout while a line is edited is unknown to it.
-        print(self._dimmed(head), safe, flush=True)
+        print(self._dimmed(head), _visible(body), flush=True)
 
     def note(self, text: str) -> None:
         """Something that is no frame."""
-        print(self._dimmed(text), file=sys.stderr, flush=True)
+        print(self._dimmed(_visible(text)), file=sys.stderr, flush=True)
 
     def _dimmed(self, text: str) -> str:
         return click.style(text, dim=True) if self._is_coloured else text
@@ -59,6 +61,8 @@ class Dialogue:
         self._is_json = is_json
         self._wait = wait
         self._ended = asyncio.Event()
+        self._is_closing = False  # the close frame is ours
+        self._is_unread = False  # whoever read our output has enough
         self.transport: Any = None
         self.close: tuple[int, str] | None = None  # what the peer's close frame said
 
@@ -69,7 +73,10 @@ class Dialogue:
 
         class Listener(picows.WSListener):  # type: ignore[name-defined,misc]
             def on_ws_connected(self, transport: Any) -> None:
-                dialogue._screen.note(f"connected to {url}")
+                dialogue.transport = transport  # frames may come before `ws_connect` returns
+                chosen = transport.response.headers.get("Sec-WebSocket-Protocol")
+                with_it = f", subprotocol {chosen}" if chosen else ""
+                dialogue._screen.note(f"connected to {url}{with_it}")
 
             def on_ws_frame(self, transport: Any, frame: Any) -> None:
                 dialogue.received(picows, frame)
@@ -78,12 +85,12 @@ class Dialogue:
                 dialogue._ended.set()
 
         try:
-            self.transport, _ = await picows.ws_connect(
+            await picows.ws_connect(
                 Listener, url, extra_headers=list(headers), enable_auto_pong=True
             )
         except (OSError, picows.WSError, ValueError, TimeoutError) as exc:
-            raise Failure(f"cannot connect to {url}: {exc}") from exc
-        if sys.stdin.isatty() and sys.stdout.isatty():
+            raise Failure(f"cannot connect to {url}: {_refusal(exc)}") from exc
+        if is_terminal(sys.stdin) and is_terminal(sys.stdout):
             await self._edit()
         else:
             loop = asyncio.get_running_loop()
@@ -92,7 +99,11 @@ class Dialogue:
             )
             lines.start()
             await self._ended.wait()
-        code, reason = self.close or (1006, "")
+        if self._is_unread:
+            raise BrokenPipeError
+        if self.close is None and not self._is_closing:
+            raise Failure("the connection was lost")
+        code, reason = self.close or (ABNORMAL, "")
         self._screen.note(f"closed with {code}" + (f": {reason}" if reason else ""))
 
     async def _edit(self) -> None:
@@ -115,7 +126,12 @@ class Dialogue:
             self.transport.disconnect()
         elif kind in (picows.WSMsgType.TEXT, picows.WSMsgType.BINARY):
             name = "text" if kind == picows.WSMsgType.TEXT else "binary"
-            self._screen.frame(name, frame.get_payload_as_bytes())
+            try:
+                self._screen.frame(name, frame.get_payload_as_bytes())
+            except BrokenPipeError:
+                silence_stdout()
+                self._is_unread = True
+                self._close()
 
     def typed(self, line: str) -> None:
         """A line was typed: send it."""
@@ -125,18 +141,25 @@ class Dialogue:
             except ValueError as exc:
                 self._screen.note(f"not sent, this is not JSON: {exc}")
                 return
+        try:
+            payload = line.encode()
+        except UnicodeEncodeError:
+            self._screen.note("not sent, this is not UTF-8")
+            return
         from picows import WSMsgType
 
         if not self._ended.is_set():
-            self.transport.send(WSMsgType.TEXT, line.encode())
+            self.transport.send(WSMsgType.TEXT, payload)
 
     def end(self) -> None:
         """There are no more lines: what is on its way may still come, then the close."""
         asyncio.get_running_loop().call_later(self._wait, self._close)
 
     def _close(self) -> None:
-        if not self._ended.is_set():
+        if not self._is_closing and not self._ended.is_set():
+            self._is_closing = True
             self.transport.send_close(NORMAL)
+            asyncio.get_running_loop().call_later(CLOSE_WAIT_S, self.transport.disconnect)
 
 
 async def edit_lines(typed: Callable[[str], object]) -> None:
@@ -155,9 +178,31 @@ def read_lines(
 ) -> None:
     """Hand each line of stdin to the loop; for a thread of its own, which may wait for ever."""
     with suppress(RuntimeError):  # the loop is closed: nobody wants more lines
-        for line in sys.stdin:
-            loop.call_soon_threadsafe(typed, line.removesuffix("\n"))
+        for raw in () if sys.stdin is None else sys.stdin.buffer:
+            line = raw.removesuffix(b"\n").removesuffix(b"\r")
+            loop.call_soon_threadsafe(typed, line.decode(errors="surrogateescape"))
         loop.call_soon_threadsafe(end)
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a person is there; a process started without the stream has None."""
+    return stream is not None and stream.isatty()
+
+
+def _visible(text: str) -> str:
+    """`text` without what would command the terminal."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
+
+
+def _refusal(exc: Exception) -> str:
+    """Why there is no connection; of a server that said no, what it said."""
+    if isinstance(exc, OSError):
+        return why(exc)
+    response, body = getattr(exc, "response", None), getattr(exc, "raw_body", None)
+    if response is None:
+        return str(exc)
+    said = _visible(_text(body).strip()[:MAX_ANSWER])
+    return f"the server answered {int(response.status)}" + (f": {said}" if said else "")
 
 
 def _picows() -> Any:
@@ -174,9 +219,12 @@ def _text(message: Any) -> str:
     return message if isinstance(message, str) else bytes(message).decode(errors="replace")
 
 
+_FIELD_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+").fullmatch  # RFC 9110 §5.6.2
+
+
 def _header(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> Any:
     pairs = [tuple(part.strip() for part in value.partition(":")[::2]) for value in values]
-    if not all(name and value for name, value in pairs):
+    if not all(_FIELD_NAME(name) and value.isprintable() and value for name, value in pairs):
         raise click.BadParameter("expected 'Name: value'")
     return pairs
 
@@ -208,6 +256,6 @@ def connect(
         fields.append(("Sec-WebSocket-Protocol", ", ".join(subprotocol)))
 
     async def talk() -> None:
-        await Dialogue(Screen(sys.stdout.isatty()), is_json=is_json, wait=wait).run(url, fields)
+        await Dialogue(Screen(is_terminal(sys.stdout)), is_json=is_json, wait=wait).run(url, fields)
 
     asyncio.run(talk())

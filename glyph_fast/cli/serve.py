@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 from collections.abc import Iterable
@@ -17,7 +16,7 @@ from ..logs import SERVER, configure_logging, log
 from ..options import Option, bracketed, by_group
 from ..sources import given_options
 from ..watcher import check_watching, watch
-from . import NOT_LISTENING, PROGRAM, Failure, silence_stdout
+from . import NOT_LISTENING, PROGRAM, Failure, silence_stdout, why
 from .open_files import is_too_low, raise_open_file_limit
 from .parts import choose_parts, load_core
 from .target import Servable, failure_of, load_target
@@ -93,7 +92,7 @@ def _run(server: Servable, config: Config) -> None:
         place = _place(config)
         if config.admin is not None and exc.filename == str(config.admin):
             place = f"{exc.filename} (--admin)"
-        raise Failure(f"could not listen on {place}: {_why(exc)}", NOT_LISTENING) from exc
+        raise Failure(f"could not listen on {place}: {why(exc)}", NOT_LISTENING) from exc
     except ConfigError:
         raise
     except Exception as exc:  # of a hook of the program, as a rule
@@ -124,13 +123,6 @@ def _place(config: Config) -> str:
     if config.uds is not None:
         return f"unix:{config.uds}"
     return f"{bracketed(config.host)}:{config.port}"
-
-
-def _why(exc: OSError) -> str:
-    """The system's word for the error, without what the loop adds to it."""
-    if exc.errno is not None and exc.errno in errno.errorcode:
-        return os.strerror(exc.errno).lower()
-    return (exc.strerror or str(exc)).lower()
 
 
 def _parameters(options: Iterable[Option]) -> list[click.Parameter]:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import select
+import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 from serving import ROOT, serving
+from websockets.utils import accept_key
 
 APP = """
-from glyph_fast import Config, MessageType, Server
+from glyph_fast import Config, MessageType, Reject, Server
 
 server = Server(Config(subprotocols=["chat"], allowed_origins=["https://example.com"]))
 
@@ -22,10 +26,18 @@ server = Server(Config(subprotocols=["chat"], allowed_origins=["https://example.
 def hello(conn):
     conn.send_json([conn.subprotocol, conn.request.headers.get("x-name")])
 
+@server.on_connect(route="/closed")
+def closed(conn):
+    raise Reject(403, "not today")
+
+server.websocket("/ws")
+
 @server.on_message(MessageType.TEXT)
 def echo(ctx):
     if ctx.message.data == "leave":
         ctx.conn.close(4001, "as asked")
+    elif ctx.message.data == "shout":
+        ctx.conn.close(4002, "\x1b[31mred")
     else:
         ctx.reply(MessageType.TEXT, ctx.message.data)
 
@@ -50,7 +62,7 @@ def test_lines_go_out_and_frames_come_back(tmp_path: Path) -> None:
         options = ("--subprotocol", "chat", "-H", "X-Name: Ada", "--origin", "https://example.com")
         done = connect(url, "one\ngrüße\n[1,255]\n", *options)
         assert (done.returncode, done.stdout) == (0, '["chat","Ada"]\none\ngrüße\n01 ff\n')
-        assert done.stderr == f"connected to {url}\nclosed with 1000\n"
+        assert done.stderr == f"connected to {url}, subprotocol chat\nclosed with 1000\n"
 
         done = connect(url, 'no json\n{"a"\n"yes"\n', "--json")
         assert done.stdout == '[null,null]\n"yes"\n'
@@ -62,6 +74,85 @@ def test_lines_go_out_and_frames_come_back(tmp_path: Path) -> None:
         refused = connect(url, "", "--origin", "https://evil.example")
         assert refused.returncode == 1
         assert refused.stderr.startswith(f"glyph-fast: cannot connect to {url}")
+        assert "403" in refused.stderr
+        closed = connect(server.ws("/closed"), "", "--wait", "30")
+        assert "closed with 1008: not today" in closed.stderr
+        assert "Traceback" not in closed.stderr
+        nowhere = connect(server.ws("/nowhere"), "")
+        assert "the server answered 404: " in nowhere.stderr
+        assert "Route not found" in nowhere.stderr
+
+
+def test_bytes_that_are_no_text_are_not_sent(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(APP)
+    with serving("app:server", cwd=tmp_path) as server:
+        done = subprocess.run(
+            [sys.executable, "-m", "glyph_fast", "connect", server.ws("/ws"), "--wait", "0.3"],
+            cwd=ROOT, input=b"\xff\xfe\nnext\r\n", capture_output=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stdout) == (0, b"[null,null]\nnext\n")
+        assert b"not sent, this is not UTF-8" in done.stderr
+        assert b"Traceback" not in done.stderr
+
+
+def test_what_the_peer_says_does_not_command_the_terminal(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(APP)
+    with serving("app:server", cwd=tmp_path) as server:
+        done = connect(server.ws("/ws"), "shout\n")
+        assert "closed with 4002: \ufffd[31mred" in done.stderr
+
+
+def test_a_reader_that_has_enough_ends_it_quietly(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(APP)
+    with serving("app:server", cwd=tmp_path) as server:
+        ours, theirs = os.pipe()
+        os.close(ours)
+        done = subprocess.run(
+            [sys.executable, "-m", "glyph_fast", "connect", server.ws("/ws"), "--wait", "30"],
+            cwd=ROOT, stdin=subprocess.PIPE, stdout=theirs, stderr=subprocess.PIPE, text=True,
+            timeout=25, check=False,
+        )  # fmt: skip
+        os.close(theirs)
+        assert done.returncode == 1
+        assert "Traceback" not in done.stderr
+
+
+def test_without_stdin_it_only_listens(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(APP)
+    with serving("app:server", cwd=tmp_path) as server:
+        command = f'"{sys.executable}" -m glyph_fast connect {server.ws("/ws")} --wait 0.3 <&-'
+        done = subprocess.run(
+            ["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert (done.returncode, done.stdout) == (0, "[null,null]\n")
+        assert "closed with 1000" in done.stderr
+
+
+def test_a_lost_connection_is_a_failure() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=accept_and_leave, args=(listener,))
+        thread.start()
+        try:
+            done = connect(f"ws://127.0.0.1:{listener.getsockname()[1]}/", "", "--wait", "30")
+        finally:
+            thread.join(10)
+    assert done.returncode == 1
+    assert "the connection was lost" in done.stderr
+
+
+def accept_and_leave(listener: socket.socket) -> None:
+    """Answer one handshake, then be gone without a close frame."""
+    peer, _ = listener.accept()
+    with peer:
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += peer.recv(4096)
+        key = re.search(rb"(?i)sec-websocket-key: *(\S+)", head)
+        assert key is not None
+        peer.sendall(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Accept: " + accept_key(key[1].decode()).encode() + b"\r\n\r\n"
+        )
 
 
 class Terminal:
@@ -124,6 +215,9 @@ def test_a_line_that_is_being_typed_survives_a_frame(tmp_path: Path) -> None:
         (("ws://127.0.0.1:1/ws",), 1, "cannot connect"),
         (("http://127.0.0.1:1/ws",), 2, "ws://"),
         (("ws://127.0.0.1:1", "-H", "nonsense"), 2, "Name: value"),
+        (("ws://127.0.0.1:1", "-H", "a b: c"), 2, "Name: value"),
+        (("ws://127.0.0.1:1", "-H", "a: b\nc: d"), 2, "Name: value"),
+        (("ws://127.0.0.1:1/ws",), 1, "/ws: connection refused"),
     ],
 )
 def test_what_cannot_be_is_one_line(arguments: tuple[str, ...], status: int, error: str) -> None:
