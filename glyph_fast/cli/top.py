@@ -22,7 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .. import json
-from . import Failure
+from . import Failure, why
 
 TIMEOUT_S = 5.0
 ROOMS = 8  # that are listed
@@ -30,13 +30,23 @@ ROOMS = 8  # that are listed
 Figures = Mapping[str, Any]
 
 
+class NoAnswer(Failure):
+    """Nobody answers; after a restart somebody may again."""
+
+
 class Server:
     """An operators' port as a source of figures. Raises Failure where there is none."""
 
     def __init__(self, url: str, token: str | None) -> None:
-        parts = urlsplit(url if "//" in url else f"http://{url}")
-        if parts.scheme not in ("http", "https") or not parts.netloc:
+        try:
+            parts = urlsplit(url if "//" in url else f"http://{url}")
+            is_right = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:  # brackets that do not match, a port that is none
+            is_right = False
+        if not is_right:
             raise click.BadParameter(f"expected a URL such as http://127.0.0.1:9090, found {url!r}")
+        if token is not None and not (token.isascii() and token.isprintable()):
+            raise click.BadParameter("--token: expected visible ASCII characters")
         self._netloc = parts.netloc
         self._kind = (
             http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
@@ -45,21 +55,27 @@ class Server:
 
     def figures(self) -> Figures:
         """What `/stats` says now."""
-        connection = self._kind(self._netloc, timeout=TIMEOUT_S)
+        connection = self._kind(self._netloc.rpartition("@")[2], timeout=TIMEOUT_S)
         try:
             connection.request("GET", "/stats", headers=self._headers)
             answer = connection.getresponse()
             body = answer.read()
-        except (OSError, http.client.HTTPException) as exc:
-            raise Failure(f"no answer from {self._netloc}: {exc}") from exc
+        except OSError as exc:
+            raise NoAnswer(f"no answer from {self._netloc}: {why(exc)}") from exc
+        except http.client.HTTPException as exc:
+            raise NoAnswer(f"{self._netloc} does not answer as HTTP: {exc!r}") from exc
         finally:
             connection.close()
+        if answer.status == 401 and self._headers:
+            raise Failure(f"{self._netloc} refuses this token")
         if answer.status == 401:
             raise Failure(f"{self._netloc} wants a token: --token, or GLYPH_FAST_ADMIN_TOKEN")
         try:
             figures = json.loads(body)
         except ValueError:
             figures = None
+        if answer.status == 403 and isinstance(figures, dict) and "error" in figures:
+            raise Failure(f"{self._netloc} refuses: {figures['error']}")
         if answer.status != 200 or not isinstance(figures, dict) or "connections" not in figures:
             raise Failure(f"{self._netloc} is no operators' port of glyph-fast ({answer.status})")
         return figures
@@ -193,8 +209,15 @@ def top(url: str, token: str | None, interval: float, once: bool) -> None:
     if once or not sys.stdout.isatty():
         Console().print(render(now, None))
         return
+    is_answered = True
     with Live(render(now, None), screen=True, auto_refresh=False) as live:
         while True:
             time.sleep(interval)
-            before, now = now, server.figures()
-            live.update(render(now, before), refresh=True)
+            try:
+                before, now = (now if is_answered else None), server.figures()
+                is_answered = True
+                live.update(render(now, before), refresh=True)
+            except NoAnswer as exc:
+                is_answered = False
+                notice = Text(f"{exc}; these figures are old", style="bold red")
+                live.update(Group(notice, render(now, None)), refresh=True)

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -44,17 +45,20 @@ def test_a_screen_goes_into_a_pipe() -> None:
         refused = top(url)
         assert refused.returncode == 1
         assert "wants a token" in refused.stderr
+        assert "refuses this token" in top(url, "--token", TOKEN + "x").stderr
+        named = top(url.replace("127.0.0.1", "0.0.0.0"), "--token", TOKEN)  # the same machine
+        assert "refuses: the Host header is not" in named.stderr
         other = top(server.url)
         assert other.returncode == 1
         assert "is no operators' port" in other.stderr
 
 
-def test_a_terminal_is_drawn_anew_until_interrupted() -> None:
-    with serving("--admin", "127.0.0.1:0") as server:
-        assert server.process.stdout is not None
-        url = server.process.stdout.readline().decode().split()[-1]
-        ours, theirs = pty.openpty()
-        process = subprocess.Popen(
+class Terminal:
+    """`glyph-fast top` on a terminal."""
+
+    def __init__(self, url: str) -> None:
+        self._ours, theirs = pty.openpty()
+        self.process = subprocess.Popen(
             [sys.executable, "-m", "glyph_fast", "top", url, "--interval", "0.1"],
             cwd=ROOT, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE,
             env={**os.environ, "TERM": "xterm"},
@@ -62,25 +66,50 @@ def test_a_terminal_is_drawn_anew_until_interrupted() -> None:
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
         os.close(theirs)
+
+    def _read(self, deadline: float) -> bytes:
+        left = deadline - time.monotonic()
+        assert left > 0 and select.select([self._ours], [], [], left)[0]
+        return os.read(self._ours, 65536)
+
+    def until(self, text: bytes, times: int = 1) -> None:
+        """Read until the text has come so often."""
+        seen, deadline = b"", time.monotonic() + 30
+        while seen.count(text) < times:
+            seen += self._read(deadline)
+
+    def until_without(self, text: bytes) -> None:
+        """Read until three screens in a row have come without the text."""
+        seen, deadline = b"", time.monotonic() + 30
+        while seen.rpartition(text)[2].count(b"messages in") < 3:
+            seen += self._read(deadline)
+
+    def drain(self) -> None:
+        """Read until the other side is closed."""
+        with suppress(OSError):
+            while select.select([self._ours], [], [], 10)[0]:
+                os.read(self._ours, 65536)
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(10)
+        assert self.process.stderr is not None
+        self.process.stderr.close()
+        os.close(self._ours)
+
+
+def test_a_terminal_is_drawn_anew_until_interrupted() -> None:
+    with serving("--admin", "127.0.0.1:0") as server:
+        assert server.process.stdout is not None
+        terminal = Terminal(server.process.stdout.readline().decode().split()[-1])
         try:
-            seen, deadline = b"", time.monotonic() + 30
-            while seen.count(b"messages in") < 3:
-                assert select.select([ours], [], [], deadline - time.monotonic())[0], seen
-                seen += os.read(ours, 65536)
-            process.send_signal(signal.SIGINT)
-            while time.monotonic() < deadline and select.select([ours], [], [], 10)[0]:
-                try:
-                    os.read(ours, 65536)
-                except OSError:  # the other side is closed
-                    break
-            assert process.wait(10) == 130
+            terminal.until(b"messages in", times=3)
+            terminal.process.send_signal(signal.SIGINT)
+            terminal.drain()
+            assert terminal.process.wait(10) == 130
         finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait(10)
-            assert process.stderr is not None
-            process.stderr.close()
-            os.close(ours)
+            terminal.close()
 
 
 def test_nobody_there_is_one_line() -> None:
@@ -88,7 +117,37 @@ def test_nobody_there_is_one_line() -> None:
     assert nobody.returncode == 1
     assert nobody.stderr.startswith("glyph-fast: no answer from 127.0.0.1:1")
     assert nobody.stderr.count("\n") == 1
-    assert top("ftp://x").returncode == 2
+    assert "connection refused" in nobody.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("ftp://x",), ("http://",), ("127.0.0.1:abc",), ("127.0.0.1:99999",), ("http://[::1:9",),
+        ("127.0.0.1:1", "--token", "a\nb"), ("127.0.0.1:1", "--token", "grüße"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_one_line_and_status_2(arguments: tuple[str, ...]) -> None:
+    wrong = top(*arguments)
+    assert wrong.returncode == 2
+    assert wrong.stderr.count("\n") == 1
+
+
+def test_a_server_that_is_away_for_a_while_is_waited_for() -> None:
+    with serving("--admin", "127.0.0.1:0") as server:
+        assert server.process.stdout is not None
+        address = server.process.stdout.readline().decode().split()[-1].removeprefix("http://")
+        terminal = Terminal(address)
+        try:
+            terminal.until(b"messages in")
+            server.process.terminate()
+            terminal.until(b"these figures are old")
+            server.process.wait(30)
+            with serving("--admin", address):
+                terminal.until(b"messages in")
+                terminal.until_without(b"these figures are old")
+        finally:
+            terminal.close()
 
 
 def figures(**changes: Any) -> dict[str, Any]:
