@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import select
 import sys
 from pathlib import Path
@@ -19,9 +20,25 @@ from .runner import run
 from .swarm import LoadError
 
 
+def _report_path(ctx: click.Context, param: click.Parameter, path: Path | None) -> Path | None:
+    """Refuse a file that cannot be written before the run rather than after it."""
+    if path is None or str(path) == "-":
+        return path
+    place = path if path.exists() else path.parent
+    if path.is_dir() or not place.exists() or not os.access(place, os.W_OK):
+        raise click.BadParameter(f"{path} cannot be written")
+    return path
+
+
 @click.command()
 @click.argument("url")
-@click.option("--mode", type=click.Choice(MODES), default="echo", show_default=True)
+@click.option(
+    "--mode",
+    type=click.Choice(MODES),
+    default="echo",
+    show_default=True,
+    help="What is done; see above.",
+)
 @click.option(
     "-c",
     "--connections",
@@ -109,12 +126,14 @@ from .swarm import LoadError
     "--json",
     "json_path",
     type=click.Path(path_type=Path, allow_dash=True),
+    callback=_report_path,
     help="Write the report as JSON; - for stdout.",
 )
 @click.option(
     "--html",
     "html_path",
     type=click.Path(path_type=Path),
+    callback=_report_path,
     help="Write the report as a page with plots.",
 )
 @click.option(
@@ -144,7 +163,12 @@ def bench(
         progress = sys.stderr.isatty()
     with Live(options, enabled=progress) as live:
         report = _run(options, live)
-    write_report(report, json_path, html_path)
+    try:
+        write_report(report, json_path, html_path)
+    except BrokenPipeError:  # of the reader of stdout; the command line knows what to do
+        raise
+    except OSError as exc:  # the disk is full, say
+        raise click.ClickException(f"{exc.filename or 'report'}: {exc.strerror}") from None
     if json_path is None or str(json_path) != "-":
         print_summary(report)
 

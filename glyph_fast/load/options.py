@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 MODES = ("echo", "fan-out", "connect", "churn", "stalled")
 MAX_SOURCES = 32  # 127.0.0.1 to 127.0.0.32
@@ -45,6 +45,8 @@ class Options:
         for name in ("connections", "publishers", "rooms", "in_flight", "size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected at least 1")
+        if self.timeout <= 0:
+            raise ValueError(f"timeout is {self.timeout}, expected more than 0")
         for name in ("rate", "server_cpu", "warm_up", "hold", "duration"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected 0 or more")
@@ -54,7 +56,7 @@ class Options:
             raise ValueError("several rooms need a URL with {} for the room's number")
         if self.rate and self.mode not in ("echo", "fan-out", "stalled"):
             raise ValueError(f"mode {self.mode} has no open loop: leave rate out")
-        _check_url(urlsplit(self.url))
+        _check_url(self.url)
 
     @property
     def host(self) -> str:
@@ -78,6 +80,11 @@ class Options:
         return self.stalled or (0.1 if self.mode == "stalled" else 0.0)
 
 
-def _check_url(parts: SplitResult) -> None:
-    if parts.scheme != "ws" or not parts.hostname:
+def _check_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        is_right = parts.scheme == "ws" and parts.hostname and parts.port != 0
+    except ValueError:  # brackets that do not match, a port that is none
+        is_right = False
+    if not is_right:
         raise ValueError("the URL must be ws://host:port/path; wss is not measured")

@@ -6,7 +6,7 @@ sockets, moves bytes between them and the core, and writes once per connection a
 
 from __future__ import annotations
 
-import errno
+import os
 import select
 import socket
 import struct
@@ -227,7 +227,7 @@ class Swarm:
         assert sink.sock is not None
         error = sink.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if error:
-            self.workload.fail(LoadError(f"cannot connect: {errno.errorcode.get(error, error)}"))
+            self.workload.fail(LoadError(f"cannot connect: {os.strerror(error).lower()}"))
             return
         sink.watch(_READ)
         sink.peer.flush()

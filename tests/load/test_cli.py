@@ -52,6 +52,9 @@ def test_a_failed_run_is_one_line_and_status_1(foreign: Foreign) -> None:
         done = CliRunner().invoke(bench, [url + "/echo", "-c", "1", *SHORT, "--duration", "5"])
     assert done.exit_code == 1
     assert done.stderr.startswith("Error: connection 0 received")
+    nobody = CliRunner().invoke(bench, ["ws://127.0.0.1:1/", *SHORT])
+    assert nobody.exit_code == 1
+    assert nobody.stderr == "Error: cannot connect: connection refused\n"
 
 
 @pytest.mark.parametrize(
@@ -59,6 +62,12 @@ def test_a_failed_run_is_one_line_and_status_1(foreign: Foreign) -> None:
     [
         (["http://127.0.0.1:1/"], "must be ws://"),
         (["wss://127.0.0.1:1/"], "wss is not measured"),
+        (["ws://127.0.0.1:abc/"], "must be ws://"),
+        (["ws://127.0.0.1:99999/"], "must be ws://"),
+        (["ws://[::1/"], "must be ws://"),
+        (["ws://127.0.0.1:1/", "--timeout", "0"], "more than 0"),
+        (["ws://127.0.0.1:1/", "--html", "/no/such/place/x.html"], "cannot be written"),
+        (["ws://127.0.0.1:1/", "--json", "/"], "cannot be written"),
         (["ws://127.0.0.1:1/", "-c", "0"], "at least 1"),
         (["ws://127.0.0.1:1/", "--rooms", "2"], "need a URL with {}"),
         (["ws://127.0.0.1:1/", "--stalled", "1"], "below 1"),
