@@ -25,9 +25,11 @@ KEYS_KEPT = 10_000
 KEY_LIFETIME_S = 300.0
 ROUTINE = ("publish", "send")  # calls other programs make all the time: no log line at level info
 
+NAMED = ("room", "rooms", "connection", "user", "code", "reason")  # parameters a log line tells
+
 
 class _Answered(NamedTuple):
-    digest: bytes  # of method, path and body
+    digest: bytes  # of path and body
     until: float  # clock reading
     response: Response
 
@@ -85,7 +87,7 @@ class Api:
 
     def _do(self, name: str, body: object, request: Request) -> dict[str, Any]:
         result = CALLS[name](self._hub, body)
-        _log_action(request, name, result)
+        _log_action(request, name, body, result)
         return result
 
     async def _batch(self, request: Request) -> Response:
@@ -144,7 +146,7 @@ class Api:
             return error_response(exc.status, exc.reason)
         if room is not None:
             room.replace_metadata(body)
-            _log_action(request, "metadata", {"room": room.name})
+            _log_action(request, "metadata", {"room": room.name}, {})
         return Response(body)
 
     def _room_to_describe(self, name: str, is_needed: bool) -> Room | None:
@@ -179,7 +181,8 @@ def _plain(metadata: dict[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def _log_action(request: Request, call: str, result: Mapping[str, Any]) -> None:
-    """Say what an operator did; message contents and tokens never."""
+def _log_action(request: Request, call: str, params: Any, result: Mapping[str, Any]) -> None:
+    """Say what an operator did, and to whom; message contents and tokens never."""
     level = logging.DEBUG if call in ROUTINE else logging.INFO
-    log(SERVER, level, "operator's call", call=call, remote=request.remote, **result)
+    named = {name: params[name] for name in NAMED if name in params}
+    log(SERVER, level, "operator's call", call=call, remote=request.remote, **named, **result)

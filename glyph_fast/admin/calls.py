@@ -200,8 +200,14 @@ CALLS: Mapping[str, Call] = {
 }  # fmt: skip
 
 
-def batch(hub: Hub, body: object, done: Callable[[str, dict[str, Any]], object]) -> dict[str, Any]:
-    """Do several calls in order. One that fails leaves `{"error", "status"}` in its place."""
+Done = Callable[[str, Mapping[str, Any], dict[str, Any]], object]  # method, parameters, result
+
+
+def batch(hub: Hub, body: object, done: Done) -> dict[str, Any]:
+    """Do several calls in order. One that fails leaves `{"error", "status"}` in its place.
+
+    `done` is told of each that was done.
+    """
     if not isinstance(body, dict) or set(body) != {"calls"} or not isinstance(body["calls"], list):
         raise CallError(400, 'expected {"calls": [...]}')
     if len(body["calls"]) > MAX_BATCH:
@@ -209,15 +215,16 @@ def batch(hub: Hub, body: object, done: Callable[[str, dict[str, Any]], object])
     return {"results": [_one(hub, each, done) for each in body["calls"]]}
 
 
-def _one(hub: Hub, entry: object, done: Callable[[str, dict[str, Any]], object]) -> dict[str, Any]:
+def _one(hub: Hub, entry: object, done: Done) -> dict[str, Any]:
     try:
         if not isinstance(entry, dict) or not set(entry) <= {"method", "params"}:
             raise CallError(400, 'expected {"method": NAME, "params": {...}}')
         method = entry.get("method")
         if not isinstance(method, str) or method not in CALLS:
             raise CallError(400, f"method: expected one of {', '.join(CALLS)}")
-        result = CALLS[method](hub, entry.get("params", {}))
+        params = entry.get("params", {})
+        result = CALLS[method](hub, params)
     except CallError as exc:
         return {"error": exc.reason, "status": exc.status}
-    done(method, result)
+    done(method, params, result)
     return result

@@ -245,13 +245,17 @@ def test_what_operators_do_leaves_a_line_without_contents(backend, run, caplog):
         async with operated(backend) as site:
             with caplog.at_level("INFO", "glyph_fast"):
                 await site.act("broadcast", data="secret words")
-                await site.act("disconnect", user="nobody")
+                await site.act("disconnect", user="nobody", code=4000, reason="enough")
                 await site.act("publish", room="blue", data="secret words")
+                params = {"room": "blue"}
+                await site.act("batch", calls=[{"method": "close-room", "params": params}])
 
     run(main())
-    said = [record.fields["call"] for record in caplog.records if hasattr(record, "fields")
+    said = [record.fields for record in caplog.records if hasattr(record, "fields")
             and "call" in record.fields]  # fmt: skip
-    assert said == ["broadcast", "disconnect"]
+    assert [each["call"] for each in said] == ["broadcast", "disconnect", "close-room"]
+    assert said[1].items() >= {"user": "nobody", "code": 4000, "reason": "enough"}.items()
+    assert said[2].items() >= {"room": "blue", "closed": 0}.items()
     assert "secret" not in caplog.text
     assert "let-me-in" not in caplog.text
 
