@@ -129,6 +129,7 @@ class OperatorsPort:
         self._add("GET", "/metrics", self._metrics, check.check_reading)
         self._add("GET", "/stats", lambda request: self._stats.everything(), check.check_reading)
         self._add("GET", DASHBOARD, self._dashboard, check.check_host)
+        self._add("GET", "/", self._to_dashboard, check.check_host)
         self._add("GET", "/openapi.json", lambda request: document(), check.check_reading)
         self._add("GET", "/api/info", self._api.info, check.check_reading)
         self._add("GET", "/api/rooms", self._api.rooms, check.check_reading)
@@ -153,6 +154,10 @@ class OperatorsPort:
 
     def _dashboard(self, request: Request) -> Response:
         return Response(_PAGE.read_bytes(), headers=_PAGE_HEADERS)
+
+    def _to_dashboard(self, request: Request) -> Response:
+        """For who opens the address that `serve` prints."""
+        return Response("", 302, {"Location": DASHBOARD})
 
     def _metrics(self, request: Request) -> Response:
         return Response(exposition(self._registry), headers={"Content-Type": CONTENT_TYPE})

@@ -74,6 +74,15 @@ def test_with_a_token_reading_needs_it(backend, run):
     run(main())
 
 
+def test_the_address_that_is_printed_leads_to_the_dashboard(backend, run):
+    async def main():
+        async with operated(backend) as site, httpx.AsyncClient(base_url=site.admin) as bare:
+            answer = await bare.get("/")
+            assert (answer.status_code, answer.headers["location"]) == (302, "/dashboard")
+
+    run(main())
+
+
 def test_without_a_token_reading_is_open_and_acting_refused(backend, run):
     async def main():
         async with operated(backend, None) as site, httpx.AsyncClient(base_url=site.admin) as bare:

@@ -37,6 +37,8 @@ function age(s) {
   return d ? `${d} d ${h} h` : h ? `${h} h ${m} min` : m ? `${m} min` : `${Math.floor(s)} s`;
 }
 
+const clock = (t) => new Date(t * 1000).toLocaleTimeString([], { hour12: false });
+
 const total = (counts) => Object.values(counts).reduce((a, b) => a + b, 0);
 
 // Percentiles of what was added to a histogram between two messages; null when that is nothing.
@@ -90,7 +92,6 @@ class Chart {
     const range = isLog
       ? (u, low, high) => uPlot.rangeLog(low ?? 1e-5, Math.max(high ?? 0, 1e-3), 10, true)
       : (u, low, high) => [0, Math.max(high * 1.1, least)];
-    const clock = (t) => new Date(t * 1000).toLocaleTimeString([], { hour12: false });
     const axis = { stroke: css("--soft"), grid: { stroke: css("--line"), width: 1 }, ticks: { show: false } };
     this.plot = new uPlot({
       width: this.place.clientWidth || 300,
@@ -162,7 +163,7 @@ function show(now) {
     [mono(each.connection.slice(0, 12)), each.remote || "local", size(each.queued_bytes), whole(each.messages_dropped),
      ["Close", "disconnect", { connection: each.connection }, "Close this connection?"]]));
   table("failures", now.recent_errors.map((each) =>
-    [each.handler, each.exception, whole(each.count), new Date(each.latest).toLocaleTimeString()]));
+    [each.handler, each.exception, whole(each.count), clock(Date.parse(each.latest) / 1000)]));
   table("ends", [
     ...Object.entries(now.disconnects).map(([code, n]) =>
       [`closed with ${code}${CODES[code] ? `, ${CODES[code]}` : ""}`, whole(n)]),
