@@ -11,9 +11,9 @@ from .report import Report, duration
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c2430; --dim: #667085; --rule: #d5dae3; --line: #2f6fde;
-  --second: #d9822b; --ground: #fff }
+  --ground: #fff }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e9ef; --dim: #98a2b3; --rule: #343b48;
-  --line: #6ea0ff; --second: #f0a860; --ground: #12161d } }
+  --line: #6ea0ff; --ground: #12161d } }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--ground);
   max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
 h1 { font-size: 1.4rem; margin-bottom: 0 } h2 { font-size: 1.05rem; margin: 2rem 0 .3rem }
@@ -23,7 +23,6 @@ table { border-collapse: collapse; margin-top: 1rem } td { padding: .25rem 1rem 
 td:first-child { color: var(--dim); white-space: nowrap }
 svg { width: 100%; height: auto } svg text { font: 12px system-ui, sans-serif; fill: var(--dim) }
 .rule { stroke: var(--rule) } .line { stroke: var(--line); fill: none; stroke-width: 2 }
-.second { stroke: var(--second); fill: none; stroke-width: 2 }
 .area { fill: var(--line); opacity: .15 }
 """
 

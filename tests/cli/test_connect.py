@@ -194,14 +194,17 @@ def test_a_line_that_is_being_typed_survives_a_frame(tmp_path: Path) -> None:
         try:
             terminal.until("connected to")
             terminal.until("[null,null]")
+            terminal.until(">")  # what is typed while there is no prompt may be lost
             terminal.type("one\rtw")  # the answer to the first comes while the second is typed
             terminal.until("text 3 B")
             terminal.type("o\r")
             terminal.until("text 3 B")
             terminal.until("two")
+            terminal.until(">")
             terminal.type("\x1b[A\x1b[A\r")  # up, up: the one before the last
             terminal.until("text 3 B")
             terminal.until("one")
+            terminal.until(">")
             terminal.type("\x04")
             terminal.until("closed with 1000")
             assert terminal.process.wait(10) == 0
