@@ -30,7 +30,8 @@ The options of a Python program's own Config stand unless they are given here, i
 or in the file.
 """
 EPILOG = """Each option is also an environment variable, GLYPH_FAST_ and its name, and a key of
-glyph-fast.toml. Durations read 250ms, 30s, 5m; sizes read 512KiB, 1MiB.
+glyph-fast.toml. For one that may be repeated both are lists with the name in the plural
+(GLYPH_FAST_ALLOWED_ORIGINS, with commas). Durations read 250ms, 30s, 5m; sizes read 512KiB, 1MiB.
 """
 
 

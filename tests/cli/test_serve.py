@@ -255,3 +255,9 @@ def test_announcement_survives_a_reader_that_is_gone(monkeypatch):
         monkeypatch.setattr("sys.stdout", stdout)
         serve_module.announce("glyph-fast listening on http://127.0.0.1:9")
         serve_module.announce("glyph-fast admin on http://127.0.0.1:9")
+
+
+def test_the_help_tells_the_variable_of_an_option_that_may_be_repeated(capsys):
+    assert main(["serve", "--help"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "name in the plural (GLYPH_FAST_ALLOWED_ORIGINS, with commas)" in said
