@@ -97,6 +97,11 @@ class ServerCollector(Collector):
             "reason",
             metrics.messages_dropped,
         )
+        yield _counter(
+            "messages_unhandled",
+            "Messages for which the program has no handler",
+            metrics.messages_unhandled,
+        )
         yield _gauge("queue_bytes", "Bytes in all send queues", now["queue_bytes"])
         yield _gauge("rooms", "Rooms", now["rooms"])
         members = GaugeMetricFamily(

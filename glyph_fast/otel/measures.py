@@ -53,6 +53,8 @@ def observe(meter: Meter, hub: Hub) -> None:
         ("messages.sent", "{message}", "Messages to clients", core("messages_sent")),
         ("messages.dropped", "{message}", "Messages not delivered because a queue was full",
          labelled("reason", lambda: metrics.messages_dropped)),
+        ("messages.unhandled", "{message}", "Messages for which the program has no handler",
+         lambda: [Observation(metrics.messages_unhandled)]),
         ("bytes.received", "By", "Bytes from clients", core("bytes_received")),
         ("bytes.sent", "By", "Bytes to clients", core("bytes_sent")),
         ("handler.errors", "{error}", "Exceptions raised by handlers",

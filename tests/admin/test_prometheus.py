@@ -10,7 +10,7 @@ NAMES = {
     "connections", "connections_total", "connections_rejected_total", "disconnects_total",
     "messages_received_total", "messages_sent_total", "bytes_received_total", "bytes_sent_total",
     "requests_refused_total", "commands_refused_total", "messages_dropped_total", "queue_bytes",
-    "rooms", "room_members", "handler_errors_total",
+    "messages_unhandled_total", "rooms", "room_members", "handler_errors_total",
     "handler_seconds_bucket", "handler_seconds_count", "handler_seconds_sum",
     "broadcast_seconds_bucket", "broadcast_seconds_count", "broadcast_seconds_sum",
     "pongs_missed_total",
@@ -33,6 +33,7 @@ def test_a_scrape_has_what_happened_under_the_documented_names(backend, run):
             for text in ("one", "two"):
                 assert await ada.echo(text) == text
             await ada.socket.send("fail")
+            await ada.socket.send(b"nobody listens")
             assert await ada.echo("three") == "three"
             await site.act("publish", room="blue", data={"n": 1})
             assert await ada.json() == await bob.json() == {"n": 1}
@@ -56,7 +57,8 @@ def test_a_scrape_has_what_happened_under_the_documented_names(backend, run):
             }
             received = figures["messages_received_total",]
             assert received >= 4
-            assert figures["messages_sent_total",] == received - 1 + 2 + 2
+            assert figures["messages_sent_total",] == received - 2 + 2 + 2
+            assert figures["messages_unhandled_total",] == 1
             assert figures["connections",] == 1
             assert figures["connections_total",] == 2
             assert figures["connections_rejected_total", "origin"] == 1

@@ -62,6 +62,7 @@ def test_a_collection_has_what_happened(backend, run):
                 assert now["bytes.sent",] > now["messages.sent",]
                 assert now["handler.errors",] == 1
                 assert now["messages.dropped", "oldest"] == 0
+                assert now["messages.unhandled",] == 0
                 assert now["connections.rejected", "origin"] == 0
                 assert now["connections.closed", "1006"] == 0
                 assert now["queue.size",] == now["pongs.missed",] == 0
