@@ -12,7 +12,7 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, TextIO
@@ -178,10 +178,24 @@ def read_lines(
 ) -> None:
     """Hand each line of stdin to the loop; for a thread of its own, which may wait for ever."""
     with suppress(RuntimeError):  # the loop is closed: nobody wants more lines
-        for raw in () if sys.stdin is None else sys.stdin.buffer:
-            line = raw.removesuffix(b"\n").removesuffix(b"\r")
-            loop.call_soon_threadsafe(typed, line.decode(errors="surrogateescape"))
+        for line in () if sys.stdin is None else _lines(sys.stdin.fileno()):
+            text = line.removesuffix(b"\r").decode(errors="surrogateescape")
+            loop.call_soon_threadsafe(typed, text)
         loop.call_soon_threadsafe(end)
+
+
+def _lines(descriptor: int) -> Iterator[bytes]:
+    """The lines of a pipe, without their ends.
+
+    Not read through `sys.stdin`: a thread that waits there holds its lock, and the interpreter,
+    which needs that to end, aborts.
+    """
+    rest = b""
+    while chunk := os.read(descriptor, 65536):
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from whole
+    if rest:
+        yield rest
 
 
 def is_terminal(stream: TextIO | None) -> bool:

@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -115,6 +116,31 @@ def test_a_reader_that_has_enough_ends_it_quietly(tmp_path: Path) -> None:
         os.close(theirs)
         assert done.returncode == 1
         assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("line", "status"), [(b"leave\n", 0), (b"one\n", 130)])
+def test_it_ends_while_more_may_be_typed(tmp_path: Path, line: bytes, status: int) -> None:
+    (tmp_path / "app.py").write_text(APP)
+    with serving("app:server", cwd=tmp_path) as server:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "glyph_fast", "connect", server.ws("/ws")], cwd=ROOT,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            # Whoever is run in the background ignores it, and so do its children.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )  # fmt: skip
+        assert process.stdin and process.stdout and process.stderr
+        try:
+            process.stdin.write(line)
+            process.stdin.flush()
+            assert process.stdout.readline() == b"[null,null]\n"
+            if status == 130:
+                assert process.stdout.readline() == line
+                process.send_signal(signal.SIGINT)
+            assert process.wait(20) == status  # the pipe is still open
+            assert b"Fatal" not in process.stderr.read()
+        finally:
+            process.kill()
+            process.communicate()
 
 
 def test_without_stdin_it_only_listens(tmp_path: Path) -> None:
