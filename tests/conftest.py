@@ -19,6 +19,7 @@ import asyncio
 import gc
 import importlib.util
 import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
@@ -91,6 +92,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if core == "compiled" and not importlib.util.find_spec("glyph_fast._core"):
         raise pytest.UsageError("no compiled core: run ci/build, or go without by --core python")
     os.environ["no_proxy"] = os.environ["NO_PROXY"] = "*"  # every peer is on the loopback
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the servers would inherit that nohup ignores it
     known = backends(core)
     if unknown := set(config.getoption("--backend") or ()) - set(map(str, known)):
         names = ", ".join(map(str, known))
