@@ -98,6 +98,12 @@ class GlyphServer(Server):
         chosen = config if config is not None else self.config
         super()._configure(self._with_cors(chosen.replace(**overrides)), {})
 
+    def _websocket_patterns(self) -> list[str]:
+        """As of any server; but programs that have no WebSocket route want no WebSockets."""
+        if self._programs and not self._dispatcher.routes and not self._dispatcher.has_handlers:
+            return []
+        return super()._websocket_patterns()
+
     # The original's names.
 
     def get_websocket_server(self) -> GlyphServer:

@@ -196,7 +196,7 @@ class Server:
 
     def routes(self) -> list[RouteInfo]:
         """Every route with its handlers: WebSocket first, then HTTP, then static files."""
-        patterns = self._dispatcher.routes or [DEFAULT_ROUTE]
+        patterns = self._websocket_patterns()
         found = [RouteInfo("ws", "GET", each, self._handlers_of(each)) for each in patterns]
         found += [
             RouteInfo("http", route.method or "*", route.pattern, [route.target.handler])
@@ -207,6 +207,10 @@ class Server:
             for each in self._statics
         ]
         return found
+
+    def _websocket_patterns(self) -> list[str]:
+        """Where WebSockets are served: the routes declared, else one for whoever declared none."""
+        return self._dispatcher.routes or [DEFAULT_ROUTE]
 
     def _handlers_of(self, pattern: str) -> list[object]:
         """The application's functions that serve a WebSocket route, in the order they may run."""
@@ -319,8 +323,8 @@ class Server:
         self.config = chosen.replace(**overrides) if overrides else chosen
         self.hub.configure(self.config)
         self._dispatcher.configure()
-        if not self._dispatcher.routes:
-            self._dispatcher.add_route(DEFAULT_ROUTE)
+        for pattern in self._websocket_patterns():
+            self._dispatcher.add_route(pattern)
 
     async def _serve_until_signal(self, announce: Announce | None) -> None:
         process = Process()

@@ -127,6 +127,11 @@ class Registry:
         """Every WebSocket route that was named, in order."""
         return list(self._routes)
 
+    @property
+    def has_handlers(self) -> bool:
+        """Whether there is a handler of connections, messages or events."""
+        return bool(self._registered)
+
     def add_route(self, route: str) -> None:
         """Serve WebSocket connections on a path pattern such as `/chat/:room`."""
         if route not in self._routes:

@@ -60,6 +60,27 @@ ECHO = "@ ws /echo {\n  on message { ws.send(input) }\n}\n"
 # --- beside Python -------------------------------------------------------------------------------
 
 
+def test_a_program_without_websockets_has_none(load: Any, backend: Any, run: Any) -> None:
+    server = load("@ GET /x { > 1 }\n")
+
+    async def main() -> None:
+        async with running(server, backend) as url:
+            with pytest.raises(InvalidStatus) as caught:
+                await client(url, "/ws")
+            assert caught.value.response.status_code == 404
+
+    assert [route.kind for route in server.routes()] == ["http"]
+    run(main())
+
+
+def test_beside_it_handlers_in_python_have_their_usual_route(load: Any) -> None:
+    server = load("@ GET /x { > 1 }\n")
+    server.on_message(MessageType.TEXT)(lambda ctx: None)
+    assert [(route.kind, route.pattern) for route in server.routes()] == [
+        ("ws", "/ws"), ("http", "/x"),
+    ]  # fmt: skip
+
+
 def test_programs_and_python_share_a_server(load: Any, backend: Any, run: Any) -> None:
     server = load("@ GET /glyph { > 1 }\n" + ECHO)
 
