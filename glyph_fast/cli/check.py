@@ -17,15 +17,17 @@ def check(ctx: click.Context, files: tuple[str, ...], as_json: bool) -> None:
 
     The exit status is 1 when there are errors, 0 when there are at most warnings.
     """
-    try:
-        found = checking.check_files(files)
-    except OSError as exc:
-        reason = (exc.strerror or str(exc)).lower()
-        raise Failure(f"could not read {exc.filename}: {reason}") from exc
+    found, unread = checking.check_files(files)
     if as_json:
         click.echo(checking.as_json(found))
-    else:
-        if found:
-            click.echo(checking.as_text(found))
+    elif found:
+        click.echo(checking.as_text(found))
+    if not as_json and len(unread) < len(files):
         click.echo(checking.summary(found), err=True)
+    if unread:
+        raise Failure("\n".join(map(_reason, unread)))
     ctx.exit(LOAD_FAILED if checking.has_errors(found) else 0)
+
+
+def _reason(exc: OSError) -> str:
+    return f"could not read {exc.filename}: {(exc.strerror or str(exc)).lower()}"

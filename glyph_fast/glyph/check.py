@@ -20,12 +20,19 @@ def check_file(path: str | Path) -> list[Diagnostic]:
     return [source] if isinstance(source, Diagnostic) else diagnose(source)
 
 
-def check_files(paths: Iterable[str | Path]) -> list[Diagnostic]:
-    """The same for several files; what several of them import is reported once."""
+def check_files(paths: Iterable[str | Path]) -> tuple[list[Diagnostic], list[OSError]]:
+    """The same for several files, and why some could not be read.
+
+    What several of them import is reported once.
+    """
     found: dict[Diagnostic, None] = {}
+    unread = []
     for path in paths:
-        found.update(dict.fromkeys(check_file(path)))
-    return list(found)
+        try:
+            found.update(dict.fromkeys(check_file(path)))
+        except OSError as exc:
+            unread.append(exc)
+    return list(found), unread
 
 
 def has_errors(found: Iterable[Diagnostic]) -> bool:

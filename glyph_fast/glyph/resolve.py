@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .diagnostics import Report, did_you_mean
+from .diagnostics import OTHER_NAME, Report, did_you_mean
 from .nodes import (
     ArrayLiteral,
     ArrayPattern,
@@ -121,7 +121,7 @@ class BodyResolver(CallResolver):
             self.report.add("already-declared", node.at, name=name)
             return
         if name == "ws" and self.place == "socket":
-            self.report.add("already-declared", node.at, name=name)
+            self.report.add("already-declared", node.at, hint=OTHER_NAME, name=name)
             return
         found = self.blocks.find_declared(name)
         if found is not None:
@@ -283,7 +283,7 @@ def resolve_body(
     resolver.blocks.push()
     for name, at in own:
         if resolver.blocks.is_here(name):
-            report.add("already-declared", at, name=name)
+            report.add("already-declared", at, hint=OTHER_NAME, name=name)
         else:
             resolver.blocks.declare(name, "parameter")
     return resolver

@@ -123,8 +123,9 @@ class CallResolver:
             if namespace is not None:
                 return self._exported(callee, namespace)
             if not self._is_value(base):
-                hint = did_you_mean(full, BUILTINS)
-                self.report.add("unknown-function", base.at, hint=hint or None, name=full)
+                known = [*BUILTINS, *(f"ws.{each}" for each in SOCKET)]
+                hint = did_you_mean(full, known) or f"there is no `{base.name}` here"
+                self.report.add("unknown-function", base.at, hint=hint, name=full)
                 return Callee("unknown", full)
         self.expression(base)
         return self._method(callee)

@@ -94,7 +94,7 @@ class RouteParser(StatementParser):
         body = Block([], at=opening.position)
         route = HttpRoute(method, path, returns, [], None, [], body, at=at)
         with self.nested():
-            while self.next_statement(opening.depth + 1):
+            while self.next_statement(opening):
                 try:
                     self._entry_of(route, body.statements)
                 except Problem:
@@ -169,7 +169,7 @@ class RouteParser(StatementParser):
         opening = self.expect("{", "`{` and the events of the route")
         events: list[Event] = []
         with self.nested():
-            while self.next_statement(opening.depth + 1):
+            while self.next_statement(opening):
                 try:
                     self._event(events)
                 except Problem:

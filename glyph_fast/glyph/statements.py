@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .diagnostics import Problem
 from .expressions import ExpressionParser
+from .lexer import Token
 from .nodes import (
     Assert,
     Assign,
@@ -44,21 +45,21 @@ class StatementParser(ExpressionParser):
         opening = self.expect("{", "`{`")
         statements: list[Statement] = []
         with self.nested():
-            while self.next_statement(opening.depth + 1):
+            while self.next_statement(opening):
                 try:
                     statements.append(self.statement())
                 except Problem:
                     self.recover(opening.depth + 1)
         return Block(statements, at=opening.position)
 
-    def next_statement(self, depth: int) -> bool:
+    def next_statement(self, opening: Token) -> bool:
         """Skip newlines; True at another entry of the block, False behind its closing brace."""
         self.skip_newlines()
-        if self.current.depth < depth and self.accept("}"):
+        if self.current.depth <= opening.depth and self.accept("}"):
             return False
         if self.at("end") or self.at_item_start():
             # The brace is missing. Every block around this one would say the same.
-            self.fail("`}`", "a `{` above has no `}`")
+            self.fail("`}`", f"the `{{` of line {opening.position.line} has no `}}`")
         return True
 
     def statement(self) -> Statement:
@@ -230,7 +231,7 @@ class StatementParser(ExpressionParser):
         cases: list[tuple[Expression, Block]] = []
         default: Block | None = None
         with self.nested():
-            while self.next_statement(opening.depth + 1):
+            while self.next_statement(opening):
                 token = self.current
                 if self.accept_word("case"):
                     cases.append((self.expression(), self.block()))

@@ -71,3 +71,18 @@ def test_missing_file_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert main(["check", str(file)]) == 1
     expected = f"glyph-fast: could not read {file}: no such file or directory\n"
     assert capsys.readouterr().err == expected
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_the_others_are_checked_beside_a_missing_file(
+    options: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    files = [tmp_path / name for name in ("none.glyph", "bad.glyph")]
+    files[1].write_text("@ GET / { > nope }\n")
+    assert main(["check", *options, *map(str, files)]) == 1
+    captured = capsys.readouterr()
+    assert "unknown name `nope`" in captured.out
+    assert captured.err.endswith(
+        f"glyph-fast: could not read {files[0]}: no such file or directory\n"
+    )
+    assert not options or json.loads(captured.out)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from glyph.harness import World, headlines, value_of
+from glyph.harness import World, headlines, problems, value_of
 
 
 def body(text: str) -> list[str]:
@@ -144,3 +144,20 @@ def test_async_blocks_see_and_assign_the_variables_around_them() -> None:
 
 def test_the_same_name_twice_in_a_pattern_is_one_variable() -> None:
     assert value_of("match [1, 2] { [a, a] => a }") == 2
+
+
+@pytest.mark.parametrize(
+    ("program", "hint"),
+    [
+        ("@ GET / { > wss.send(1) }", "did you mean `ws.send`?"),
+        ('@ GET / { > crypto.hash("x") }', "there is no `crypto` here"),
+        ("@ GET / { $ a = 1\n$ a = 2 }", "assign it without `$`, or choose another name"),
+        ("! f() { > 1 }\n! f() { > 2 }", "choose another name"),
+        ("! f(a: int!, a: int!) { > a }", "choose another name"),
+        ("@ GET /:a/:a { }", "choose another name"),
+        (": T { a: int!, a: int! }", "choose another name"),
+        ("@ GET / {\n  if true {\n    $ a = 1\n", "the `{` of line 2 has no `}`"),
+    ],
+)
+def test_hints_lead_to_what_can_be_written(program: str, hint: str) -> None:
+    assert problems(program + "\n")[0].hint == hint
