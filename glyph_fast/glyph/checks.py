@@ -18,7 +18,6 @@ from .declarations import (
     StaticFiles,
     TypeDefinition,
 )
-from .diagnostics import OTHER_NAME
 from .modules import LoadedModule, declare, declare_constant, load_modules
 from .nodes import Binding, Parameter
 from .resolve import BodyResolver, resolve_body
@@ -110,8 +109,7 @@ class _Checker:
             if parameter.default is not None:
                 resolver.expression(parameter.default)
             if resolver.blocks.is_here(parameter.name):
-                name = parameter.name
-                self.report.add("already-declared", parameter.at, hint=OTHER_NAME, name=name)
+                self.report.add("already-declared", parameter.at, name=parameter.name)
             else:
                 parameter.variable = resolver.blocks.declare(parameter.name, "parameter")
 

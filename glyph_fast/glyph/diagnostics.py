@@ -17,7 +17,6 @@ from .source import Position, Source, excerpt
 Severity = Literal["error", "unsupported", "warning"]
 
 MARK = "▲"
-OTHER_NAME = "choose another name"  # a hint
 _MAX_ERRORS = 50  # per file; beyond that more help is no help
 
 

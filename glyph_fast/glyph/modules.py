@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .declarations import Constant, Function, Import, Module, TypeDefinition
-from .diagnostics import OTHER_NAME, Diagnostic, Report, did_you_mean
+from .diagnostics import Diagnostic, Report, did_you_mean
 from .nodes import LiteralValue
 from .parser import parse
 from .scopes import FunctionSymbol, ModuleScope, TypeSymbol, Variable
@@ -154,7 +154,7 @@ def _declare_item(module: LoadedModule, item: Function | TypeDefinition) -> None
     table = scope.functions if isinstance(item, Function) else scope.types
     found = table.get(name)
     if found is not None and not (isinstance(found, FunctionSymbol) and found.is_offered):
-        module.report.add("already-declared", item.at, hint=OTHER_NAME, name=name)
+        module.report.add("already-declared", item.at, name=name)
     elif isinstance(item, Function):
         python_name, value_name = module.python_name("f", name), module.python_name("value", name)
         scope.functions[name] = FunctionSymbol(name, item, python_name, value_name)
@@ -166,7 +166,7 @@ def declare_constant(module: LoadedModule, item: Constant) -> None:
     """Enter a constant; what stands before its declaration cannot read it."""
     scope, name = module.scope, item.name
     if name in scope.constants or name in scope.functions:
-        module.report.add("already-declared", item.at, hint=OTHER_NAME, name=name)
+        module.report.add("already-declared", item.at, name=name)
         return
     python_name = module.python_name("c", name)
     constant = scope.constants[name] = Variable(name, "constant", None, python_name)

@@ -7,7 +7,7 @@ and kept as `Declared` (commands, cron tasks, …) or refused, with its position
 from __future__ import annotations
 
 from .declarations import Constant, Declared, Function, Import, Item, Module, TypeDefinition
-from .diagnostics import OTHER_NAME, Problem, Report
+from .diagnostics import Problem, Report
 from .lexer import tokenize
 from .nodes import LiteralValue, NamedType, OptionalType, Parameter, TypeExpression
 from .routes import RouteParser
@@ -137,7 +137,7 @@ class Parser(RouteParser):
         field = self.parameter("a field name")
         self._check_default(field)
         if any(other.name == field.name for other in fields):
-            self.error("already-declared", field.at, hint=OTHER_NAME, name=field.name)
+            self.error("already-declared", field.at, name=field.name)
         fields.append(field)
         self.accept(",")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .diagnostics import OTHER_NAME, Report, did_you_mean
+from .diagnostics import Report, did_you_mean
 from .nodes import (
     ArrayLiteral,
     ArrayPattern,
@@ -118,10 +118,11 @@ class BodyResolver(CallResolver):
             self.expression(node.value)
         name = node.name
         if self.blocks.is_here(name):
-            self.report.add("already-declared", node.at, name=name)
+            hint = "assign it without `$`, or choose another name"
+            self.report.add("already-declared", node.at, hint=hint, name=name)
             return
         if name == "ws" and self.place == "socket":
-            self.report.add("already-declared", node.at, hint=OTHER_NAME, name=name)
+            self.report.add("already-declared", node.at, name=name)
             return
         found = self.blocks.find_declared(name)
         if found is not None:
@@ -283,7 +284,7 @@ def resolve_body(
     resolver.blocks.push()
     for name, at in own:
         if resolver.blocks.is_here(name):
-            report.add("already-declared", at, hint=OTHER_NAME, name=name)
+            report.add("already-declared", at, name=name)
         else:
             resolver.blocks.declare(name, "parameter")
     return resolver

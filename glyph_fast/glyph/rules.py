@@ -188,7 +188,7 @@ _rule(
 )
 _rule(
     "error", "already-declared", "`{name}` is already declared here",
-    "assign it without `$`, or choose another name",
+    "choose another name",
     _body("  $ a = 1\n  $ ▲a = 2"), _event("    $ ▲room = 1"),
 )
 _rule(
