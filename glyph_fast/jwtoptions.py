@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from .urls import is_sound_url
+
 MIN_SECRET = {"HS256": 32, "HS384": 48, "HS512": 64}  # bytes, RFC 7518 §3.2
 HMAC = tuple(MIN_SECRET)
 SIGNATURES = (
@@ -87,9 +89,4 @@ def _unusable_keys(given: JwtOptions, source: str, named: Callable[[str], str]) 
 
 
 def _is_http(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        is_host = bool(parts.hostname) and parts.username is None and parts.port != 0
-        return parts.scheme in ("http", "https") and is_host
-    except ValueError:
-        return False
+    return is_sound_url(url, ("http", "https")) and urlsplit(url).username is None

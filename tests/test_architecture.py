@@ -20,7 +20,7 @@ PACKAGE = ROOT / "glyph_fast"
 
 FLOORS = (
     "errors wire json logs | publisher loopwatch systemd handover"
-    " | options jwtoptions config sources choice"
+    " | urls options jwtoptions config sources choice"
     " | interfaces _core _fallback core | http handshake deflate | metrics"
     " | message room users expiry connection hub | handlers engine"
     " | auth lifecycle process watcher admin server | glyph | glyph_server | otel chat"

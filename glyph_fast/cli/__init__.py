@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import TextIO
 
 import click
 
@@ -125,6 +126,11 @@ def why(exc: OSError) -> str:
     if isinstance(exc, SSLError):
         return text
     return (os.strerror(exc.errno or 0) if exc.errno in errno.errorcode else text).lower()
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a person is there; a process started without the stream has None."""
+    return stream is not None and stream.isatty()
 
 
 def silence_stdout() -> None:

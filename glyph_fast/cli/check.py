@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ..glyph import check as checking
-from . import LOAD_FAILED, Failure
+from . import LOAD_FAILED, Failure, why
 
 
 @click.command()
@@ -25,9 +25,9 @@ def check(ctx: click.Context, files: tuple[str, ...], as_json: bool) -> None:
     if not as_json and len(unread) < len(files):
         click.echo(checking.summary(found), err=True)
     if unread:
-        raise Failure("\n".join(map(_reason, unread)))
+        raise Failure("; ".join(map(_reason, unread)))
     ctx.exit(LOAD_FAILED if checking.has_errors(found) else 0)
 
 
 def _reason(exc: OSError) -> str:
-    return f"could not read {exc.filename}: {(exc.strerror or str(exc)).lower()}"
+    return f"could not read {exc.filename}: {why(exc)}"

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Any, TextIO
+from typing import Any
 
 import click
 
 from .. import json
+from ..http.headers import TOKEN
 from ..wire import ABNORMAL, NORMAL
-from . import Failure, silence_stdout, why
+from . import Failure, is_terminal, silence_stdout, why
 
 DEFAULT_WAIT_S = 1.0
 CLOSE_WAIT_S = 5.0  # for the answer to a close frame
@@ -198,11 +198,6 @@ def _lines(descriptor: int) -> Iterator[bytes]:
         yield rest
 
 
-def is_terminal(stream: TextIO | None) -> bool:
-    """Whether a person is there; a process started without the stream has None."""
-    return stream is not None and stream.isatty()
-
-
 def _visible(text: str) -> str:
     """`text` without what would command the terminal."""
     return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
@@ -233,12 +228,9 @@ def _text(message: Any) -> str:
     return message if isinstance(message, str) else bytes(message).decode(errors="replace")
 
 
-_FIELD_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+").fullmatch  # RFC 9110 §5.6.2
-
-
 def _header(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> Any:
     pairs = [tuple(part.strip() for part in value.partition(":")[::2]) for value in values]
-    if not all(_FIELD_NAME(name) and value.isprintable() and value for name, value in pairs):
+    if not all(TOKEN.fullmatch(name) and value.isprintable() and value for name, value in pairs):
         raise click.BadParameter("expected 'Name: value'")
     return pairs
 

@@ -12,7 +12,7 @@ from ..glyph.check import as_text
 from ..glyph.diagnostics import Diagnostic
 from ..glyph.format import CannotFormat, format_source
 from ..glyph.modules import read_source
-from . import LOAD_FAILED, Failure
+from . import LOAD_FAILED, Failure, why
 
 
 @click.command()
@@ -36,8 +36,7 @@ def fmt(ctx: click.Context, files: tuple[str, ...], only_check: bool) -> None:
             click.echo(as_text(exc.diagnostics), err=True)
             status = LOAD_FAILED
         except OSError as exc:
-            reason = (exc.strerror or str(exc)).lower()
-            raise Failure(f"could not read or write {file}: {reason}") from exc
+            raise Failure(f"could not read or write {file}: {why(exc)}") from exc
         else:
             if after != before:
                 click.echo(f"{'would change' if only_check else 'changed'} {file}")

@@ -22,7 +22,8 @@ from rich.table import Table
 from rich.text import Text
 
 from .. import json
-from . import Failure, why
+from ..urls import is_sound_url
+from . import Failure, is_terminal, why
 
 TIMEOUT_S = 5.0
 ROOMS = 8  # that are listed
@@ -38,16 +39,13 @@ class Server:
     """An operators' port as a source of figures. Raises Failure where there is none."""
 
     def __init__(self, url: str, token: str | None) -> None:
-        try:
-            parts = urlsplit(url if "//" in url else f"http://{url}")
-            is_right = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-        except ValueError:  # brackets that do not match, a port that is none
-            is_right = False
-        if not is_right:
+        full = url if "//" in url else f"http://{url}"
+        if not is_sound_url(full, ("http", "https")):
             raise click.BadParameter(f"expected a URL such as http://127.0.0.1:9090, found {url!r}")
+        parts = urlsplit(full)
         if token is not None and not (token.isascii() and token.isprintable()):
             raise click.BadParameter("--token: expected visible ASCII characters")
-        self._netloc = parts.netloc
+        self._netloc = parts.netloc.rpartition("@")[2]
         self._kind = (
             http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         )
@@ -55,7 +53,7 @@ class Server:
 
     def figures(self) -> Figures:
         """What `/stats` says now."""
-        connection = self._kind(self._netloc.rpartition("@")[2], timeout=TIMEOUT_S)
+        connection = self._kind(self._netloc, timeout=TIMEOUT_S)
         try:
             connection.request("GET", "/stats", headers=self._headers)
             answer = connection.getresponse()
@@ -206,7 +204,7 @@ def top(url: str, token: str | None, interval: float, once: bool) -> None:
     """Show the figures of a server: URL is its operators' port, http://127.0.0.1:9090."""
     server = Server(url, token)
     now = server.figures()
-    if once or not sys.stdout.isatty():
+    if once or not is_terminal(sys.stdout):
         Console().print(render(now, None))
         return
     is_answered = True

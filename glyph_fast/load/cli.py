@@ -160,7 +160,7 @@ def bench(
     except ValueError as exc:
         raise click.UsageError(str(exc)) from None
     if progress is None:
-        progress = sys.stderr.isatty()
+        progress = sys.stderr is not None and sys.stderr.isatty()
     with Live(options, enabled=progress) as live:
         report = _run(options, live)
     try:

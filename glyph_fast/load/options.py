@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from ..urls import is_sound_url
+
 MODES = ("echo", "fan-out", "connect", "churn", "stalled")
 MAX_SOURCES = 32  # 127.0.0.1 to 127.0.0.32
 _ROOM_MODES = ("fan-out", "stalled", "churn")
@@ -56,7 +58,8 @@ class Options:
             raise ValueError("several rooms need a URL with {} for the room's number")
         if self.rate and self.mode not in ("echo", "fan-out", "stalled"):
             raise ValueError(f"mode {self.mode} has no open loop: leave rate out")
-        _check_url(self.url)
+        if not is_sound_url(self.url, ("ws",)):
+            raise ValueError("the URL must be ws://host:port/path; wss is not measured")
 
     @property
     def host(self) -> str:
@@ -78,13 +81,3 @@ class Options:
     def stalled_share(self) -> float:
         """The share of members that never read: a tenth in mode `stalled`, unless told."""
         return self.stalled or (0.1 if self.mode == "stalled" else 0.0)
-
-
-def _check_url(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        is_right = parts.scheme == "ws" and parts.hostname and parts.port != 0
-    except ValueError:  # brackets that do not match, a port that is none
-        is_right = False
-    if not is_right:
-        raise ValueError("the URL must be ws://host:port/path; wss is not measured")

@@ -73,6 +73,13 @@ def test_missing_file_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert capsys.readouterr().err == expected
 
 
+def test_several_missing_files_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    files = [str(tmp_path / name) for name in ("none.glyph", "nil.glyph")]
+    assert main(["check", *files]) == 1
+    told = [f"could not read {file}: no such file or directory" for file in files]
+    assert capsys.readouterr().err == f"glyph-fast: {'; '.join(told)}\n"
+
+
 @pytest.mark.parametrize("options", [(), ("--json",)])
 def test_the_others_are_checked_beside_a_missing_file(
     options: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]

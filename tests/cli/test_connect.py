@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -155,19 +156,37 @@ def test_without_stdin_it_only_listens(tmp_path: Path) -> None:
 
 
 def test_a_lost_connection_is_a_failure() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=accept_and_leave, args=(listener,))
-        thread.start()
-        try:
-            done = connect(f"ws://127.0.0.1:{listener.getsockname()[1]}/", "", "--wait", "30")
-        finally:
-            thread.join(10)
+    done = connect_to_peer(lambda peer: None, "--wait", "30")
     assert done.returncode == 1
     assert "the connection was lost" in done.stderr
 
 
-def accept_and_leave(listener: socket.socket) -> None:
-    """Answer one handshake, then be gone without a close frame."""
+def test_a_peer_that_does_not_answer_a_close_is_left() -> None:
+    done = connect_to_peer(read_to_the_end, "--wait", "0")
+    assert done.returncode == 0
+    assert "closed with 1006" in done.stderr
+
+
+def connect_to_peer(
+    behave: Callable[[socket.socket], object], *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    """Connect to a peer that answers the handshake, does as told, and is gone without a close."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=accept, args=(listener, behave))
+        thread.start()
+        try:
+            return connect(f"ws://127.0.0.1:{listener.getsockname()[1]}/", "", *arguments)
+        finally:
+            thread.join(10)
+
+
+def read_to_the_end(peer: socket.socket) -> None:
+    peer.settimeout(30)
+    while peer.recv(4096):
+        pass
+
+
+def accept(listener: socket.socket, behave: Callable[[socket.socket], object]) -> None:
     peer, _ = listener.accept()
     with peer:
         head = b""
@@ -179,6 +198,7 @@ def accept_and_leave(listener: socket.socket) -> None:
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Accept: " + accept_key(key[1].decode()).encode() + b"\r\n\r\n"
         )
+        behave(peer)
 
 
 class Terminal:

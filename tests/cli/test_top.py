@@ -53,6 +53,18 @@ def test_a_screen_goes_into_a_pipe() -> None:
         assert "is no operators' port" in other.stderr
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-"])
+def test_a_stream_that_is_closed_is_no_terminal(closed: str) -> None:
+    with serving("--admin", "127.0.0.1:0") as server:
+        assert server.process.stdout is not None
+        url = server.process.stdout.readline().decode().split()[-1]
+        done = subprocess.run(
+            ["sh", "-c", f'"{sys.executable}" -m glyph_fast top {url} {closed}'],
+            cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, "")
+
+
 class Terminal:
     """`glyph-fast top` on a terminal."""
 
