@@ -57,6 +57,7 @@ from .wire import (
     HELD,
     INTERNAL_ERROR,
     INVALID_DATA,
+    KEY,
     MAX_CLOSE_REASON,
     MAX_CONTROL_PAYLOAD,
     MAX_FIELDS,
@@ -210,7 +211,6 @@ _PLAIN_HEAD = re.compile(
 )
 _PLAIN_FIELD = re.compile(rb"([^:]++): *+([^\r]*+)\r\n")
 _PLAIN_AUTHORITY = re.compile(rb"[A-Za-z0-9\-.]+(?::[0-9]{0,5})?")  # RFC 3986 §3.2.2
-_KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")  # 16 bytes in base64, RFC 6455 §4.1
 _CONNECTIONS = (b"upgrade", b"keep-alive, upgrade")  # the latter is Firefox's
 _DECIDING = {  # the fields that decide whether and how a WebSocket is opened
     b"host", b"upgrade", b"connection", b"sec-websocket-key", b"sec-websocket-version", b"origin",
@@ -245,6 +245,8 @@ def read_plain_upgrade(
     The head is plain as for `read_plain_head`, but that fields which decide nothing may repeat; it
     is what RFC 6455 §4.2.1 asks for, and has no body. Other requests may be sound as well.
     """
+    if b"websocket" not in bytes.lower(head):  # other requests are read by `read_plain_head`, once
+        return None
     plain = _plain_fields(head)
     if plain is None or len(plain[1]) > MAX_FIELDS:
         return None
@@ -263,7 +265,7 @@ def read_plain_upgrade(
         or host is None
         or not _PLAIN_AUTHORITY.fullmatch(host)
         or key is None
-        or not _KEY.fullmatch(key)
+        or not KEY.fullmatch(key)
     ):
         return None
     return (

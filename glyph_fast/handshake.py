@@ -18,9 +18,8 @@ from .errors import HandshakeError
 from .http.headers import TOKEN, Headers
 from .http.request import Request
 from .http.response import checked_fields, encode_response, error_response
-from .wire import ACCEPT_GUID, VERSION
+from .wire import ACCEPT_GUID, KEY, VERSION
 
-_KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")  # 16 bytes in base64, RFC 6455 §4.1
 _VERSION = str(VERSION).encode()
 _SWITCHING = (
     b"HTTP/1.1 101 Switching Protocols\r\n"
@@ -65,17 +64,15 @@ def check_upgrade(request: Request) -> Upgrade:
         raise HandshakeError(405, "a WebSocket is opened by GET", {"Allow": "GET"})
     if request.http_version != "1.1":
         raise HandshakeError(400, "a WebSocket is opened by HTTP/1.1")
-    if only(b"upgrade") != b"websocket":
-        _require_token(headers, b"upgrade", b"websocket")
-    if only(b"connection") != b"Upgrade":
-        _require_token(headers, b"connection", b"upgrade")
+    _require_token(headers, b"upgrade", b"websocket")
+    _require_token(headers, b"connection", b"upgrade")
     if request.has_body:
         raise HandshakeError(400, "a request for a WebSocket has no body")
     if only(b"sec-websocket-version") != _VERSION:
         fields = {"Upgrade": "websocket", "Sec-WebSocket-Version": str(VERSION)}
         raise HandshakeError(426, f"WebSocket version {VERSION} is required", fields)
     key = only(b"sec-websocket-key")
-    if key is None or not _KEY.fullmatch(key):
+    if key is None or not KEY.fullmatch(key):
         raise HandshakeError(400, "exactly one Sec-WebSocket-Key of 16 bytes is required")
     origin = only(b"origin")
     if origin is None and headers.raw(b"origin") is not None:

@@ -5,6 +5,7 @@ Everything here is fixed by RFC 6455 or by our own documents; no code but the sm
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 # RFC 6455 §5.2
@@ -20,6 +21,7 @@ MAX_CLOSE_REASON = MAX_CONTROL_PAYLOAD - 2  # bytes of UTF-8 after the code, RFC
 MAX_HEADER = 14  # bytes: 2 + 8 of length + 4 of mask, RFC 6455 §5.2
 ACCEPT_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §1.3
 VERSION = 13  # RFC 6455 §4.1
+KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")  # of the handshake: 16 bytes in base64, RFC 6455 §4.1
 
 MAX_REQUEST_LINE = 8 * 1024  # bytes; beyond it: 414
 MAX_HEAD = 64 * 1024  # bytes; beyond it: 431
