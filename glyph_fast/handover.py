@@ -199,6 +199,11 @@ class Successor:
             except OSError:
                 pass  # it ends already
 
+    def terminate(self) -> None:
+        """Ask it to end, with the signal that also reaches one that is still loading."""
+        if self._process.returncode is None:
+            self._process.terminate()
+
     def kill(self) -> None:
         """End it at once."""
         if self._process.returncode is None:

@@ -173,8 +173,10 @@ class Watcher:
         """Drain; the second time, end at once."""
         processes = [each for each in (self._serving, self._starting, *self._leaving) if each]
         for process in processes:
-            if self._is_stopping or process is self._starting:
+            if self._is_stopping:
                 process.kill()
+            elif process is self._starting:
+                process.terminate()  # it may have clients already, and its word be on the way
             else:
                 process.tell(STOP)
         self._is_stopping = True

@@ -33,6 +33,19 @@ GLYPH = """
 """
 
 
+SLOW_TO_REPORT = """
+
+def announce(line):
+    print(line, flush=True)
+    time.sleep(1)
+
+
+if __name__ == "__main__":
+    import time
+    server.run(reload=True, port=0, announce=announce)
+"""
+
+
 def glyph(version: int) -> str:
     return GLYPH.replace("VERSION", str(version))
 
@@ -210,6 +223,32 @@ def test_a_script_that_runs_itself_reloads_as_well(run, tmp_path):
             await version_is(service, 22)
 
     run(main(), deadline=60)
+
+
+def test_a_server_that_just_began_to_accept_drains_when_its_watcher_is_stopped(tmp_path):
+    (tmp_path / "app.py").write_text(program(1) + SLOW_TO_REPORT)
+    with succession(script="app.py", cwd=tmp_path) as service:  # the watcher waits for its word
+        assert service.stop() == 0
+        assert "stopped" in service.log()
+
+
+def test_a_program_that_is_still_loading_ends_with_its_watcher(tmp_path):
+    (tmp_path / "app.py").write_text("import time\nprint('loading', flush=True)\ntime.sleep(60)\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "glyph_fast", "serve", "app:server", "--reload", "--port", "0"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline() == "loading\n"
+        process.terminate()
+        assert process.wait(STOP_S) == 0
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_without_watchfiles_it_is_one_clear_line(monkeypatch):
