@@ -165,9 +165,8 @@ class Connection(Member):
     @property
     def request(self) -> Request:
         """The request of the opening handshake: path, query, headers, cookies, remote."""
-        request = Request.from_head(self._kept, self.remote)
+        request = Request.from_head(self._kept, self.remote, getattr(self.sink, "tls", None))
         request.path_params = self.path_params
-        request.tls = getattr(self.sink, "tls", None)
         return request
 
     @property

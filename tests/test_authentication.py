@@ -217,6 +217,32 @@ def test_another_sites_page_does_not_act_by_the_users_cookie(allowed, origin, op
     run(main())
 
 
+@pytest.mark.parametrize(("allowed", "seen"), [([], []), (["*"], [{}])])
+def test_a_handler_that_opens_websockets_does_not_see_another_sites_cookies_either(
+    allowed, seen, backend, run
+):
+    async def main():
+        asked: list[Any] = []
+        server = Server(Config(allowed_origins=allowed))
+
+        @server.get("/join")
+        def join(request):
+            asked.append(dict(request.cookies))
+            if "session" not in request.cookies:
+                raise Reject(401, {"error": "who are you?"})
+            return server.handle_websocket(request)
+
+        async with running(server, backend) as url:
+            cookie = {"Cookie": "session=s"}
+            foreign = {"origin": "https://evil.example", "additional_headers": cookie}
+            status, _, _ = await refused(url.ws("/join"), **foreign)
+            assert (status, asked) == (401 if allowed else 403, seen)
+            async with connect(url.ws("/join"), additional_headers=cookie):
+                assert asked == [*seen, {"session": "s"}]
+
+    run(main())
+
+
 def test_a_real_subprotocol_is_preferred_to_that_of_the_token(backend, run):
     async def main():
         server = Server(Config(jwt_secret=SECRET, subprotocols=["chat.v2"]))

@@ -210,7 +210,13 @@ class Opening:
                 body: dict[str, object] = {"error": "Route not found", "path": request.path}
                 self._reject(conn, request, Reject(404, body), "route")
                 return
-            # An HTTP handler may still open a WebSocket by `handle_websocket`.
+            # An HTTP handler may still open a WebSocket by `handle_websocket`. What decides whether
+            # it does, say cookies, must not be what a foreign page's visitor brings.
+            try:
+                self._origins.check(conn, request, request.headers.get("origin"))
+            except HandshakeError as exc:
+                self._reject(conn, request, exc)
+                return
         self.exchanges.begin(conn, request)
 
     def _upgrade(self, conn: Any, request: Request, match: Match[Any]) -> None:

@@ -24,8 +24,9 @@ _OF_THE_LINE = {"method", "target", "http_version", "authority", "raw_path", "qu
 _CREDENTIALS = re.compile(rb"cookie:|authorization:(?![ \t]*bearer[ \t])", re.IGNORECASE)
 # See `core.read_plain_upgrade`.
 PlainUpgrade: TypeAlias = "tuple[str, str, str, str | None, list[str], list[str]]"
-# A head; with the scheme and the host (None: the head's) where it does not tell the scheme or host.
-Kept: TypeAlias = "bytes | tuple[bytes, str, str | None]"
+# A head; with the scheme, the host (None: the head's) and whether TLS tells nothing of the peer,
+# where the head alone does not say so.
+Kept: TypeAlias = "bytes | tuple[bytes, str, str | None, bool]"
 
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
@@ -70,7 +71,7 @@ class Request:
     __slots__ = (
         "head", "remote", "scheme", "path_params", "tls",
         "method", "target", "http_version", "authority", "raw_path", "query_string",
-        "_plain_upgrade", "_headers", "_path", "_query", "_cookies", "_body", "_host",
+        "_plain_upgrade", "_headers", "_path", "_query", "_cookies", "_body", "_host", "_hides_tls",
     )  # fmt: skip
 
     head: bytes
@@ -98,14 +99,20 @@ class Request:
         self._cookies: dict[str, str] | None = None
         self._body = b""
         self._host: str | None = None  # as a trusted proxy was asked for it
+        self._hides_tls = False  # whether the client's certificate is to be forgotten
 
     @classmethod
-    def from_head(cls, kept: Kept, remote: str | None = None) -> Request:
-        """A request of a head that `parse_head` has accepted before; parsed when looked at."""
+    def from_head(cls, kept: Kept, remote: str | None = None, tls: Tls | None = None) -> Request:
+        """A request of a head that `parse_head` has accepted before; parsed when looked at.
+
+        `tls` is the connection's.
+        """
         if isinstance(kept, bytes):
-            return _UnreadRequest(kept, remote)
-        request = _UnreadRequest(kept[0], remote)
-        request.scheme, request._host = kept[1:]
+            request = _UnreadRequest(kept, remote)
+        else:
+            request = _UnreadRequest(kept[0], remote)
+            request.scheme, request._host, request._hides_tls = kept[1:]
+        request.tls = None if request._hides_tls else tls
         return request
 
     @property
@@ -114,9 +121,9 @@ class Request:
         host = self._host
         if host is not None and host == self._host_of_head():  # as most proxies have it
             host = None
-        if host is None and self.scheme == "http":
+        if host is None and self.scheme == "http" and not self._hides_tls:
             return self.head
-        return self.head, self.scheme, host
+        return self.head, self.scheme, host, self._hides_tls
 
     def forward(self, remote: str | None, scheme: str | None, host: str | None) -> None:
         """Note who asked for what, as far as trusted proxies have told."""
@@ -211,7 +218,8 @@ class Request:
         """Forget cookies, passwords and the client's certificate; whether there were any."""
         fields = self.head[:-4].split(b"\r\n")
         kept = [field for field in fields if not _CREDENTIALS.match(field)]
-        had_certificate, self.tls = self.tls is not None and self.tls.identity is not None, None
+        had_certificate = self.tls is not None and self.tls.identity is not None
+        self._hides_tls, self.tls = self._hides_tls or self.tls is not None, None
         if len(kept) == len(fields):
             return had_certificate
         self.head = b"\r\n".join([*kept, b"", b""])

@@ -162,7 +162,7 @@ def test_a_connection_keeps_the_head_alone_unless_a_proxy_said_more():
     request.forward("192.0.2.1", None, own)  # it says what the head says
     assert request.kept is request.head
     request.forward("192.0.2.1", "https", own)
-    assert request.kept == (request.head, "https", None)
+    assert request.kept == (request.head, "https", None, False)
     request.forward("192.0.2.1", "https", "chat.example")
     rebuilt = Request.from_head(request.kept, "192.0.2.1")
     assert (rebuilt.scheme, rebuilt.host, rebuilt.head) == ("https", "chat.example", request.head)

@@ -96,6 +96,23 @@ def test_an_authenticator_sees_the_certificate_and_decides(run, files):
     run(serving(made, test))
 
 
+@pytest.mark.parametrize(("origin", "brings"), [("https://evil.example", False), (None, True)])
+def test_a_page_that_only_the_star_lets_in_never_brings_its_visitor_s_certificate(
+    run, files, origin, brings
+):
+    server, ada = files
+    options = {"tls_client_ca": ada.cert, "allowed_origins": ["*"]}
+    made = Server(Config(tls_cert=server.cert, tls_key=server.key, **options))
+    made.on_message()(lambda ctx: ctx.reply_json(ctx.conn.request.tls is not None))
+
+    async def test(url):
+        async with connect(url, ssl=trusting(server, ada), origin=origin) as client:
+            await client.send("whose certificate is this?")
+            assert json.loads(await client.recv()) is brings
+
+    run(serving(made, test))
+
+
 def test_without_a_client_s_certificate_there_is_nobody_to_name(run, files):
     server, _ = files
 
