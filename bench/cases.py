@@ -165,7 +165,7 @@ def _upgrade_head(core: ModuleType) -> Iterator[Operation]:
 
     def check() -> None:
         host, key = UPGRADE[b"Host"].decode(), UPGRADE[b"Sec-WebSocket-Key"].decode()
-        assert call() == ("/idle", host, key, None, [], [])
+        assert call() == ("/idle", "/idle", "", (host, key, None, [], []))
 
     yield Operation(partial(_repeat, call), check, BATCH)
 

@@ -237,13 +237,14 @@ def read_plain_head(
 
 def read_plain_upgrade(
     head: bytes,
-) -> tuple[str, str, str, str | None, list[str], list[str]] | None:
+) -> tuple[str, str, str, tuple[str, str, str | None, list[str], list[str]]] | None:
     """What a request says that asks soundly for a WebSocket, as nearly all clients do; else None.
 
-    It says target, host, key and origin (None where no browser asks), and the values, none or one,
-    of Sec-WebSocket-Protocol and Sec-WebSocket-Extensions; what those mean, nobody has looked at.
-    The head is plain as for `read_plain_head`, but that fields which decide nothing may repeat; it
-    is what RFC 6455 §4.2.1 asks for, and has no body. Other requests may be sound as well.
+    It says target, path and query, and in a tuple host, key, origin (None where no browser asks)
+    and the values, none or one, of Sec-WebSocket-Protocol and Sec-WebSocket-Extensions; what those
+    mean, nobody has looked at. The head is plain as for `read_plain_head`, but that fields which
+    decide nothing may repeat; it is what RFC 6455 §4.2.1 asks for, and has no body. Other requests
+    may be sound as well.
     """
     if b"websocket" not in bytes.lower(head):  # other requests are read by `read_plain_head`, once
         return None
@@ -268,14 +269,15 @@ def read_plain_upgrade(
         or not KEY.fullmatch(key)
     ):
         return None
-    return (
-        target,
+    path, _, query = target.partition("?")
+    asked = (
         host.decode("ascii"),
         key.decode("ascii"),
         None if origin is None else origin.decode("ascii"),
         _texts(said(b"sec-websocket-protocol")),
         _texts(said(b"sec-websocket-extensions")),
     )
+    return target, path, query, asked
 
 
 def _texts(value: bytes | None) -> list[str]:

@@ -142,12 +142,13 @@ cdef const_text[NDECIDING] DECIDING = [
 def read_plain_upgrade(bytes head not None):
     """What a request says that asks soundly for a WebSocket, as nearly all clients do; else None.
 
-    It says target, host, key and origin (None where no browser asks), and the values, none or one,
-    of Sec-WebSocket-Protocol and Sec-WebSocket-Extensions; what those mean, nobody has looked at.
-    The head is plain as for `read_plain_head`, but that fields which decide nothing may repeat; it
-    is what RFC 6455 §4.2.1 asks for, and has no body. Other requests may be sound as well.
+    It says target, path and query, and in a tuple host, key, origin (None where no browser asks)
+    and the values, none or one, of Sec-WebSocket-Protocol and Sec-WebSocket-Extensions; what those
+    mean, nobody has looked at. The head is plain as for `read_plain_head`, but that fields which
+    decide nothing may repeat; it is what RFC 6455 §4.2.1 asks for, and has no body. Other requests
+    may be sound as well.
     """
-    cdef Span target, name, value
+    cdef Span target, path, query, name, value
     cdef Span[NDECIDING] said
     cdef const byte* at = scan_line(head, &target)
     cdef int which, nfields = 0
@@ -175,14 +176,24 @@ def read_plain_upgrade(bytes head not None):
             return None
     if not is_plain_authority(said[FIELD_HOST]) or not is_key(said[FIELD_KEY]):
         return None
-    return (
-        text_of(target),
+    split_target(target, &path, &query)
+    return text_of(target), text_of(path), text_of(query), (
         text_of(said[FIELD_HOST]),
         text_of(said[FIELD_KEY]),
         None if said[FIELD_ORIGIN].at == NULL else text_of(said[FIELD_ORIGIN]),
         [] if said[FIELD_SUBPROTOCOLS].at == NULL else [text_of(said[FIELD_SUBPROTOCOLS])],
         [] if said[FIELD_EXTENSIONS].at == NULL else [text_of(said[FIELD_EXTENSIONS])],
     )
+
+
+cdef void split_target(Span target, Span* path, Span* query) noexcept:
+    """The two sides of the first question mark; without one there is no query."""
+    cdef const byte* mark = <const byte*>memchr(target.at, c"?", target.size)
+    cdef const byte* end = target.at + target.size
+    path.at = target.at
+    path.size = (end if mark == NULL else mark) - target.at
+    query.at = end if mark == NULL else mark + 1
+    query.size = end - query.at
 
 
 cdef int deciding(Span name) noexcept:

@@ -61,12 +61,29 @@ static inline int gf_accept(int listener, unsigned char *family, unsigned char a
     return fd;
 }
 
+static inline char *gf_write_octet(char *at, unsigned octet)
+{
+    if (octet >= 100)
+        *at++ = (char)('0' + octet / 100);
+    if (octet >= 10)
+        *at++ = (char)('0' + octet / 10 % 10);
+    *at++ = (char)('0' + octet % 10);
+    return at;
+}
+
 /* Write an address as text, ended by a 0, to INET6_ADDRSTRLEN bytes; false: it has none. */
 static inline int gf_address_text(int family, const unsigned char address[16], char *text)
 {
-    if (family != AF_INET && family != AF_INET6)
+    int i;
+    if (family == AF_INET6)
+        return inet_ntop(family, address, text, INET6_ADDRSTRLEN) != NULL;
+    if (family != AF_INET)
         return 0;
-    return inet_ntop(family, address, text, INET6_ADDRSTRLEN) != NULL;
+    for (i = 0; i < 4; i++) {  /* inet_ntop goes by way of printf */
+        text = gf_write_octet(text, address[i]);
+        *text++ = i < 3 ? '.' : '\0';
+    }
+    return 1;
 }
 
 static inline ssize_t gf_receive(int fd, void *data, size_t size)

@@ -317,8 +317,11 @@ class Opening:
         if identity is not None and not self._may_have_another(conn, request, identity):
             return
         try:
-            subprotocol = choose_subprotocol(upgrade.subprotocols, self._subprotocols)
-            agreed = self._agree(upgrade.extensions)
+            subprotocol = agreed = None
+            if upgrade.subprotocols:
+                subprotocol = choose_subprotocol(upgrade.subprotocols, self._subprotocols)
+            if upgrade.extensions:
+                agreed = self._agree(upgrade.extensions)
         except HandshakeError as exc:
             self._reject(conn, request, exc)
             return

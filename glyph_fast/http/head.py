@@ -48,8 +48,10 @@ def parse_head(head: bytes, remote: str | None = None) -> Request:
     upgrade = core.read_plain_upgrade(head)
     if upgrade is not None:
         request = Request(head, remote)
-        request.set_line("GET", upgrade[0], "1.1")
-        request._plain_upgrade = upgrade
+        request.method = "GET"
+        request.target, request.raw_path, request.query_string, request._plain_upgrade = upgrade
+        request.http_version = "1.1"
+        request.authority = None
         return request
     plain = core.read_plain_head(head)
     if plain is not None and _is_sound(plain[2]):

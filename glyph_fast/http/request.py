@@ -22,8 +22,8 @@ _ABSOLUTE = re.compile(r"(?:https?|wss?)://([^/?#]+)(/[^?]*)?(?:\?(.*))?", re.IG
 _OF_THE_LINE = {"method", "target", "http_version", "authority", "raw_path", "query_string"}
 # What a browser adds by itself: a page's own code can set neither, and Bearer only code can.
 _CREDENTIALS = re.compile(rb"cookie:|authorization:(?![ \t]*bearer[ \t])", re.IGNORECASE)
-# See `core.read_plain_upgrade`.
-PlainUpgrade: TypeAlias = "tuple[str, str, str, str | None, list[str], list[str]]"
+# Host, key, origin, subprotocols and extensions, as of `core.read_plain_upgrade`.
+PlainUpgrade: TypeAlias = "tuple[str, str, str | None, list[str], list[str]]"
 # A head; with the scheme, the host (None: the head's) and whether TLS tells nothing of the peer,
 # where the head alone does not say so.
 Kept: TypeAlias = "bytes | tuple[bytes, str, str | None, bool]"
@@ -171,7 +171,7 @@ class Request:
         if self.authority is not None:
             return self.authority
         if self._plain_upgrade is not None:
-            return self._plain_upgrade[1]
+            return self._plain_upgrade[0]
         host = self.headers.raw(b"host")
         return "" if host is None else host.decode("latin-1")
 

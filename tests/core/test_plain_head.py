@@ -109,10 +109,21 @@ def upgrade(*more: str, line: bytes = LINE, **changes: str | None) -> bytes:
 
 
 def test_a_plain_upgrade_is_taken_apart(core):
-    assert core.read_plain_upgrade(upgrade()) == ("/a?b=c", "a:80", KEY, None, [], [])
+    asked = "a:80", KEY, None, [], []
+    assert core.read_plain_upgrade(upgrade()) == ("/a?b=c", "/a", "b=c", asked)
     more = [f"{name}: {value}" for name, value in OFFERS.items()]
     everything = core.read_plain_upgrade(upgrade("Origin:http://a", "X: a", "x: b", *more))
-    assert everything == ("/a?b=c", "a:80", KEY, "http://a", ["chat, v2"], ["x; y=1"])
+    asked = "a:80", KEY, "http://a", ["chat, v2"], ["x; y=1"]
+    assert everything == ("/a?b=c", "/a", "b=c", asked)
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "query"),
+    [("/", "/", ""), ("/a", "/a", ""), ("/?", "/", ""), ("/a?b?c", "/a", "b?c")],
+)
+def test_the_target_of_a_plain_upgrade_is_cut_at_its_first_question_mark(core, target, path, query):
+    head = upgrade(line=f"GET {target} HTTP/1.1\r\n".encode())
+    assert core.read_plain_upgrade(head)[:3] == (target, path, query)
 
 
 @pytest.mark.parametrize(
