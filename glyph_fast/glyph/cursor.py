@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import NoReturn, TypeVar
 
 from .diagnostics import Problem, Report
+from .habits import CONTINUES, DECLARES, OPERATORS, OURS, PREFIXES, WORDS
 from .lexer import RESERVED, Token
 from .rules import RULES
 from .source import Position
@@ -87,15 +88,22 @@ class Cursor:
             return True
         return self.accept(kind) is not None
 
+    def newlines(self) -> int:
+        """How many newlines stand here."""
+        distance = 0
+        while self.peek(distance).kind == "newline":
+            distance += 1
+        return distance
+
     def skip_newlines(self) -> None:
         """Take the newlines here."""
         while self.current.kind == "newline":
             self.advance()
 
-    def expect(self, kind: str, wanted: str = "") -> Token:
+    def expect(self, kind: str, wanted: str = "", hint: str | None = None) -> Token:
         """Take a token that must be of this kind."""
         if self.current.kind != kind:
-            self.fail(wanted or f"`{kind}`")
+            self.fail(wanted or f"`{kind}`", hint)
         return self.advance()
 
     def name(self, wanted: str) -> Token:
@@ -128,8 +136,37 @@ class Cursor:
         return self.tokens[index].end if index >= 0 else token.position
 
     def fail(self, wanted: str, hint: str | None = None) -> NoReturn:
-        """Report that `wanted` was expected here, and unwind."""
+        """Report that `wanted` was expected here, and unwind.
+
+        An operator or a word of another language is reported as that.
+        """
+        if self.at("=>") and self.index and self.tokens[self.index - 1].kind == "word":
+            self.refuse("lambdas", self.tokens[self.index - 1].position)
+            raise Problem
+        self._fail_if_foreign()
         self.error("expected", self.here(), hint=hint, wanted=wanted, found=self.describe())
+
+    def _fail_if_foreign(self) -> None:
+        tokens, at = self.tokens, self.index
+        for first in range(max(0, at - 2), min(at + 1, len(tokens) - 1)):
+            left, right = tokens[first], tokens[first + 1]
+            what = left.text + right.text
+            if what in OPERATORS and left.end[:2] == right.position[:2]:
+                self.foreign(what, OPERATORS[what], left.position)
+        if self.current.kind in ("&", "|"):
+            self.foreign(self.current.text, OPERATORS[self.current.text], self.current.position)
+        before = tokens[at - 1] if at and not self.current.starts_line else self.current
+        for token in (before, self.current):  # `not y`, `x and y`
+            known = WORDS if token is self.current else PREFIXES
+            if token.kind == "word" and token.text in known and not token.starts_line:
+                self.foreign(token.text, WORDS[token.text], token.position)
+
+    def foreign(self, what: str, instead: str, position: Position) -> NoReturn:
+        """Report what another language has and Glyph does not, and unwind."""
+        at = Position(position.line, position.column, len(what))
+        if what in OURS:
+            self.error("misplaced", at, what=what, instead=instead)
+        self.error("not-in-glyph", at, what=what, instead=instead)
 
     def error(
         self, code: str, position: Position, *, hint: str | None = None, **gaps: object
@@ -179,16 +216,30 @@ class Cursor:
             return token.kind == "@"
         return token.kind in _ITEM_STARTS or token.text in _ITEM_WORDS
 
-    def recover(self, depth: int) -> None:
+    def recover(self, depth: int, started: int) -> None:
         """Skip the rest of a broken statement in a block whose statements stand at `depth`.
 
-        Stops at the newline that ends it, or at the brace that closes the block.
+        Stops at the newline that ends it, or at the brace that closes the block. The statement
+        began at index `started`; the names it was to declare are known to be lost.
         """
         while not self.at("end") and not self.at_item_start():
             token = self.current
             if token.depth < depth or (token.kind == "newline" and token.depth == depth):
-                return
+                if not self._goes_on():
+                    break
             self.advance()
+        self._lose(started)
+
+    def _goes_on(self) -> bool:
+        """Whether the next line begins with `else`, or what else belongs to a statement before."""
+        distance = self.newlines()
+        return distance > 0 and self.peek(distance).text in CONTINUES
+
+    def _lose(self, started: int) -> None:
+        skipped = self.tokens[started : self.index + 1]
+        for token, following in zip(skipped, skipped[1:], strict=False):
+            if following.kind == "word" and token.text in DECLARES:
+                self.report.lost.add(following.text)
 
     def recover_item(self, started: int) -> None:
         """Skip to what looks like the next item; the broken one began at index `started`."""
@@ -196,6 +247,7 @@ class Cursor:
             self.advance()
         while not self.at("end") and not self.at_item_start():
             self.advance()
+        self._lose(started)
 
     def listed(self, close: str, element: Callable[[], _T], wanted: str) -> list[_T]:
         """The elements up to the bracket `close`, separated by commas, one may trail."""

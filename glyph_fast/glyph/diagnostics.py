@@ -84,6 +84,7 @@ class Report:
         self.source = source
         self._found: list[Diagnostic] = []
         self._places: set[tuple[str, int, int]] = set()
+        self.lost: set[str] = set()  # names that something broken was to declare
 
     def add(
         self, code: str, position: Position, *, hint: str | None = None, **gaps: object

@@ -17,6 +17,7 @@ import re
 from typing import NamedTuple
 
 from .diagnostics import Report
+from .habits import FORMATTED
 from .source import Position, Source
 
 RESERVED = frozenset(
@@ -32,16 +33,19 @@ _TOKEN = re.compile(
     (?P<blank>[ \t\r]++)
   | (?P<newline>\n)
   | (?P<comment>(?:\#|//)[^\n]*+)
+  | (?P<block_comment>/\*(?:[^*]++|\*(?!/))*+(?:\*/)?+)
   | (?P<float>[0-9]++\.[0-9]++)
   | (?P<int>[0-9]++)
   | (?P<word>[A-Za-z_][A-Za-z0-9_]*+)
   | (?P<string>"(?:[^"\\\n]++|\\[^\n])*+" | '(?:[^'\\\n]++|\\[^\n])*+')
   | (?P<op>\.\.\.|&&|\|\||\|>|==|=>|!=|>=|<=|->|[-@:$+*/%><!?~&|=.,(){}\[\]])
-  | (?P<open_string>["'][^\n]*+)
+  | (?P<other_string>[“”„«][^\n“”«»"]*+[”»“"] | [‘’‚´][^\n‘’´']*+[’‘´'] | `[^`]*+`)
+  | (?P<open_string>["'“”„«‘’‚´`][^\n]*+)
     """,
     re.VERBOSE,
 )
-_PATH = re.compile(r"/(?:(?!->)[^ \t\r\n{\[])*+")
+_PATH = re.compile(r"(?:(?!->)[^ \t\r\n{\[])*+")
+_OTHER_PARAMETER = re.compile(r"(?<=/)[{<](?!return})(?:[a-z]+:)?([A-Za-z_][A-Za-z0-9_]*)[}>]")
 _BAD_IN_PATH = re.compile(r"[^A-Za-z0-9_.~/:-]")
 _ESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|(.))", re.DOTALL)
 _SIMPLE_ESCAPES = {
@@ -57,6 +61,8 @@ _SIMPLE_ESCAPES = {
     "f": "\f",
     "v": "\v",
 }
+_BEHIND_STRING = " \t\r,)]}{"  # what an unclosed string may have swallowed at its end
+_MAX_BEHIND_STRING = 50
 _OPENS = frozenset("([{")
 _CLOSES = {")": "(", "]": "[", "}": "{"}
 
@@ -94,6 +100,8 @@ class _Lexer:
         self.keep_comments = keep_comments
         self.tokens: list[Token] = []
         self.open: list[str] = []  # brackets not yet closed
+        self.open_before = 0  # so many of them on earlier lines
+        self.is_broken = False  # the line: a string on it is not closed
         self.line = 1
         self.line_start = 0  # offset of the current line
         self.starts_line = True
@@ -125,8 +133,16 @@ class _Lexer:
                 self._integer(found.group(), at)
             elif kind == "float":
                 self._add("float", found.group(), float(found.group()), at)
+            elif kind == "block_comment":
+                self.report.add("block-comment", self._position(at, 2))
+                self._count_lines(found.group(), at)
+            elif kind == "string":
+                self._string(found.group(), at)
+            elif kind == "other_string":
+                self._other_string(found.group(), at)
             else:
-                self._string(found.group(), at, closed=kind == "string")
+                at += self._open_string(found.group(), at)
+                continue
             at = found.end()
         self._add("end", "", None, len(text), length=1)
         return self.tokens
@@ -143,12 +159,23 @@ class _Lexer:
         self.starts_line = False
 
     def _newline(self, at: int) -> None:
+        if self.is_broken:  # where its string ends is not known, so its brackets end here
+            while len(self.open) > self.open_before and self.open[-1] != "{":
+                self.open.pop()
         # Inside ( ) and [ ] nothing can end, so the newline means nothing there.
         if self.keep_comments or not self.open or self.open[-1] == "{":
             self._add("newline", "\n", None, at)
         self.line += 1
         self.line_start = at + 1
         self.starts_line = True
+        self.open_before = len(self.open)
+        self.is_broken = False
+
+    def _count_lines(self, text: str, at: int) -> None:
+        """Count the lines that `text`, which began at `at`, goes over."""
+        self.line += text.count("\n")
+        if "\n" in text:
+            self.line_start = at + text.rindex("\n") + 1
 
     def _operator(self, text: str, at: int) -> None:
         if text in _CLOSES:
@@ -157,6 +184,7 @@ class _Lexer:
                     self.open.pop()
             if self.open and self.open[-1] == _CLOSES[text]:
                 self.open.pop()
+                self.open_before = min(self.open_before, len(self.open))
         self._add(text, text, None, at)
         if text in _OPENS:
             self.open.append(text)
@@ -181,21 +209,63 @@ class _Lexer:
         )
 
     def _path(self, at: int) -> int:
-        found = _PATH.match(self.text, at)
-        assert found is not None
-        path = found.group()
+        end = self._end_of_path(at)
+        while (other := _OTHER_PARAMETER.match(self.text, end)) is not None:  # `/{id}`
+            end = self._end_of_path(other.end())
+        path = self.text[at:end]
+        for other in _OTHER_PARAMETER.finditer(path):
+            position = self._position(at + other.start(), len(other.group()))
+            self.report.add("bad-path-parameter", position, segment=other.group())
+        path = _OTHER_PARAMETER.sub(r":\1", path)
         bad = _BAD_IN_PATH.search(path)
         if bad is not None:
             position = self._position(at + bad.start())
             self.report.add("bad-path-character", position, character=bad.group())
         self._add("path", path, None, at)
+        return end
+
+    def _end_of_path(self, at: int) -> int:
+        found = _PATH.match(self.text, at)
+        assert found is not None
         return found.end()
 
-    def _string(self, text: str, at: int, *, closed: bool) -> None:
-        if not closed:
+    def _open_string(self, text: str, at: int) -> int:
+        """A string that does not end on its line; returns how much of the line is taken for it."""
+        if text[0] in "\"'":
             self.report.add("unterminated-string", self._position(at), quote=text[0])
-            self._add("string", text, "", at)
-            return
+        else:
+            self._wrong_quote(text, at)
+        self.is_broken = True
+        size = max(1, len(text.rstrip(_BEHIND_STRING)), len(text) - _MAX_BEHIND_STRING)
+        while not self._could_follow(text[size:]):
+            size += 1
+        self._add("string", text[:size], "", at)
+        return size
+
+    def _could_follow(self, tail: str) -> bool:
+        """Whether the brackets of `tail` close those of this line, and perhaps open a block."""
+        opened = self.open[self.open_before :]
+        for number, character in enumerate(tail):
+            if character in _CLOSES:
+                if not opened or opened.pop() != _CLOSES[character]:
+                    return False
+            elif character == "{":
+                return opened[-1:] in ([], ["{"]) and not tail[number + 1 :].strip()
+        return True
+
+    def _other_string(self, text: str, at: int) -> None:
+        """What stands between quotes that are none in this language."""
+        self._wrong_quote(text, at)
+        self._add("string", text, "", at)
+        self._count_lines(text, at)
+
+    def _wrong_quote(self, text: str, at: int) -> None:
+        name, hint = f"the typographic quote {text[0]}", None
+        if text[0] == "`":
+            name, hint = "a backtick", f"write \" or '; {FORMATTED}"
+        self.report.add("wrong-quote", self._position(at), quote=name, hint=hint)
+
+    def _string(self, text: str, at: int) -> None:
         value = text[1:-1]
         if "\\" in value:
             value = self._unescape(value, at + 1)
@@ -228,7 +298,12 @@ class _Lexer:
         character = self.text[at]
         rule = "semicolon" if character == ";" else "unexpected-character"
         shown = character if character.isprintable() else f"U+{ord(character):04X}"
-        self.report.add(rule, self._position(at), character=shown)
+        hint = None
+        if character == ";" and self.open[-1:] == ["("]:
+            hint = "`for v in array { … }` goes over an array, `while` counts"
+        elif character.isspace():
+            hint = "write a plain blank or a line break"
+        self.report.add(rule, self._position(at), character=shown, hint=hint)
         ends = character == ";" and (not self.open or self.open[-1] == "{")
         if ends:  # a statement, as it was meant to
             self._add("newline", "", None, at, length=1)

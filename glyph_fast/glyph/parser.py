@@ -6,6 +6,9 @@ and kept as `Declared` (commands, cron tasks, …) or refused, with its position
 
 from __future__ import annotations
 
+from typing import NoReturn
+
+from . import habits
 from .declarations import Constant, Declared, Function, Import, Item, Module, TypeDefinition
 from .diagnostics import Problem, Report
 from .lexer import tokenize
@@ -70,7 +73,11 @@ class Parser(RouteParser):
                 return self.declared(_SYMBOL_ITEMS[token.kind], at)
             case "word":
                 return self._worded_item(token.text, at)
-        self.fail("a route, a type, a function or another declaration")
+        self._fail_as_item()
+
+    def _fail_as_item(self) -> NoReturn:
+        wanted = "a route, a type, a function or another declaration"
+        self.fail(wanted, habits.ITEMS.get(self.current.text))
 
     def _worded_item(self, word: str, at: Position) -> Item | None:
         if word == "macro" or word == "quote" or self.peek().kind == "!":
@@ -78,7 +85,7 @@ class Parser(RouteParser):
             self.advance()
             return self.declared("a macro", at)
         if word not in ("type", "const", "import", "from", "module", *_WORD_ITEMS):
-            self.fail("a route, a type, a function or another declaration")
+            self._fail_as_item()
         self.advance()
         match word:
             case "type":
@@ -122,10 +129,11 @@ class Parser(RouteParser):
         declared = TypeDefinition(name.text, parameters, [], [], at=at)
         with self.nested():
             while self.next_statement(opening):
+                started = self.index
                 try:
                     self._field(declared)
                 except Problem:
-                    self.recover(opening.depth + 1)
+                    self.recover(opening.depth + 1, started)
         return declared
 
     def _field(self, declared: TypeDefinition) -> None:
@@ -229,7 +237,8 @@ class Parser(RouteParser):
         return Import(path, None, names, at=at)
 
     def _import_path(self) -> str:
-        return str(self.expect("string", "the module's path, as a string").value)
+        hint = '`import "./name"`, or `from "./name" import { a, b }`'
+        return str(self.expect("string", "the module's path, as a string", hint).value)
 
     def _imported_name(self) -> tuple[str, str, Position]:
         name = self.name("a name to import")

@@ -146,6 +146,8 @@ class BodyResolver(CallResolver):
         elif target.name in self.module.constants:
             self.report.add("assigned-constant", target.at, name=target.name)
         else:
+            if target.name in self.report.lost:
+                return
             hint = did_you_mean(target.name, self.blocks.visible())
             self.report.add("assigned-unknown", target.at, hint=hint or None, name=target.name)
 

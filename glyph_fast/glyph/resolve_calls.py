@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from .diagnostics import Report, did_you_mean
+from .habits import FUNCTIONS, NAMES
 from .nodes import Call, Expression, Field, Name
 from .scopes import Blocks, Callee, Frame, ModuleScope, Variable
 from .signatures import BUILTINS, CONNECTION_ONLY, HTTP_CLIENT, RESULT_METHODS, SOCKET, Arity
+from .source import Position
 
 
 class CallResolver:
@@ -44,7 +48,10 @@ class CallResolver:
             self._unknown_name(node)
 
     def _unknown_name(self, node: Name) -> None:
-        hint = did_you_mean(node.name, [*self.blocks.visible(), *self.module.names()])
+        if node.name in self.report.lost:
+            return
+        hint = NAMES.get(node.name, "")
+        hint = hint or did_you_mean(node.name, [*self.blocks.visible(), *self.module.names()])
         if node.name == "auth" and self.place == "http":
             hint = "`auth` exists in routes with `+ auth(…)`"
         elif node.name in BUILTINS:
@@ -103,9 +110,15 @@ class CallResolver:
         if self.blocks.find(name) is not None:
             self.name(callee)
             return Callee("value")
-        hint = did_you_mean(name, [*BUILTINS, *self.module.functions])
-        self.report.add("unknown-function", callee.at, hint=hint or None, name=name)
+        self._unknown_function(name, callee.at, [*BUILTINS, *self.module.functions])
         return Callee("unknown", name)
+
+    def _unknown_function(
+        self, name: str, at: Position, known: Iterable[str], otherwise: str = ""
+    ) -> None:
+        if name not in self.report.lost:
+            hint = FUNCTIONS.get(name) or did_you_mean(name, known) or otherwise
+            self.report.add("unknown-function", at, hint=hint or None, name=name)
 
     def _dotted(self, callee: Field) -> Callee:
         """`x.m(…)`: the full name, then a module's function, then `m` with `x` first."""
@@ -124,8 +137,8 @@ class CallResolver:
                 return self._exported(callee, namespace)
             if not self._is_value(base):
                 known = [*BUILTINS, *(f"ws.{each}" for each in SOCKET)]
-                hint = did_you_mean(full, known) or f"there is no `{base.name}` here"
-                self.report.add("unknown-function", base.at, hint=hint, name=full)
+                otherwise = f"there is no `{base.name}` here"
+                self._unknown_function(full, base.at, known, otherwise)
                 return Callee("unknown", full)
         self.expression(base)
         return self._method(callee)
@@ -153,8 +166,8 @@ class CallResolver:
         function = self.module.functions.get(name)
         if function is not None:
             return Callee("function", function=function, takes_base=True)
-        hint = did_you_mean(name, [*BUILTINS, *RESULT_METHODS, *self.module.functions])
-        self.report.add("unknown-function", callee.at, hint=hint or None, name=name)
+        known = [*BUILTINS, *RESULT_METHODS, *self.module.functions]
+        self._unknown_function(name, callee.at, known)
         return Callee("unknown", name, takes_base=True)
 
     def _socket(self, callee: Field) -> Callee:

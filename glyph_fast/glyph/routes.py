@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from . import habits
 from .declarations import Event, HttpRoute, Item, Middleware, Path, SocketRoute, StaticFiles
 from .diagnostics import Problem, did_you_mean
 from .lexer import Token
@@ -52,7 +53,8 @@ class RouteParser(StatementParser):
         if name in REFUSED:
             self.refuse("remote-procedures", word.position, word=name)
             return self.declared(f"`@ {name}`", at)
-        hint = did_you_mean(name, _DIRECTIVES, "`@ {}`")
+        known = name.lower() if name.lower() in _DIRECTIVES else name
+        hint = did_you_mean(known, _DIRECTIVES, "`@ {}`")
         self.error("unknown-directive", word.position, hint=hint or None, word=name)
 
     def declared(self, what: str, at: Position) -> Item:
@@ -95,10 +97,11 @@ class RouteParser(StatementParser):
         route = HttpRoute(method, path, returns, [], None, [], body, at=at)
         with self.nested():
             while self.next_statement(opening):
+                started = self.index
                 try:
                     self._entry_of(route, body.statements)
                 except Problem:
-                    self.recover(opening.depth + 1)
+                    self.recover(opening.depth + 1, started)
         return route
 
     def _bracketed_method(self) -> str:
@@ -170,10 +173,11 @@ class RouteParser(StatementParser):
         events: list[Event] = []
         with self.nested():
             while self.next_statement(opening):
+                started = self.index
                 try:
                     self._event(events)
                 except Problem:
-                    self.recover(opening.depth + 1)
+                    self.recover(opening.depth + 1, started)
         return SocketRoute(path, events, at=at)
 
     def _event(self, events: list[Event]) -> None:
@@ -181,13 +185,20 @@ class RouteParser(StatementParser):
         if not self.accept_word("on"):
             if self.at("+") or self.at("%") or self.at("<"):
                 self.error("not-in-this-body", at, entry=self.current.text)
-            self.fail("`on EVENT { … }`", "statements of a WebSocket route belong into its events")
+            meant = self.current.text.lower().removeprefix("on").lstrip("_")
+            hint = "statements of a WebSocket route belong into its events"
+            if meant in EVENTS or meant in habits.EVENTS:
+                hint = f"did you mean `on {habits.EVENTS.get(meant, meant)}`?"
+            self.fail("`on EVENT { … }`", hint)
         word = self.any_word("an event: connect, message, disconnect or error")
         if word.text not in EVENTS:
-            hint = did_you_mean(word.text, EVENTS) or "the events are " + ", ".join(EVENTS)
+            meant = habits.EVENTS.get(word.text, word.text)
+            hint = did_you_mean(meant, EVENTS) or "the events are " + ", ".join(EVENTS)
             self.report.add("unknown-event", word.position, hint=hint, event=word.text)
         elif any(event.name == word.text for event in events):
             self.report.add("second-event", word.position, event=word.text)
+        if self.at("("):
+            self.fail("`{`", "an event has no parameters: what came is `input`")
         events.append(Event(word.text, self.block(), at=at))
 
     # --- static files ----------------------------------------------------------------------------

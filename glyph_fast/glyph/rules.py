@@ -35,7 +35,15 @@ _rule(
 _rule(
     "error", "unexpected-character", "unexpected character `{character}`",
     "outside strings and comments a program is ASCII",
-    _body("  $ a = 1 ▲§ 2"), "@ GET / {\n  > ▲“\n}\n",
+    _body("  $ a = 1 ▲§ 2"), "@ GET / {\n  > ▲^\n}\n",
+)
+_rule(
+    "error", "wrong-quote", "{quote} does not quote a string", "write \" or '",
+    _body("  > ▲“hello”"), _body("  $ a = upper(▲‘x’)"),
+)
+_rule(
+    "error", "block-comment", "comments end with their line", "begin each line with `#` or `//`",
+    _body("  ▲/* two\n  lines */\n  > 1"), "▲/* a */\n@ GET / { > 1 }\n",
 )
 _rule(
     "error", "semicolon", "unexpected `;`", "statements end with their line",
@@ -67,6 +75,14 @@ _rule(
 _rule(
     "error", "expected", "expected {wanted}, found {found}", "",
     '@ ws /x {\n  on connect {\n    ws.send("x"▲\n  }\n}\n', _body("  $ a ▲5"),
+)
+_rule(
+    "error", "not-in-glyph", "there is no `{what}` in Glyph", "{instead}",
+    _body('  if id == "a" ▲and true { > 1 }'), _body("  $ a = 1\n  a ▲+= 1"),
+)
+_rule(
+    "error", "misplaced", "`{what}` cannot stand here", "{instead}",
+    _body("  ▲const a = 1"), _body("  if id ▲in [1] { > 1 }"),
 )
 _rule(
     "error", "reserved-word", "`{word}` is a reserved word",

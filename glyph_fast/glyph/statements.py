@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 from .diagnostics import Problem
 from .expressions import ExpressionParser
+from .habits import ELSE_IF, FORMATTED, STATEMENTS, WORDS
 from .lexer import Token
 from .nodes import (
     Assert,
@@ -23,6 +26,7 @@ from .nodes import (
     If,
     Index,
     Let,
+    LiteralValue,
     Match,
     Name,
     Return,
@@ -42,14 +46,16 @@ class StatementParser(ExpressionParser):
     def block(self) -> Block:
         """`{ statements }`; the brace may stand on the next line."""
         self.skip_newlines()
-        opening = self.expect("{", "`{`")
+        hint = "a block stands in `{ }`" if self.at(":") or self.at("=>") else None
+        opening = self.expect("{", "`{`", hint)
         statements: list[Statement] = []
         with self.nested():
             while self.next_statement(opening):
+                started = self.index
                 try:
                     statements.append(self.statement())
                 except Problem:
-                    self.recover(opening.depth + 1)
+                    self.recover(opening.depth + 1, started)
         return Block(statements, at=opening.position)
 
     def next_statement(self, opening: Token) -> bool:
@@ -81,6 +87,8 @@ class StatementParser(ExpressionParser):
                     return self._worded(token.text, at)
                 if token.text == "yield" and self.peek().kind not in (".", "[", "(", "="):
                     self.stop_at_unsupported("server-sent-events", at)
+        if token.text == "const":
+            self.foreign("const", STATEMENTS["const"], at)
         if token.kind in ("+", "%", "<"):
             self.error("not-in-this-body", at, entry=token.kind)
         if token.kind not in ("word", "(", "[", "{", "string", "int", "float"):
@@ -143,6 +151,7 @@ class StatementParser(ExpressionParser):
             steps = self.count(steps)
 
     def _assignment_or_call(self, at: Position) -> Statement:
+        started = self.index
         value = self.expression()
         if self.at("="):
             if not isinstance(value, Name | Field | Index):
@@ -150,10 +159,25 @@ class StatementParser(ExpressionParser):
             self.advance()
             return Assign(value, self.expression(), at=at)
         if isinstance(value, Name) and self.at(":"):
+            self.report.lost.add(value.name)
             self.fail("`=`", "`$ name: Type = value` declares a variable with a type")
         if not isinstance(value, Call | Field | Await | Async | Match):
-            self.error("no-effect", at)
+            self._fail_without_effect(value, at, self.tokens[started - 1])
         return Evaluate(value, at=at)
+
+    def _fail_without_effect(self, value: Expression, at: Position, before: Token) -> NoReturn:
+        """Report a value that stands alone: mostly a word of another language, or behind one."""
+        if isinstance(value, Name) and value.name in STATEMENTS:
+            if self.at("word"):
+                self.report.lost.add(self.current.text)  # `var x`
+            self.foreign(value.name, STATEMENTS[value.name], value.at)
+        if before.kind == "word" and before.position.line == at.line:
+            self.report.lost.add(before.text)
+            if before.text in WORDS:
+                self.foreign(before.text, WORDS[before.text], before.position)
+            if isinstance(value, LiteralValue) and before.end[:2] == at[:2]:
+                self.foreign(before.text + '"…"', FORMATTED, before.position)
+        self.error("no-effect", at)
 
     def _return(self, at: Position, value: Expression | None) -> Return:
         status: int | None = None
@@ -171,12 +195,15 @@ class StatementParser(ExpressionParser):
         return token.value
 
     def _guard(self) -> Statement:
+        starts_line = self.current.starts_line
         at = self.advance().position
         condition = self.expression()
         if self.at_double_colon():
             status = self._status()
             text = self.accept("string")
             return Guard(condition, status, str(text.value) if text else "", at=at)
+        if self.at(":") and not starts_line:
+            self.foreign("? :", "`if c { … } else { … }`, or `match c { true => a, _ => b }`", at)
         if not isinstance(condition, Call):
             self.fail(
                 "`::` and a status",
@@ -197,19 +224,33 @@ class StatementParser(ExpressionParser):
         branches = [(self.expression(), self.block())]
         while self._else_follows():
             self.skip_newlines()
-            self.advance()
-            if not self.accept_word("if"):
+            word = self.advance()
+            if word.text in ELSE_IF:
+                self.report.add(
+                    "not-in-glyph", word.position, what=word.text, instead="write `else if`"
+                )
+            elif not self.accept_word("if"):
                 return If(branches, self.block(), at=at)
             branches.append((self.expression(), self.block()))
             self.count(len(branches))
         return If(branches, None, at=at)
 
     def _else_follows(self) -> bool:
-        distance = 0
-        while self.peek(distance).kind == "newline":
-            distance += 1
+        distance = self.newlines()
         token = self.peek(distance)
+        if token.text in ELSE_IF:
+            return self._is_condition(distance + 1)
         return token.kind == "word" and token.text == "else"
+
+    def _is_condition(self, distance: int) -> bool:
+        """Whether a condition and a block stand there; `elif` may be any name, too."""
+        token = self.peek(distance)
+        if token.kind != "(":
+            return token.kind in ("word", "!", "-", "string", "int", "float")
+        distance += 1
+        while self.peek(distance).depth > token.depth and self.peek(distance).kind != "end":
+            distance += 1
+        return self.peek(distance + 1).kind == "{"
 
     def _for(self, at: Position) -> For:
         first = self._binding()
@@ -221,6 +262,8 @@ class StatementParser(ExpressionParser):
         return For(key, value, iterable, self.block(), at=at)
 
     def _binding(self) -> Binding:
+        if self.at("("):
+            self.fail("a name", "`for v in array { … }`, without parentheses")
         token = self.name("a name")
         return Binding(token.text, at=token.position)
 

@@ -59,7 +59,7 @@ def test_long_tokens_are_shortened_in_messages() -> None:
 def test_recovery_stops_behind_the_broken_statement() -> None:
     c = cursor("{ f(1 { \n } ) \n b }")
     c.advance()
-    c.recover(1)
+    c.recover(1, 1)
     assert c.at("newline")
     c.advance()
     assert c.advance().text == "b"

@@ -124,7 +124,7 @@ def test_assert_with_and_without_text() -> None:
         ("> 1 :: x", "app.glyph:2:8: expected a status code, found `x`"),
         ("a: int = 1", "app.glyph:2:2: expected `=`, found `:`"),
         (" * 5", "app.glyph:1:12: expected a statement, found `*`"),
-        ("else { }", "app.glyph:2:1: this statement has no effect"),
+        ("else { }", "app.glyph:2:1: `else` cannot stand here"),
         ("> 1 § 2", "app.glyph:2:5: unexpected character `§`"),
     ],
 )
