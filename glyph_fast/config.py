@@ -249,7 +249,7 @@ class Config:
         metavar="HOST:PORT",
     )
     admin_token: str | None = option(
-        None, o.text, OPERATORS, "the bearer token operators must show", metavar="TOKEN",
+        None, o.bearer, OPERATORS, "the bearer token operators must show", metavar="TOKEN",
         secret=True,
     )
     drain_delay: Seconds = option(

@@ -154,6 +154,15 @@ def text(raw: object) -> str | None:
     return raw
 
 
+def bearer(raw: object) -> str | None:
+    """What an `Authorization` field can carry behind `Bearer`."""
+    if raw is None:
+        return None
+    if not isinstance(raw, str) or not re.fullmatch(r"[!-~]+(?: +[!-~]+)*", raw):
+        raise ValueError("visible ASCII characters")
+    return raw
+
+
 def host(raw: object) -> str:
     """A host name or address; brackets round an IPv6 address are taken off."""
     name = raw[1:-1] if isinstance(raw, str) and re.fullmatch(r"\[[^\]]*\]", raw) else raw

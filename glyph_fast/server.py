@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 import time
@@ -27,7 +28,7 @@ from .http.router import Router
 from .http.static import StaticFiles
 from .hub import Hub
 from .lifecycle import BackgroundTask, Hook, Lifecycle
-from .logs import SERVER, configure_logging
+from .logs import SERVER, configure_logging, log
 from .process import ADMIN, MAIN, Process
 from .watcher import check_watching, watch
 
@@ -379,7 +380,7 @@ class Server:
 
         def serving(line: str) -> None:
             if port is not None:
-                port.is_ready = lambda: not opening.is_draining
+                port.status = lambda: "draining" if opening.is_draining else "ok"
             if not lifecycle.was_announced:
                 announce(line)
             if port is not None and not port.lifecycle.was_announced:
@@ -388,6 +389,8 @@ class Server:
                 process.serving(self._source_files())
 
         if self.config.admin is None:
+            if self.config.admin_token is not None:  # perhaps set for `glyph-fast top` alone
+                log(SERVER, logging.WARNING, "--admin-token has no effect without --admin")
             await lifecycle.run(serving)
             return
         from .admin import OperatorsPort  # not for those who do without: it imports a good deal

@@ -26,6 +26,9 @@ COMMANDS = o.words_or_none(o.one_of("join", "ping"))
 READ = [
     (o.text, "a b", "a b"),
     (o.text, None, None),
+    (o.bearer, "S3cret-._~+/=", "S3cret-._~+/="),
+    (o.bearer, "two words", "two words"),
+    (o.bearer, None, None),
     (o.host, "example.com", "example.com"),
     (o.host, "0.0.0.0", "0.0.0.0"),
     (o.host, "::1", "::1"),
@@ -107,6 +110,10 @@ def test_reader_takes_its_own_result_back_unchanged(read, raw, value):
 
 
 REFUSED = [
+    (o.bearer, "sch\u00f6n"),
+    (o.bearer, " x"),
+    (o.bearer, ""),
+    (o.bearer, 5),
     (o.text, ""),
     (o.text, "  "),
     (o.text, "a\nb"),

@@ -46,7 +46,8 @@ Check = Callable[[Request], None]
 class OperatorsPort:
     """Serves the figures of `hub` and what may be done to it, from `start` to `stop`.
 
-    `is_ready` says whether the public port takes new connections. `line` is what is announced.
+    `status` is that of the public port: `ok` while it takes new connections, `starting` before and
+    `draining` after. `line` is what is announced.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class OperatorsPort:
     ) -> None:
         assert config.admin is not None
         self._address = config.admin
-        self.is_ready: Callable[[], bool] = lambda: False
+        self.status: Callable[[], str] = lambda: "starting"
         self.line = ""
         self._config = _own_config(config)
         self._hub = Hub(self._config)
@@ -148,9 +149,8 @@ class OperatorsPort:
         self._routes.add(method, path, HttpRoute(answer, handler))
 
     def _health(self, request: Request) -> Response:
-        if self.is_ready():
-            return Response({"status": "ok"})
-        return Response({"status": "draining"}, 503)
+        status = self.status()
+        return Response({"status": status}, 200 if status == "ok" else 503)
 
     def _dashboard(self, request: Request) -> Response:
         return Response(_PAGE.read_bytes(), headers=_PAGE_HEADERS)

@@ -46,6 +46,7 @@ def render_page(report: Report) -> str:
         f'<!doctype html><html lang="en"><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
         f"<style>{STYLE}</style><h1>{escape(title)}</h1><p>{escape(shape)}</p>"
+        f"<p>{escape(report.taken_by)}</p>"
         f"<table>{rows}</table>{''.join(_plots(report))}</html>\n"
     )
 

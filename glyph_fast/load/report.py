@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import platform
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
+from .. import __version__
 from ..core import NAME as CORE
 from . import flow
 from .histogram import PERCENTILES, Histogram
@@ -30,6 +32,7 @@ class Report:
     idle_cpu_us_per_second: float | None = None  # of the server, with idle connections
     notes: dict[str, Any] = field(default_factory=dict)  # what only this mode has to say
     samples: list[dict[str, float]] = field(default_factory=list)  # churn: memory over time
+    taken_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def units(self) -> str:
@@ -63,12 +66,21 @@ class Report:
             "client, and latency is that of this pace only"
         )
 
+    @property
+    def taken_by(self) -> str:
+        """When and with what it was measured, in words."""
+        core = f"{CORE} core, {'compiled' if flow.is_compiled else 'interpreted'} client"
+        when = f"{self.taken_at:%Y-%m-%d %H:%M} UTC"
+        return f"{when}, glyph-fast {__version__} ({core}), Python {platform.python_version()}"
+
     def to_dict(self) -> dict[str, Any]:
         """Everything, ready for JSON."""
         usage = self.usage
         return {
             "options": asdict(self.options),
+            "taken_at": self.taken_at.isoformat(timespec="seconds"),
             "client": {
+                "version": __version__,
                 "core": CORE,
                 "compiled": flow.is_compiled,
                 "python": platform.python_version(),

@@ -13,7 +13,7 @@ from serving import serving
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from glyph_fast import Config
+from glyph_fast import Config, Server
 from glyph_fast.errors import ConfigError
 
 READING = ["/metrics", "/stats", "/openapi.json", "/api/info", "/api/rooms", "/api/rooms/x"]
@@ -150,12 +150,13 @@ def test_it_answers_until_the_last_connection_is_closed(backend, run):
     async def main():
         async with operated(backend, drain_timeout=5, drain_delay=0) as site:
             blocked = asyncio.Event()
-            states: list[int] = []
+            states: list[object] = []
 
             @site.server.on_disconnect
             async def ask(conn, code, reason):
                 states.append((await site.http.get("/readyz")).status_code)
-                states.append((await site.http.get("/healthz")).status_code)
+                health = await site.http.get("/healthz")
+                states.extend((health.status_code, health.json()))
                 states.append((await site.http.get("/metrics")).status_code)
                 blocked.set()
 
@@ -165,7 +166,46 @@ def test_it_answers_until_the_last_connection_is_closed(backend, run):
             await client.socket.wait_closed()
             assert client.socket.close_code == 1001
             await blocked.wait()
-            assert states == [503, 503, 200]
+            assert states == [503, 503, {"status": "draining"}, 200]
             await closing
 
     run(main())
+
+
+def test_until_it_serves_it_says_that_it_is_starting(backend, run):
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = found.getsockname()[1]
+
+    async def main():
+        server = Server(Config(port=0, engine=backend.engine, admin=f"127.0.0.1:{port}"))
+        seen = []
+
+        @server.on_startup
+        async def ask():
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+                for path in ("/healthz", "/readyz"):
+                    answer = await http.get(path)
+                    seen.append((answer.status_code, answer.json()))
+            raise LookupError("seen enough")
+
+        with pytest.raises(LookupError):
+            await server.serve(announce=lambda line: None)
+        assert seen == [(503, {"status": "starting"})] * 2
+
+    run(main())
+
+
+def test_a_token_without_a_port_is_said_to_be_of_no_use(backend, run, caplog):
+    async def main():
+        server = Server(Config(port=0, engine=backend.engine, admin_token="t"))
+
+        @server.on_startup
+        def end():
+            raise LookupError("that is enough")
+
+        with pytest.raises(LookupError):
+            await server.serve(announce=lambda line: None)
+
+    with caplog.at_level("WARNING", "glyph_fast"):
+        run(main())
+    assert "--admin-token has no effect without --admin" in caplog.text

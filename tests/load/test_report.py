@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import xml.etree.ElementTree as ElementTree
+from datetime import UTC, datetime
 
 import pytest
 
+from glyph_fast import __version__
 from glyph_fast.load import Options, Report
 from glyph_fast.load.histogram import Histogram
 from glyph_fast.load.meter import Usage
@@ -30,6 +32,14 @@ def test_server_cpu_is_divided_by_what_was_counted(report: Report) -> None:
     assert report.server_us == 1500.0
     assert report.rate == 500.0
     assert report.to_dict()["server"]["cpu_us"] == 1500.0
+
+
+def test_page_and_json_say_when_and_with_what_it_was_measured(report: Report) -> None:
+    report.taken_at = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+    assert f"<p>2026-03-04 05:06 UTC, glyph-fast {__version__} (" in render_page(report)
+    data = report.to_dict()
+    assert data["taken_at"] == "2026-03-04T05:06:07+00:00"
+    assert data["client"]["version"] == __version__
 
 
 def test_json_holds_what_the_table_shows(report: Report) -> None:
