@@ -384,7 +384,8 @@ what one of these has turned on. Durations read `250ms`, `30s`, `5m`, `1h`, or s
 for a Service named `glyph-fast`, such as `GLYPH_FAST_PORT=tcp://10.0.0.1:80`.
 
 An unknown name, a bad value or a combination that cannot work ends `serve` with one line on stderr
-and exit status 2; in Python it raises `ConfigError`.
+and exit status 2; in Python it raises `ConfigError`. The status is 0 after a drain, 1 when the
+program does not load, and 3 when the server cannot listen.
 
 """  # noqa: E501
 

@@ -11,7 +11,7 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from . import core
 from .errors import ConnectionClosed, GlyphFastError, RoomFull, RoomNotFound
@@ -100,6 +100,11 @@ class Room(core.Room):
     def __bool__(self) -> bool:
         """True: `if room:` asks whether there is one, not whether somebody is in it."""
         return True
+
+    if TYPE_CHECKING:
+        # A `Connection` each, whose class stands to the right of this one: to a type checker the
+        # core's own would lack what the application knows of it.
+        def __iter__(self) -> Iterator[Any]: ...
 
     def broadcast(self, message: Sendable, exclude: Exclude = None) -> SendResult | None:
         """Send a message (str, bytes or Message) to every open member but the excluded ones.
@@ -226,7 +231,7 @@ class RoomManager:
                 self._rooms.pop(name, None)
                 room.is_kept, room._metadata = False, None
             for conn in room:
-                self.dismiss(conn, room)  # type: ignore[arg-type]
+                self.dismiss(conn, room)
         return True
 
     def clear(self) -> None:

@@ -38,7 +38,8 @@ class UpgradeRefused(GlyphFastError):
     """The server did not open the WebSocket; `answer` is the HTTP answer it gave instead."""
 
     def __init__(self, path: str, answer: Answer) -> None:
-        super().__init__(f"{path}: refused with {answer.status} {answer.body[:200]!r}")
+        text = answer.body[:200].decode(errors="replace")
+        super().__init__(f"{path}: refused with {answer.status} {text}")
         self.answer = answer
         self.status = answer.status
 
