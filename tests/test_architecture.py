@@ -23,7 +23,7 @@ FLOORS = (
     " | urls options jwtoptions config sources choice"
     " | interfaces _core _fallback core | http handshake deflate | metrics"
     " | message room users expiry connection hub | handlers engine"
-    " | auth lifecycle process watcher admin server | glyph | glyph_server | otel chat"
+    " | auth lifecycle process watcher admin application server | glyph | glyph_server | otel chat"
     " | load testing pytest_plugin cli"
 )
 ORDER = [name for name in FLOORS.split() if name != "|"]

@@ -1,0 +1,210 @@
+"""What an application registers: routes, handlers, files, and who may connect."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from running import running
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from glyph_fast import MessageType, Reject, Response, Server
+
+
+def test_ws_is_the_route_when_none_is_named(backend, run):
+    async def main():
+        async with running(Server(), backend) as url:
+            async with connect(url.ws("/ws")):
+                pass
+            with pytest.raises(InvalidStatus) as caught:
+                await connect(url.ws("/other"))
+            assert caught.value.response.status_code == 404
+
+    run(main())
+
+
+def test_naming_a_route_in_a_handler_registers_it(backend, run):
+    async def main():
+        server = Server()
+
+        @server.on_connect(route="/chat/:room")
+        def enter(conn):
+            conn.send(conn.path_params["room"])
+
+        async with running(server, backend) as url:
+            async with connect(url.ws("/chat/blue")) as client:
+                assert await client.recv() == "blue"
+            with pytest.raises(InvalidStatus):
+                await connect(url.ws("/ws"))
+
+    run(main())
+
+
+def test_the_other_familiar_style(backend, run):
+    async def main():
+        server = Server()
+
+        @server.websocket("/lines")
+        async def talk(conn):
+            async for message in conn:
+                conn.send(message.upper())
+
+        async with running(server, backend) as url:
+            async with connect(url.ws("/lines")) as client:
+                await client.send("hello")
+                assert await client.recv() == "HELLO"
+
+    run(main())
+
+
+def test_http_routes_of_every_method(backend, run):
+    async def main():
+        server = Server()
+        for name in ("get", "post", "put", "patch", "delete"):
+            getattr(server, name)("/thing/:id")(
+                lambda request: [request.method, request.path_params["id"]]
+            )
+        server.get("/teapot")(lambda: Response("short and stout", 418))
+        async with running(server, backend) as url:
+            for name in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+                answer = await url.get("/thing/7", name)
+                assert answer[::2] == (200, f'["{name}","7"]'.encode())
+            assert (await url.get("/teapot"))[0] == 418
+
+    run(main())
+
+
+def test_authenticate_comes_before_the_upgrade(backend, run):
+    async def main():
+        server = Server()
+
+        @server.authenticate
+        async def who(request):
+            await asyncio.sleep(0)
+            if "user" not in request.query:
+                raise Reject(401, {"error": "who are you"})
+            return request.query["user"]
+
+        @server.on_connect
+        def greet(conn):
+            conn.send(f"hello {conn.identity}")
+
+        async with running(server, backend) as url:
+            async with connect(url.ws("/ws?user=ada")) as client:
+                assert await client.recv() == "hello ada"
+            with pytest.raises(InvalidStatus) as caught:
+                await connect(url.ws("/ws"))
+            assert caught.value.response.status_code == 401
+
+    run(main())
+
+
+def test_static_files_and_a_websocket_by_an_http_handler(backend, run, tmp_path):
+    (tmp_path / "page.html").write_text("<p>hello")
+
+    async def main():
+        server = Server()
+        server.static("/files", tmp_path)
+        server.get("/join/:room")(server.handle_websocket)
+
+        @server.on_connect
+        def enter(conn):
+            conn.send(conn.path_params["room"])
+
+        async with running(server, backend) as url:
+            status, headers, body = await url.get("/files/page.html")
+            assert (status, body) == (200, b"<p>hello")
+            assert headers["content-type"].startswith("text/html")
+            async with connect(url.ws("/join/red")) as client:
+                assert await client.recv() == "red"
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    "register",
+    [
+        lambda server: server.get("no slash")(str),
+        lambda server: server.get("/:a/:a")(str),
+        lambda server: [server.get("/twice")(str), server.get("/twice")(str)],
+        lambda server: server.route("BREW", "/"),
+        lambda server: server.websocket("/:"),
+        lambda server: [server.authenticate(str), server.authenticate(str)],
+        lambda server: server.static("/", "/no/such/folder"),
+    ],
+)
+def test_what_cannot_be_is_an_error_at_once(register):
+    with pytest.raises(ValueError):
+        register(Server())
+
+
+def test_a_handler_that_demands_too_much_is_an_error_at_once():
+    with pytest.raises(TypeError):
+        Server().get("/")(lambda request, response: None)
+
+
+def test_handlers_are_given_back_as_they_were():
+    server = Server()
+
+    def handler():
+        pass
+
+    for decorator in (
+        server.get("/"),
+        server.on_startup,
+        server.on_shutdown(),
+        server.background,
+        server.authenticate(),
+        server.on_connect,
+    ):
+        assert decorator(handler) is handler
+
+
+def test_routes_lists_them_all_with_their_handlers(tmp_path):
+    server = Server()
+
+    def connected():
+        pass
+
+    def handle():
+        pass
+
+    def page():
+        pass
+
+    server.on_connect(connected)
+    server.on_message(MessageType.TEXT, route="/chat")(handle)
+    server.on_message(MessageType.PING)(handle)
+    server.websocket("/other")
+    server.get("/page")(page)
+    server.static("/files", tmp_path)
+    rows = [(each.kind, each.method, each.pattern) for each in server.routes()]
+    assert rows == [
+        ("ws", "GET", "/chat"),
+        ("ws", "GET", "/other"),
+        ("http", "GET", "/page"),
+        ("http", "GET", "/files/*"),
+    ]
+    handlers = [
+        [getattr(handler, "__wrapped__", handler) for handler in each.handlers]
+        for each in server.routes()
+    ]
+    assert handlers[0] == [connected, handle, handle]
+    assert handlers[2] == [page]
+
+
+def test_routes_of_a_server_without_any():
+    assert [each.pattern for each in Server().routes()] == ["/ws"]
+
+
+def test_routes_that_hide_methods(backend, run):
+    async def main():
+        server = Server()
+        server.add_http_route("GET", "/glyph", lambda: "hello", hides_methods=True)
+        server.add_websocket_route("/glyph-ws", hides_methods=True)
+        async with running(server, backend) as url:
+            assert (await url.get("/glyph", "POST"))[0] == 404
+            assert (await url.get("/glyph-ws", "POST"))[0] == 404
+
+    run(main())
