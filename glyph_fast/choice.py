@@ -16,7 +16,6 @@ from .errors import ConfigError
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
-CoreName = Literal["compiled", "python"]
 EngineName = Literal["native", "asyncio"]
 LoopName = Literal["uvloop", "asyncio"]
 

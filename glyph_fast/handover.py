@@ -78,11 +78,6 @@ class Inherited:
         }
         return cls(places, _socket(given["channel"]), is_watched=given["is_watched"])
 
-    @property
-    def is_successor(self) -> bool:
-        """Whether another process of this server has been there before."""
-        return self.channel is not None and bool(self._places)
-
     def add(self, role: str, sockets: list[socket.socket]) -> None:
         """Add sockets that a service manager opened."""
         self._places[role] = Place(ACTIVATED, sockets)

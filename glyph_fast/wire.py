@@ -18,7 +18,6 @@ PONG = 0xA
 
 MAX_CONTROL_PAYLOAD = 125  # bytes, RFC 6455 §5.5
 MAX_CLOSE_REASON = MAX_CONTROL_PAYLOAD - 2  # bytes of UTF-8 after the code, RFC 6455 §5.5.1
-MAX_HEADER = 14  # bytes: 2 + 8 of length + 4 of mask, RFC 6455 §5.2
 ACCEPT_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §1.3
 VERSION = 13  # RFC 6455 §4.1
 KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")  # of the handshake: 16 bytes in base64, RFC 6455 §4.1
