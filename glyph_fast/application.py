@@ -207,5 +207,7 @@ class Application:
 def _register(hooks: list[Any], hook: Any) -> Any:
     if hook is None:
         return partial(_register, hooks)
+    if not callable(hook):  # `on_startup(connect())` instead of `on_startup(connect)`
+        raise TypeError(f"expected a function to be called later, not {hook!r}")
     hooks.append(hook)
     return hook

@@ -72,6 +72,8 @@ class Reject(GlyphFastError):
         body: str | bytes | dict[str, object] | list[object] = "",
         headers: Mapping[str, str] | None = None,
     ) -> None:
+        if not isinstance(status, int):
+            raise TypeError(f"a Reject begins with a status, as in Reject(403, {status!r})")
         super().__init__(f"rejected with status {status}")
         self.status = status
         self.body = body

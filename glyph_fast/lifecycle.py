@@ -342,15 +342,23 @@ class Lifecycle:
         while True:
             started = self._loop.time()
             try:
-                await function()
+                task = function()
+                if isawaitable(task):
+                    await task
+                else:  # to start it again would do all of it again
+                    problem = "a background task is an `async def`, and this one has run already"
+                    self._failed(function, TypeError(problem))
                 return
             except Exception as exc:
-                self._hub.metrics.handler_errors += 1
-                self._dispatcher.errors.record(function, exc)
+                self._failed(function, exc)
             if self._loop.time() - started >= LONGEST_BACKOFF_S:
                 backoff = FIRST_BACKOFF_S
             await asyncio.sleep(backoff)
             backoff = min(backoff * 2, LONGEST_BACKOFF_S)
+
+    def _failed(self, function: BackgroundTask, exc: Exception) -> None:
+        self._hub.metrics.handler_errors += 1
+        self._dispatcher.errors.record(function, exc)
 
     async def _cancel_background(self, timeout: float) -> None:
         """Cancel the background tasks, each once, and wait for them; some may be left then."""

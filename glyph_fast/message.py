@@ -43,6 +43,11 @@ class MessageType(StrEnum, metaclass=_Words):
     PING = "ping"
     PONG = "pong"
 
+    @classmethod
+    def _missing_(cls, value: object) -> None:
+        words = ", ".join(member.value for member in cls)
+        raise ValueError(f"{value!r} is no type of message; the types are {words}")
+
 
 # Until Python 3.12 `MessageType.TEXT` went through a descriptor and a metaclass written in Python,
 # a quarter of what an echo costs; afterwards members are plain attributes, as they are made here.

@@ -161,6 +161,18 @@ def test_handlers_are_given_back_as_they_were():
         assert decorator(handler) is handler
 
 
+async def connected():
+    pass
+
+
+@pytest.mark.parametrize("name", ["on_startup", "on_shutdown", "background"])
+def test_a_hook_that_was_called_already_is_an_error_at_once(name):
+    coroutine = connected()
+    with pytest.raises(TypeError, match="a function to be called later, not <coroutine"):
+        getattr(Server(), name)(coroutine)
+    coroutine.close()
+
+
 def test_routes_lists_them_all_with_their_handlers(tmp_path):
     server = Server()
 

@@ -33,6 +33,12 @@ TEXTS = [
     (errors.HandshakeError(400, "bad request"), "bad request"),
 ]
 
+
+def test_a_reject_that_begins_with_its_text_says_so() -> None:
+    with pytest.raises(TypeError, match=r"as in Reject\(403, 'not yours'\)"):
+        errors.Reject("not yours")  # type: ignore[arg-type]
+
+
 CARRIED = [
     (errors.ConnectionClosed(1001, "bye"), {"code": 1001, "reason": "bye"}),
     (errors.RoomNotFound("r"), {"name": "r"}),

@@ -384,6 +384,18 @@ class TestBackgroundTasks:
         run(main())
         assert "LookupError: not yet" in caplog.text
 
+    def test_one_that_cannot_wait_runs_once_and_is_told_of(self, backend, run, caplog):
+        async def main():
+            runs = []
+            server = echo_server()
+            server.background(lambda: runs.append(1))
+            async with running(server, backend):
+                await eventually(lambda: server.hub.metrics.handler_errors == 1)
+                assert runs == [1]
+
+        run(main())
+        assert "a background task is an `async def`" in caplog.text
+
     def test_one_that_returns_is_done(self, backend, run):
         async def main():
             runs = []

@@ -38,8 +38,10 @@ _RECEIVED = (MessageType.TEXT, MessageType.BINARY, MessageType.JSON, *COMMANDS)
 def adapt(handler: Callable[..., Any], n: int) -> Call:
     """A callable of `n` arguments that gives `handler` the first few, as many as it takes.
 
-    Raises TypeError for a handler that demands more.
+    Raises TypeError for a handler that demands more, and for a generator, which nobody would run.
     """
+    if inspect.isgeneratorfunction(handler) or inspect.isasyncgenfunction(handler):
+        raise TypeError(f"{handler!r} is a generator: a handler sends or returns, and never yields")
     try:
         parameters = inspect.signature(handler).parameters.values()
     except ValueError:  # some callables of C have no signature
@@ -49,7 +51,8 @@ def adapt(handler: Callable[..., Any], n: int) -> Call:
     if len(needed) > n or any(
         p.kind is p.KEYWORD_ONLY and p.default is p.empty for p in parameters
     ):
-        raise TypeError(f"{handler!r} demands more than the {n} arguments it would be given")
+        given = "one argument" if n == 1 else f"{n} arguments"
+        raise TypeError(f"{handler!r} demands more than the {given} it would be given")
     if len(positional) >= n or any(p.kind is p.VAR_POSITIONAL for p in parameters):
         return handler
     accepted = len(positional)

@@ -84,7 +84,21 @@ def keyword_only(a: Any, *, needed: Any) -> None: ...
 
 @pytest.mark.parametrize("handler", [three, keyword_only])
 def test_a_handler_that_demands_more_is_refused_when_it_is_registered(handler: Any) -> None:
-    with pytest.raises(TypeError, match="demands more than the 1 arguments"):
+    with pytest.raises(TypeError, match="demands more than the one argument"):
+        Registry().on_message("text")(handler)
+
+
+def generator(a: Any) -> Any:
+    yield a
+
+
+async def async_generator(a: Any) -> Any:
+    yield a
+
+
+@pytest.mark.parametrize("handler", [generator, async_generator])
+def test_a_generator_is_refused_when_it_is_registered(handler: Any) -> None:
+    with pytest.raises(TypeError, match="never yields"):
         Registry().on_message("text")(handler)
 
 
