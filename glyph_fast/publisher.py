@@ -14,11 +14,17 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-import httpx
-
 from . import json
 from .errors import GlyphFastError
 from .wire import NORMAL, SendResult
+
+try:
+    import httpx
+except ModuleNotFoundError as exc:
+    if exc.name != "httpx":
+        raise
+    needed = "glyph_fast.publisher needs httpx: pip install 'glyph-fast[publisher]'"
+    raise ModuleNotFoundError(needed, name="httpx") from None
 
 TIMEOUT_S = 10.0
 TRIES = 3  # of a request that found no server; its Idempotency-Key keeps it from acting twice

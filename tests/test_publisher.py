@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 
 import pytest
 from admin.operated import TOKEN, operated
@@ -90,3 +92,11 @@ def test_no_server_is_an_error_of_ours() -> None:
         with pytest.raises(PublishError, match="no answer from the server") as caught:
             publisher.broadcast(1)
         assert caught.value.status is None
+
+
+def test_without_httpx_it_says_what_to_install():
+    program = "import sys; sys.modules['httpx'] = None; import glyph_fast.publisher"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stderr.splitlines()[-1] == (
+        "ModuleNotFoundError: glyph_fast.publisher needs httpx: pip install 'glyph-fast[publisher]'"
+    )

@@ -16,13 +16,20 @@ from collections.abc import Callable, Collection
 from functools import partial, wraps
 from typing import Any
 
-from opentelemetry import metrics, trace
-from opentelemetry.instrumentation.instrumentor import (  # type: ignore[attr-defined]
-    BaseInstrumentor,
-)
-
 from .. import __version__
 from ..server import Server
+
+try:
+    from opentelemetry import metrics, trace
+    from opentelemetry.instrumentation.instrumentor import (  # type: ignore[attr-defined]
+        BaseInstrumentor,
+    )
+except ModuleNotFoundError as exc:
+    if not (exc.name or "").startswith("opentelemetry"):
+        raise
+    needed = f"glyph_fast.otel needs {exc.name}: pip install 'glyph-fast[otel]'"
+    raise ModuleNotFoundError(needed, name=exc.name) from None
+
 from .measures import observe
 from .tracing import HandlerSpans, TracedOpening
 

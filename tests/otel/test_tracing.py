@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -293,3 +295,11 @@ def test_the_command_that_instruments_programs_reaches_one_in_glyph():
     assert '"name": "on_message /rooms/:room/:nick"' in written
     assert TRACE in written
     assert "hello" not in written
+
+
+def test_without_opentelemetry_it_says_what_to_install():
+    program = "import sys; sys.modules['opentelemetry'] = None; import glyph_fast.otel"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stderr.splitlines()[-1] == (
+        "ModuleNotFoundError: glyph_fast.otel needs opentelemetry: pip install 'glyph-fast[otel]'"
+    )
