@@ -75,6 +75,32 @@ def test_http_routes_of_every_method(backend, run):
     run(main())
 
 
+@pytest.mark.parametrize("value", ["a\r\nSet-Cookie: b=c", "\u20ac"])
+def test_a_field_added_to_an_answer_does_not_break_out_of_it(backend, run, value):
+    async def main():
+        server = Server()
+
+        @server.get("/now")
+        def now(request):
+            answer = Response("hello")
+            answer.headers.append(("X-Name", value))
+            return answer
+
+        @server.get("/later")
+        async def later(request):
+            await asyncio.sleep(0)
+            return now(request)
+
+        async with running(server, backend) as url:
+            for path in ("/now", "/later"):
+                status, headers, body = await url.get(path)
+                assert (status, body) == (500, b'{"error":"internal server error"}')
+                assert not {"x-name", "set-cookie"} & headers.keys()
+            assert server.hub.metrics.handler_errors == 2
+
+    run(main())
+
+
 def test_authenticate_comes_before_the_upgrade(backend, run):
     async def main():
         server = Server()

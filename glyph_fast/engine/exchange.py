@@ -328,7 +328,13 @@ class Exchanges:
                 and exchange.is_read
             )
             head_only = request.method == "HEAD"
-            conn.write(encode_response(response, keep_alive=keep_alive, head_only=head_only))
+            try:
+                data = encode_response(response, keep_alive=keep_alive, head_only=head_only)
+            except ValueError as exc:  # what a handler added to an answer that was sound when made
+                assert exchange.match is not None
+                self._answer(conn, exchange, self._failed(exchange.match, exc))
+                return
+            conn.write(data)
             if not keep_alive:
                 conn.finish()
             elif self._may_go_on(conn):

@@ -91,7 +91,8 @@ def encode_response(
     response: Response, *, keep_alive: bool, head_only: bool = False, date: str | None = None
 ) -> bytes:
     """The bytes of an answer. `head_only` (a HEAD request) leaves the body out but not its size;
-    `date` is the text of `http_date`, by default of now.
+    `date` is the text of `http_date`, by default of now. ValueError when a field that was added
+    since the answer was made breaks out of its line.
     """
     status, content = response.status, response.content
     lines = [f"HTTP/1.1 {status} {phrase(status)}"]
@@ -107,6 +108,8 @@ def encode_response(
     options.append("keep-alive" if keep_alive else "close")
     lines.append(f"Connection: {', '.join(options)}")
     head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
+    if not head.count(b"\r") == head.count(b"\n") == len(lines) + 1:
+        raise ValueError(f"a header field breaks out of its line: {response.headers!r}")
     return head if head_only else head + content
 
 

@@ -220,6 +220,14 @@ def test_a_field_cannot_break_out_of_its_line(
         Response("x", 200, form(name, value))
 
 
+@pytest.mark.parametrize("value", ["a\r\nY: b", "a\nb", "a\rb", "\u20ac"])
+def test_nor_can_one_that_was_added_later(value: str) -> None:
+    response = Response("x")
+    response.headers.append(("X", value))
+    with pytest.raises(ValueError, match="header|latin-1"):
+        encode_response(response, keep_alive=True)
+
+
 @pytest.mark.parametrize(
     ("value", "wanted"), [("close", True), ("x, Close", True), ("keep-alive", False), (None, False)]
 )
