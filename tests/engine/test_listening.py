@@ -102,7 +102,7 @@ def test_a_port_that_is_free_on_one_address_only_is_not_taken(bound, monkeypatch
 
 def test_ipv6_does_not_take_the_port_of_ipv4(bound):
     six = bound(bind_tcp("::1", 0))
-    bound(bind_tcp("127.0.0.1", six.port)).start()
+    bound(bind_tcp("127.0.0.99", six.port)).start()  # where no other test's client has that port
     six.start()
     assert connects(("::1", six.port), socket.AF_INET6)
 
