@@ -89,8 +89,8 @@ class ServeProcess:
 
     def log(self) -> str:
         """What the server wrote to stderr so far."""
-        self._log.seek(0)
-        return self._log.read().decode(errors="replace")
+        log = self._log.fileno()  # whose position is the server's as well, so it must not move
+        return os.pread(log, os.fstat(log).st_size, 0).decode(errors="replace")
 
     def kill(self) -> None:
         """End it as a crash would: no handler runs, no close frame is sent."""
