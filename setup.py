@@ -58,13 +58,15 @@ def flags() -> tuple[list[str], list[str], list[tuple[str, str | None]], list[st
 
 
 def extensions() -> list[Extension]:
-    """The core, and the load generator's hot part: plain Python with types in `.pxd` files.
+    """The core, and other hot parts: plain Python with types in `.pxd` files.
 
     Each comes with everything its source includes, so that an edited part is compiled again.
     """
-    return [extension("glyph_fast/_core.pyx", "*.pxd", "_c/*")] + [
-        extension(path.relative_to(ROOT).with_suffix(".py").as_posix(), "load/*.pxd")
-        for path in sorted((ROOT / "glyph_fast/load").glob("*.pxd"))
+    typed = sorted((ROOT / "glyph_fast").rglob("*.pxd"))
+    return [extension("glyph_fast/_core.pyx", "_core.pxd", "_c/*")] + [
+        extension(path.relative_to(ROOT).with_suffix(".py").as_posix(), "*.pxd", "load/*.pxd")
+        for path in typed
+        if path.with_suffix(".py").exists()
     ]
 
 

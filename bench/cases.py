@@ -65,7 +65,7 @@ class Listener:
 
     def request(self, conn: Any, head: bytes) -> None:
         """Accept without looking."""
-        conn.upgrade()
+        conn._upgrade()
 
     def message(self, conn: Any, opcode: int, payload: str | bytes) -> None:
         """Count."""
@@ -109,7 +109,7 @@ def _turn(core: ModuleType, handler: Listener) -> Any:
 
 def _opened(core: ModuleType, turn: Any, role: int = SERVER) -> Any:
     conn = core.Connection(turn, NullSink(), role)
-    conn.feed(b"GET / HTTP/1.1\r\n\r\n")
+    conn._feed(b"GET / HTTP/1.1\r\n\r\n")
     assert conn.is_open
     return conn
 
@@ -185,7 +185,7 @@ def _parse(
 
     def run() -> None:
         for part in parts:
-            conn.feed(part)
+            conn._feed(part)
 
     def check() -> None:
         before = handler.count
@@ -210,11 +210,11 @@ def _echo(core: ModuleType) -> Iterator[Operation]:
     data = core.encode_frame(TEXT, payload, key=KEY) * BATCH
 
     def run() -> None:
-        conn.feed(data)
-        conn.turn.flush()
+        conn._feed(data)
+        conn._turn.flush()
 
     def check() -> None:
-        sink = conn.sink
+        sink = conn._sink
         calls, size = sink.calls, sink.size
         run()
         assert handler.error is None
@@ -241,7 +241,7 @@ def _queue(core: ModuleType, role: int) -> Iterator[Operation]:
         turn.flush()
 
     def check() -> None:
-        sink = conn.sink
+        sink = conn._sink
         calls, size = sink.calls, sink.size
         run()
         assert sink.size - size == 16 * frame_size
@@ -266,11 +266,11 @@ def _publish(core: ModuleType) -> Iterator[Operation]:
 
     def check() -> None:
         turn.flush()
-        sizes = [member.sink.size for member in members]
+        sizes = [member._sink.size for member in members]
         run()
         turn.flush()
         for member, size in zip(members, sizes, strict=True):
-            assert member.sink.size - size == RUN * (128 + 4)
+            assert member._sink.size - size == RUN * (128 + 4)
 
     yield Operation(run, check, RUN * MEMBERS, prepare=turn.flush)
 

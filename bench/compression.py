@@ -23,8 +23,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from glyph_fast.deflate import DEDICATED_BITS, ISAL_KEPT_LEVEL, MEMORY_LEVEL
 from glyph_fast.load.payloads import make_script
+from glyph_fast.websocket.deflate import DEDICATED_BITS, ISAL_KEPT_LEVEL, MEMORY_LEVEL
 
 from .rivals.catalogue import BY_NAME, CACHE, ROOT, Rival
 from .rivals.comparison import Plan, compare, document
@@ -50,7 +50,7 @@ LIBRARIES = [
 
 @dataclass(frozen=True)
 class Library:
-    """A way to deflate and inflate, used as `glyph_fast.deflate` uses it."""
+    """A way to deflate and inflate, used as `glyph_fast.websocket.deflate` uses it."""
 
     module: Any
     level: int

@@ -21,7 +21,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[RESULTS] = []
 
 
-@pytest.fixture(params=["_core", "_fallback"])
+@pytest.fixture(params=["_core", "_pure"])
 def core(request: pytest.FixtureRequest) -> ModuleType:
     """Each twin; one that is missing is a failure."""
     return importlib.import_module(f"glyph_fast.{request.param}")

@@ -17,8 +17,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from glyph_fast.glyph.load import load_source
-from glyph_fast.glyph.source import Source
+from glyph_fast.glyph.serving.load import load_source
+from glyph_fast.glyph.syntax.source import Source
 
 from .rivals.catalogue import CACHE, ROOT, Rival
 from .rivals.comparison import Plan, commit, describe_machine, sample

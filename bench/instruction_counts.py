@@ -1,4 +1,4 @@
-"""How many instructions the compiled core needs for its work, counted by callgrind.
+"""How many instructions the compiled core and the hub need for their work, counted by callgrind.
 
 Times on a shared machine differ by tens of percent; instruction counts by less than one, so a loss
 of five percent shows in a single run. They are comparable only for the same compiler, Python and
@@ -7,7 +7,8 @@ processor features, which make the key of the committed figures.
 The counting process runs every case under `valgrind --tool=callgrind` with instrumentation off, so
 that start-up is not slow, and has only the operation itself counted, by client requests. Valgrind
 shows programs a processor of its own, with AVX2 where the real one has it and never AVX-512: a
-dispatch by processor features always takes the same way.
+dispatch by processor features always takes the same way. Memory comes from `allocator.c`, whose
+calls cost the same whatever was allocated before, and copies take one way on every processor.
 """
 
 from __future__ import annotations
@@ -26,14 +27,29 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .cases import CASES
+from .asgi_cases import ASGI_CASES
+from .cases import CASES as CORE_CASES
+from .hub_cases import HUB_CASES
 
+CASES = (*CORE_CASES, *HUB_CASES, *ASGI_CASES)
 ROOT = Path(__file__).resolve().parent.parent
 BASELINE = Path(__file__).parent / "instructions.json"
 TOLERANCE = 0.05  # growth that is accepted
 REPETITIONS = 50
 _WARM_UP = 5  # repetitions: caches of the interpreter and free lists fill
 _TIMEOUT = 600  # seconds
+_STEADY = {
+    "GLYPH_FAST_CORE": "compiled",
+    # The order of sets and the collisions of dictionaries cost instructions.
+    "PYTHONHASHSEED": "0",
+    # Every allocation is `allocator.c`'s.
+    "PYTHONMALLOC": "malloc",
+    # Copies go by vectors: `rep movsb` is taken by some processors only, and counts each byte.
+    "GLIBC_TUNABLES": ":".join(
+        f"glibc.cpu.x86_{name}={1 << 40}"
+        for name in ("rep_movsb_threshold", "rep_stosb_threshold", "non_temporal_threshold")
+    ),
+}
 
 _EVENTS = re.compile(r"^(?:totals|summary): (\d+)", re.MULTILINE)
 _TRIGGER = re.compile(r"^desc: Trigger: Client Request: (.+)$", re.MULTILINE)
@@ -67,14 +83,14 @@ def count() -> dict[str, int]:
         raise CannotCount("valgrind is not installed")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        library = _compile(folder)
+        library = compile_library("callgrind", folder)
+        allocator = compile_library("allocator", folder)
         command = [
             *(valgrind, "--tool=callgrind", "--instr-atstart=no", "--collect-atstart=no", "-q"),
             f"--callgrind-out-file={folder}/out",
             *(sys.executable, "-m", "bench.instruction_counts", "--under-valgrind", str(library)),
         ]
-        # A fixed hash seed: the order of sets and the collisions of dictionaries cost instructions.
-        environment = {**os.environ, "PYTHONHASHSEED": "0", "GLYPH_FAST_CORE": "compiled"}
+        environment = {**os.environ, **_STEADY, "LD_PRELOAD": str(allocator)}
         done = subprocess.run(
             command, cwd=ROOT, env=environment, capture_output=True, text=True,
             timeout=_TIMEOUT, check=False,
@@ -84,13 +100,15 @@ def count() -> dict[str, int]:
         return _read(folder)
 
 
-def _compile(folder: Path) -> Path:
+def compile_library(name: str, folder: Path) -> Path:
+    """Make `name`.c of this folder a library in another."""
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
         raise CannotCount("no C compiler")
-    library = folder / "callgrind.so"
-    source = Path(__file__).parent / "callgrind.c"
+    library = folder / f"{name}.so"
+    source = Path(__file__).parent / f"{name}.c"
     command = [compiler, "-O2", "-shared", "-fPIC", "-o", str(library), str(source)]
+    command.append("-fno-builtin-malloc")  # else `calloc` is made to call itself
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise CannotCount(f"cannot compile {source.name}:\n{done.stderr}")

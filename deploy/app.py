@@ -10,7 +10,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from glyph_fast import Connection, MessageContext, MessageType, Reject, Server
+from glyph_fast import Connection, MessageContext, MessageType, Reject, Request, Server
 
 FOLDER = Path(os.environ.get("CREDENTIALS_DIRECTORY", "."))
 
@@ -31,7 +31,7 @@ server = Server()
 
 
 @server.authenticate
-def user_of(request) -> str:
+def user_of(request: Request) -> str:
     """Whose token came along: programs send a header, pages a cookie."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer":

@@ -11,32 +11,48 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .config import Config
-    from .connection import Connection
+    from .dialects.message import Message
     from .errors import (
+        BrokerUnavailable,
+        CallFailed,
+        CallTimeout,
         ConfigError,
         ConnectionClosed,
         ConnectionNotFound,
         GlyphFastError,
         GlyphSyntaxError,
+        HistoryLost,
         InvalidMessage,
         Reject,
         RoomFull,
         RoomNotFound,
     )
-    from .glyph_server import GlyphServer
+    from .glyph.serving.server import GlyphServer
     from .handlers.context import MessageContext
     from .http.request import Request
     from .http.response import Response
-    from .hub import Hub
-    from .message import Message, MessageType
-    from .room import Room, RoomManager
-    from .server import Server
-    from .wire import SendResult
+    from .hub.connection import Connection
+    from .hub.hub import Hub
+    from .hub.identity import Identity
+    from .hub.joining import Joined
+    from .hub.room import Room
+    from .hub.room_presence import PresenceStats, Present
+    from .hub.rooms import RoomManager
+    from .hub.streams import History
+    from .options.config import Config
+    from .server.current import current_server
+    from .server.router import Router
+    from .server.server import Server
+    from .websocket.handshake import Accept
+    from .wire import MessageType, Position, SendResult
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Accept",
+    "CallFailed",
+    "CallTimeout",
+    "BrokerUnavailable",
     "Config",
     "ConfigError",
     "Connection",
@@ -45,11 +61,18 @@ __all__ = [
     "GlyphFastError",
     "GlyphServer",
     "GlyphSyntaxError",
+    "History",
+    "HistoryLost",
     "Hub",
+    "Identity",
     "InvalidMessage",
+    "Joined",
     "Message",
     "MessageContext",
     "MessageType",
+    "Position",
+    "PresenceStats",
+    "Present",
     "Reject",
     "Request",
     "Response",
@@ -58,33 +81,48 @@ __all__ = [
     "RoomManager",
     "RoomNotFound",
     "SendResult",
+    "Router",
     "Server",
     "__version__",
+    "current_server",
 ]
 
 _MODULES = {
-    "Config": "config",
+    "Accept": "websocket.handshake",
+    "CallFailed": "errors",
+    "CallTimeout": "errors",
+    "BrokerUnavailable": "errors",
+    "Config": "options.config",
     "ConfigError": "errors",
-    "Connection": "connection",
+    "Connection": "hub.connection",
     "ConnectionClosed": "errors",
     "ConnectionNotFound": "errors",
     "GlyphFastError": "errors",
-    "GlyphServer": "glyph_server",
+    "GlyphServer": "glyph.serving.server",
     "GlyphSyntaxError": "errors",
-    "Hub": "hub",
+    "History": "hub.streams",
+    "HistoryLost": "errors",
+    "Hub": "hub.hub",
+    "Identity": "hub.identity",
     "InvalidMessage": "errors",
-    "Message": "message",
+    "Joined": "hub.joining",
+    "Message": "dialects.message",
     "MessageContext": "handlers.context",
-    "MessageType": "message",
+    "MessageType": "wire",
+    "Position": "wire",
+    "PresenceStats": "hub.room_presence",
+    "Present": "hub.room_presence",
     "Reject": "errors",
     "Request": "http.request",
     "Response": "http.response",
-    "Room": "room",
+    "Room": "hub.room",
     "RoomFull": "errors",
-    "RoomManager": "room",
+    "RoomManager": "hub.rooms",
     "RoomNotFound": "errors",
     "SendResult": "wire",
-    "Server": "server",
+    "Router": "server.router",
+    "Server": "server.server",
+    "current_server": "server.current",
 }
 
 

@@ -46,9 +46,9 @@ cdef struct Incoming:        # what came and is not complete; exists only while 
     int empty_fragments      # of the message
 
 cdef struct Outgoing:        # what leaves outside the ring; exists only while there is some
-    PyObject* begun          # bytes partly written (or HTTP): nothing may come before the rest
+    PyObject* begun          # bytes partly written: nothing may come before the rest
     Py_ssize_t begun_offset  # bytes of it that have left
-    Py_ssize_t begun_frames  # data frames in it; 0 for HTTP or a control frame
+    Py_ssize_t begun_frames  # data frames in it, or 1 piece of an HTTP answer; 0: neither
     PyObject* pong           # one frame each, or NULL
     PyObject* ping
     PyObject* close
@@ -62,6 +62,7 @@ cdef class Limits:           # sizes in bytes, times in seconds
     cdef readonly double write_timeout
     cdef readonly double close_timeout
     cdef readonly double head_timeout
+    cdef readonly double keep_alive_timeout
     cdef readonly double ping_interval          # 0: no keep-alive
     cdef readonly Py_ssize_t max_missed_pongs
     cdef readonly double message_rate           # per second; 0: no limit
@@ -116,7 +117,10 @@ cdef class Turn:
     cdef public object connection_type
     cdef public object current          # the connection whose message is being handled, or None
     cdef public bint in_turn            # flush is sure to come
-    cdef readonly unsigned long owner   # thread ident
+    cdef readonly unsigned long owner   # thread ident; 0 in a process forked from its own
+    cdef bint is_forked
+    cdef bint has_missed                # something could not be noted: no memory
+    cdef object __weakref__
     cdef object _wake
     cdef object _wake_threadsafe
     cdef object _posted                 # deque of (function, args)
@@ -128,7 +132,8 @@ cdef class Turn:
     cdef list resumed                   # connections, for the end of the turn
     cdef list rested                    # connections that go on in the next turn
     cdef double read_at                 # clock reading of the latest read, where rates are limited
-    cdef Py_ssize_t inflated            # bytes, of the connection whose input is being handled
+    cdef Py_ssize_t weight              # in frames, beyond one each, of what the peer read now sent
+    cdef Py_ssize_t displaced           # messages, by the send or publish under way
     cdef list drained
     cdef list closed
     cdef PyObject** dirty               # connections to write to, owned references
@@ -140,6 +145,8 @@ cdef class Turn:
     cdef PyObject** run                 # the frames in `gathered`, owned references
     cdef Py_ssize_t run_count
     cdef Py_ssize_t run_capacity
+    cdef bytes run_data                 # the same in an object of its own, or None
+    cdef uint32_t sweeps                # so far
     cdef PyObject*** spare_rings        # empty rings of RING_START slots, for reuse
     cdef Py_ssize_t spare_count
     cdef bytes keys                     # random bytes for the masking keys of client connections
@@ -150,6 +157,13 @@ cdef class Turn:
     cdef int epoll                      # the poller's descriptor, or -1
 
     cpdef schedule(self)
+    cpdef int check_thread(self, str name) except -1
+    @cython.final
+    cdef int failed(self, conn, exc) except -1
+    @cython.final
+    cdef bint note(self, list conns, Connection conn) except -1
+    @cython.final
+    cdef int find_missed(self) except -1
     @cython.final
     cdef int link(self, Connection conn) except -1
     @cython.final
@@ -166,6 +180,8 @@ cdef class Turn:
     cdef int drop_batch(self) except -1
     @cython.final
     cdef int report(self) except -1
+    @cython.final
+    cdef int report_each(self, list conns, int what) except -1
     @cython.final
     cdef int go_on(self) except -1
     cdef int run_posted(self) except -1
@@ -186,9 +202,10 @@ cdef class Turn:
 cdef class Connection:
     # Used by every publish and flush: kept together. Most connections of a server are idle, so
     # fields are no wider than need be, in an order that leaves no holes.
-    cdef readonly Turn turn
-    cdef readonly object codec      # message compression, or None
-    cdef PyObject** ring            # frames (bytes) that wait, owned references; NULL when empty
+    cdef readonly Turn _turn
+    cdef readonly object _codec      # message compression, or None
+    cdef PyObject** ring            # frames (bytes), or pieces of HTTP answers before the upgrade,
+                                    # that wait, owned references; NULL when empty
                                     # or when they are staged: back to back in `turn.staged`
     cdef uint32_t ring_head         # slot of the oldest; or where the staged frames begin
     cdef uint32_t ring_count
@@ -201,8 +218,9 @@ cdef class Connection:
     cdef uint32_t ring_capacity     # slots; a power of two
     cdef int fd                     # descriptor of the poller's; else below 0, `sink` takes the
                                     # bytes, and -2 - fd is its descriptor if it has lent one
-    cdef readonly byte phase
-    cdef readonly byte role
+    cdef readonly byte _phase
+    cdef readonly byte _role
+    cdef readonly byte _kind         # of wire, once it is open
     cdef byte events                # what epoll watches `fd` for
     cdef byte paused                # PAUSE_* bits
     cdef gf_flag dirty              # in the turn's dirty list
@@ -210,13 +228,17 @@ cdef class Connection:
     cdef gf_flag packs              # frames go through the codec's `pack` as they leave
     cdef gf_flag blocked            # the sink is full
     cdef gf_flag wants_drain        # the handler's `drain` is to be called
-    cdef gf_flag resuming           # in the turn's resumed list
+    cdef gf_flag resuming           # in the turn's resumed list, or will be
+    cdef byte reading               # NOT_READING, READING or INTERRUPTED
     cdef gf_flag eof                # the peer ended its side while a request was being answered
     cdef gf_flag linger             # ENDING: wait for the peer's end before closing
     cdef gf_flag shut               # the writing side is ended
-    cdef readonly gf_flag opened
+    cdef gf_flag is_made            # else `fd` is nobody's: a 0 that no one has set
+    cdef readonly gf_flag _opened
+    cdef public bint _holds_close    # the handler answers the peer's close
+    cdef byte asked                 # NOT_YET, ASKED or RESTING
     cdef readonly uint16_t close_code
-    cdef public object sink         # or None
+    cdef public object _sink         # or None
     cdef object _is_closing         # of the sink's, where it has lent its descriptor; or None
     cdef Incoming* incoming         # owned, or NULL
     cdef double* full_at            # when its buckets (messages, bytes) are full; owned, or NULL
@@ -235,21 +257,30 @@ cdef class Connection:
     cdef readonly int64_t messages_dropped
     cdef readonly int64_t bytes_received
     # Time: seconds by the turn's clock.
-    cdef readonly double opened_at  # when it was upgraded; 0 before
+    cdef readonly double _opened_at  # when it was upgraded; 0 before
     cdef double ping_at             # when the next ping is due; -1 before the first sweep
-    cdef Py_ssize_t unsent          # bytes, what the sink said at the last sweep
+    cdef int64_t acknowledged       # of `bytes_sent`, by the peer, when we last looked
+    cdef double bought_until        # by what the peer took: no wait begins before
     cdef uint32_t ping_number       # carried by the latest ping
     cdef readonly uint32_t missed_pongs
-    cdef readonly double last_pong
-    cdef readonly double ping_sent
-    cdef readonly double ping_rtt
+    cdef readonly double _last_pong
+    cdef readonly double _ping_sent
+    cdef readonly double _ping_rtt
     # The turn's list; no references.
     cdef void* previous
     cdef void* next
 
+    @cython.final
+    cdef Py_ssize_t waiting_bytes(self)
     # Bytes in.
     @cython.final
     cdef int take(self, const byte* data, Py_ssize_t size) except -1
+    @cython.final
+    cdef int take_in(self, const byte* data, Py_ssize_t size) except -1
+    @cython.final
+    cdef int keep_for_later(self, const byte* data, Py_ssize_t size) except -1
+    @cython.final
+    cdef int interrupt(self) except -1
     @cython.final
     cdef Py_ssize_t parse(self, const byte* data, Py_ssize_t size) except -1
     @cython.final
@@ -275,6 +306,8 @@ cdef class Connection:
     @cython.final
     cdef int close_received(self, bytes payload) except -1
     @cython.final
+    cdef int ask_closing(self) except -1
+    @cython.final
     cdef bint answers_pile_up(self) except -1
     @cython.final
     cdef int refuse(self, int status) except -1
@@ -284,14 +317,20 @@ cdef class Connection:
     cdef int trim_incoming(self) except -1
     @cython.final
     cdef int hear_end(self) except -1
-    cpdef pause_reading(self, int why)
+    cpdef _pause_reading(self, int why)
     @cython.final
     cdef int resume(self, int why) except -1
     @cython.final
     cdef int handle_held(self) except -1
+    @cython.final
+    cdef int keep_answer_apart(self) except -1
     # Messages out.
     @cython.final
     cdef object send_now(self, object message)
+    @cython.final
+    cdef object send_frame(self, bytes data)
+    @cython.final
+    cdef object displacing(self, int fate)
     @cython.final
     cdef int send_directly(self, int opcode, object payload) except -1
     @cython.final
@@ -301,13 +340,23 @@ cdef class Connection:
     @cython.final
     cdef int push(self, bytes data) except -1
     @cython.final
+    cdef int push_or_cut(self, Frame frame) except -1
+    @cython.final
     cdef bint stage(self, int opcode, const char* data, Py_ssize_t size) except -1
     @cython.final
     cdef int unstage(self) except -1
     @cython.final
-    cdef bint is_full_for(self, Py_ssize_t size, int times)
+    cdef int keep_ring(self) except -1
     @cython.final
-    cdef int make_room(self, Py_ssize_t size) except -1
+    cdef bint is_full_for(self, int times)
+    @cython.final
+    cdef Py_ssize_t frame_size(self, Py_ssize_t place)
+    @cython.final
+    cdef Py_ssize_t outsize(self)
+    @cython.final
+    cdef int displace(self) except -1
+    @cython.final
+    cdef int make_room(self) except -1
     @cython.final
     cdef int ring_append(self, bytes data) except -1
     @cython.final
@@ -322,6 +371,10 @@ cdef class Connection:
     @cython.final
     cdef int flush_now(self) except -1
     @cython.final
+    cdef int break_off(self) except -1
+    @cython.final
+    cdef int catch_up(self) except -1
+    @cython.final
     cdef int flushed(self, bint was_blocked) except -1
     @cython.final
     cdef int sent_together(self, Py_ssize_t sent) except -1
@@ -335,6 +388,10 @@ cdef class Connection:
     cdef Py_ssize_t write_lent(self, Py_ssize_t* offered) except -2
     @cython.final
     cdef Py_ssize_t write_sink(self, Py_ssize_t* offered) except -2
+    @cython.final
+    cdef Py_ssize_t write_tls(self, _TlsSink sink, Py_ssize_t* offered) except -2
+    @cython.final
+    cdef object plaintext(self)
     @cython.final
     cdef int taken(self, Py_ssize_t size) except -1
     @cython.final
@@ -353,9 +410,15 @@ cdef class Connection:
     @cython.final
     cdef int set_close_frame(self, bytes payload) except -1
     @cython.final
+    cdef int set_end(self, bytes frame) except -1
+    @cython.final
     cdef int begin_close(self, int code, str reason) except -1
     @cython.final
+    cdef int answer_close_by(self, int code, str reason) except -1
+    @cython.final
     cdef int fail(self, int code, str reason) except -1
+    @cython.final
+    cdef int fail_or_cut(self, int code, str reason) except -1
     @cython.final
     cdef int end(self, bint linger) except -1
     @cython.final
@@ -368,7 +431,15 @@ cdef class Connection:
     @cython.final
     cdef int sweep(self, double now) except -1
     @cython.final
+    cdef bint rests(self, double now) except -1
+    @cython.final
+    cdef int reckon(self, double now) except -1
+    @cython.final
+    cdef int64_t takes_more(self) except? -1
+    @cython.final
     cdef int keep_alive(self, double now) except -1
+    @cython.final
+    cdef bint catches_up(self, double now) except -1
 
 
 cdef class Room:
@@ -382,7 +453,7 @@ cdef class Room:
     @cython.final
     cdef Turn publish_to_all(self, Frame frame, int64_t* counts)
     @cython.final
-    cdef int skip(self, object exclude, bint skipped) except -1
+    cdef list named(self, object names)
 
 
 cdef class Message:              # see the application's Message
@@ -426,12 +497,18 @@ cdef class Dispatch:
 cdef class Poller:
     cdef readonly Turn turn
     cdef public object accept_failed
+    cdef bint is_made               # else `epoll` is nobody's: a 0 that no one has set
     cdef int epoll                  # owned descriptor, or -1
     cdef list listeners             # sockets by the index epoll knows; None where one left
     cdef list resting               # indexes of listeners that wait after a failure
     cdef byte* buffer               # READ_SIZE bytes: what one recv brings
     cdef gf_event* events           # MAX_EVENTS of them
     cdef list retired               # closed connections whose descriptor is still open
+    cdef void* retired_tls          # the sinks of such, a list by their links; owns them
+    cdef _Tls tls                   # of those who come, or None
+    cdef byte* plain                # PLAIN_SIZE bytes: what one recv says; NULL without TLS
+    cdef object failure             # of the latest `decrypt`, or None
+    cdef int shakes                 # steps of handshakes in this turn
 
     @cython.final
     cdef int watch_listener(self, Py_ssize_t index, int operation) except -1
@@ -440,6 +517,71 @@ cdef class Poller:
     @cython.final
     cdef int serve(self, Connection conn, uint32_t events) except -1
     @cython.final
-    cdef int retire(self, Connection conn) except -1
+    cdef bint retire(self, Connection conn) except -1
+    @cython.final
+    cdef int serve_other(self, uint64_t data, uint32_t events) except -1
+    @cython.final
+    cdef int serve_tls(self, _TlsSink sink, uint32_t events) except -1
+    @cython.final
+    cdef int retire_tls(self, _TlsSink sink) except -1
     @cython.final
     cdef int close_retired(self) except -1
+
+
+cdef class _Tls:
+    cdef object context             # ssl.SSLContext
+    cdef object describe            # (ssl.SSLObject) -> what `conn.sink.tls` gives
+    cdef object failed              # (connection, ssl.SSLError)
+    cdef object preface             # (connection, bytes so far) -> their size, 0, -1; or None
+    cdef object incoming            # ssl.MemoryBIO: ciphertext of the peer who is served
+    cdef object outgoing            # ssl.MemoryBIO: what OpenSSL has to send; empty between calls
+    cdef object put_in              # `incoming.write`
+    cdef object take_out            # `outgoing.read`
+    cdef object error               # ssl.SSLError, SSLWantReadError, SSLZeroReturnError
+    cdef object wants_more
+    cdef object is_over
+
+    @cython.final
+    cdef int purge(self) except -1
+
+
+@cython.final
+cdef class _TlsSink:
+    cdef Poller poller
+    cdef _Tls settings
+    cdef Connection conn            # each holds the other until the descriptor is closed
+    cdef object session             # ssl.SSLObject, or None before the first byte
+    cdef object raw                 # what it is made of
+    cdef bytes preface              # what came before TLS so far; None when nothing does, or after
+    cdef bytes rest                 # ciphertext that has not left, or None
+    cdef Py_ssize_t rest_offset     # bytes of it that have
+    cdef int64_t cold_until         # of the connection's `bytes_sent`
+    cdef uint32_t sweep             # the turn's, when something was sent last
+    cdef int fd                     # owned
+    cdef byte events                # what epoll watches it for
+    cdef gf_flag is_made            # else `fd` is nobody's: a 0 that no one has set
+    cdef gf_flag is_ready           # the handshake is done
+    cdef gf_flag is_paused
+    cdef gf_flag is_full            # the kernel has refused the rest
+    cdef gf_flag owes               # the last byte of plaintext: encrypted and not owned up to
+    cdef gf_flag is_shut            # our side is ended, or there is nobody to tell
+    cdef gf_flag has_ended          # TCP's side is to be ended, once the rest has left
+    cdef gf_flag heard_end          # of the peer's side
+    cdef gf_flag end_waits          # for the connection to handle what came before
+    cdef gf_flag is_retired
+    cdef void* next                 # in the poller's list
+
+    cdef int watch(self) except -1
+    cdef int writable(self) except -1
+    cdef int received(self, byte* data, Py_ssize_t size) except -1
+    cdef int fail(self, failure) except -1
+    cdef int hear_end(self) except -1
+    cdef Py_ssize_t write(self, data, Py_ssize_t* offered) except -2
+    cdef bytes read_preface(self, bytes data)
+    cdef Py_ssize_t decrypt(self, data, bint* is_end) except -1
+    cdef int shake_hands(self) except -1
+    cdef int encrypt(self, data, Py_ssize_t size) except -2
+    cdef int keep(self) except -1
+    cdef int push(self) except -1
+    cdef int send_rest(self) except -2
+    cdef int end(self) except -1

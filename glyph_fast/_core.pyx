@@ -1,4 +1,4 @@
-"""The compiled core: the fast twin of `_fallback.py`, which tells what everything here is for.
+"""The compiled core: the fast twin of `_pure`, which tells what everything here is for.
 
 The header page is `_core.pxd`. The parts, in the order in which they are read best:
 
@@ -14,15 +14,22 @@ The header page is `_core.pxd`. The parts, in the order in which they are read b
     _c/connection.pxi   the connection: bytes in, messages out, bytes out, the end, time
     _c/room.pxi         fan-out
     _c/dispatch.pxi     the short way of a message to its handlers
+    _c/tls.pxi          TLS between the two
     _c/poller.pxi       epoll
+
+No `return`, `break` or `continue` stands within an `except`: Cython then gives back a traceback
+that may not be there, for without memory there is none.
 """
 
 import os
 import time
 from collections import deque
+from weakref import WeakSet
 
 from .errors import ConnectionClosed, ProtocolError, RoomFull
-from .wire import CLOSE_REASONS, DROPPED, NOBODY, QUEUED, SENT, SendResult, is_sendable_code
+from .wire import (
+    CLOSE_REASONS, DROPPED, NOBODY, PENDING, QUEUED, SENT, SendResult, is_sendable_code
+)
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -43,7 +50,16 @@ cdef extern from "Python.h":
     const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size) except NULL
     unsigned long PyThread_get_thread_ident() nogil
     PyObject* PyErr_SetFromErrno(object type) except NULL
+    void PyErr_Fetch(PyObject** kind, PyObject** error, PyObject** trace)
+    void PyErr_Restore(PyObject* kind, PyObject* error, PyObject* trace)
+    void PyErr_Clear()
+    bint PyErr_ExceptionMatches(object kind)
+    PyObject* PyObject_CallNoArgs(object function)
+    int quiet_append "PyList_Append" (object items, object item)  # -1 with an exception set
     object PyUnicode_FromString(const char* text)
+    object PyMemoryView_FromMemory(char* data, Py_ssize_t size, int flags)
+    object PyMemoryView_FromObject(object data)
+    int PyBUF_READ, PyBUF_WRITE
     ctypedef object (*newfunc)(type, object, void*)
     ctypedef struct PyTypeObject:
         newfunc tp_new
@@ -86,7 +102,9 @@ cdef extern from "_c/sockets.h" nogil:
     ssize_t gf_send(int fd, const void* data, size_t size)
     ssize_t gf_send_all(int fd, gf_iovec* buffers, size_t count)
     int gf_shutdown(int fd)
+    ssize_t gf_unacknowledged(int fd)
     void gf_reset(int fd)
+    int gf_end(int fd)
     int gf_close(int fd)
 
 cdef extern from "_c/batch.h" nogil:
@@ -120,12 +138,17 @@ cdef enum:
     HELD = 2
     OPEN = 3
     CLOSING = 4
-    ENDING = 5
-    CLOSED = 6
+    ANSWERING = 5
+    ENDING = 6
+    CLOSED = 7
+
+    WEBSOCKET = 0
+    EVENTS = 1
 
     PAUSE_HELD = 1
     PAUSE_WRITE = 8
     PAUSE_TURN = 16
+    PAUSE_BODY = 32
 
     NORMAL = 1000
     PROTOCOL_ERROR = 1002
@@ -143,6 +166,9 @@ cdef enum:
     MAX_HEAD = 65536
     MAX_FIELDS = 256
     MIN_BODY_RATE = 1024
+    MIN_READ_RATE = 16384
+    TIMES_STORED = 12
+    ANSWER_WINDOW = 262144
 
     READ_SIZE = 262144          # bytes taken from one peer in one turn
     GATHER_SIZE = 65536         # bytes of small frames joined for one write
@@ -152,8 +178,9 @@ cdef enum:
     BATCH_LEAST = 8             # connections to write to from which it is used
     MAX_BUFFERS = 64            # of one write of large frames
     MAX_FRAMES = 256            # frames of one peer handled in one turn
-    REQUEST_FRAMES = 8          # a request counts like so many
-    INFLATED_FRAME = 4096       # bytes inflated that count like one
+    REQUEST_FRAMES = 32         # a request counts like so many
+    JSON_FRAMES = 4             # and a text that is read as JSON
+    INFLATED_FRAME = 2048       # bytes inflated that count like one
     MAX_EVENTS = 256            # descriptors served in one turn
     MAX_ACCEPTS = 64            # connections accepted from one socket in one turn
     MAX_ROUNDS = 8              # write, report, write again; what is left waits for the next turn
@@ -171,11 +198,25 @@ cdef enum:
 cdef double ROUNDING = 1e-6     # seconds that adding up times may be off by
 cdef tuple RESULTS = (SENT, QUEUED, DROPPED)
 cdef object ACCEPTED_RESULT = SENT
-cdef object result_type = SendResult
+cdef object PENDING_RESULT = PENDING
+cdef type result_type = SendResult
 cdef object NO_TEXT = ""
 
+ctypedef int (*quiet_sweep)(Connection, double) noexcept
+# A call through one of these returns -1 with the exception set, which a `try` cannot be relied on
+# to catch: without memory it may not come to its `except`.
+ctypedef Py_ssize_t (*quiet_offer)(Connection, list) noexcept
+ctypedef int (*quiet_push)(Connection, bytes) noexcept
+ctypedef int (*quiet_publish)(Connection, Frame) noexcept
+ctypedef int (*quiet_rest)(Connection, int, object, Py_ssize_t) noexcept
+ctypedef int (*quiet_size)(Connection, Py_ssize_t) noexcept
+ctypedef int (*quiet_move)(Connection, const byte*, const byte*) noexcept
+ctypedef int (*quiet_take)(Connection, const byte*, Py_ssize_t) noexcept
+ctypedef int (*quiet_write)(Connection) noexcept
 ctypedef int (*quiet_handle)(Dispatch, Connection, int, object) noexcept
 cdef tuple EMPTY = ()
+cdef str ELSEWHERE = "{}() belongs to the thread of the server's loop, and this is another one"
+cdef str FORKED = "this process was forked from the server's, whose connections are not for it"
 
 HAS_POLLER = bool(GF_HAS_EPOLL)
 
@@ -186,4 +227,5 @@ include "_c/turn.pxi"
 include "_c/connection.pxi"
 include "_c/room.pxi"
 include "_c/dispatch.pxi"
+include "_c/tls.pxi"
 include "_c/poller.pxi"

@@ -36,6 +36,8 @@ __all__ = [
     "read_plain_head",
     "read_plain_upgrade",
     "read_plainly",
+    "reset_socket",
+    "unacknowledged",
 ]
 
 
@@ -54,16 +56,16 @@ def _choose(wanted: str) -> ModuleType:
                 raise ConfigError(
                     "core 'compiled' is not in this installation; 'python' or 'auto' would serve"
                 ) from exc
-    return import_module("._fallback", __package__)
+    return import_module("._pure", __package__)
 
 
 if TYPE_CHECKING:
-    from . import _fallback as _chosen
+    from . import _pure as _chosen
 else:
     _chosen = _choose(os.environ.get("GLYPH_FAST_CORE") or "auto")
 
 NAME: Final[Literal["compiled", "python"]] = (
-    "python" if _chosen.__name__.endswith("._fallback") else "compiled"
+    "python" if _chosen.__name__.endswith("._pure") else "compiled"
 )
 
 HAS_POLLER = _chosen.HAS_POLLER  # whether the native engine can run here
@@ -84,3 +86,5 @@ encode_frame = _chosen.encode_frame
 read_plain_head = _chosen.read_plain_head
 read_plain_upgrade = _chosen.read_plain_upgrade
 read_plainly = _chosen.read_plainly
+reset_socket = _chosen.reset_socket
+unacknowledged = _chosen.unacknowledged

@@ -10,6 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 
+def needs(who: str, package: str, extra: str) -> str:
+    """The text of an error where a package of an extra is not installed."""
+    return f"{who} needs {package}: pip install 'glyph-fast[{extra}]'"
+
+
 class GlyphFastError(Exception):
     """Base class of all errors an application can meet."""
 
@@ -53,6 +58,35 @@ class RoomFull(GlyphFastError):
         super().__init__("room is full")
         self.name = name
         self.limit = limit
+
+
+class CallFailed(GlyphFastError):
+    """A client was asked something and answered with an error, or could not be asked or heard."""
+
+
+class CallTimeout(GlyphFastError):
+    """A client was asked something and did not answer in time; `timeout` is in seconds."""
+
+    def __init__(self, event: str, timeout: float) -> None:
+        super().__init__(f"the call {event!r} was not answered within {timeout:g} s")
+        self.event = event
+        self.timeout = timeout
+
+
+class HistoryLost(GlyphFastError):
+    """Messages since the position that was asked for are no longer kept, or it is not the room's.
+
+    `position` is the room's newest, epoch and offset.
+    """
+
+    def __init__(self, name: str, position: tuple[str, int]) -> None:
+        super().__init__(f"the history of room {name!r} does not reach back so far")
+        self.name = name
+        self.position = position
+
+
+class BrokerUnavailable(GlyphFastError):
+    """The broker could not be reached. What was published may have been sent: repeat it by key."""
 
 
 class ConfigError(GlyphFastError):

@@ -11,33 +11,55 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from datetime import date, time
 from enum import Enum
 from math import isfinite
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, TypeAlias
 from uuid import UUID
+
+from .headroom import READ, can_read, can_write
+
+Default: TypeAlias = Callable[[Any], object]  # a value for JSON in the place of one beyond it
 
 
 class Codec(NamedTuple):
-    """A way to write and to read JSON."""
+    """A way to write and to read JSON.
+
+    `dumps` gives the JSON text of a value as UTF-8, without spaces. It takes dict (string keys),
+    list, tuple, str, int, float, bool, None. An enum member counts as its value, a dataclass, a
+    msgspec Struct or a Pydantic model as the dict of its fields, a date, a time or both as its text
+    in ISO 8601, a UUID as its text. TypeError for anything else, ValueError for NaN, Infinity, lone
+    surrogates, circular or endlessly deep values; both name the path to what they are about.
+
+    `loads` gives the value of one JSON text (RFC 8259), bytes being UTF-8; ValueError when it is
+    not one.
+    """
 
     name: str
     dumps: Callable[[object], bytes]
     loads: Callable[[bytes | str], Any]
 
 
-def stdlib_codec() -> Codec:
+def stdlib_codec(default: Default | None = None) -> Codec:
     """The codec that needs nothing but the standard library, and the reference for the other."""
+    plain = _plain_or(default)
     encode = json.JSONEncoder(
-        ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_scalar
+        ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=plain
     ).encode
     decode = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite).decode
 
     def dumps(value: object) -> bytes:
         try:
-            _check_keys(value)
+            _check(value, plain)
             return encode(value).encode()
         except RecursionError:
             raise ValueError("value is nested too deeply for JSON") from None
+        except _Refused as exc:
+            refused = exc
+        except UnicodeEncodeError:
+            refused = _half_a_pair(value, plain)
+        raise refused.error()  # outside, so that no other traceback comes before it
 
     def loads(data: bytes | str) -> Any:
         text = data if isinstance(data, str) else data.decode()
@@ -52,56 +74,125 @@ def stdlib_codec() -> Codec:
     return Codec("json", dumps, loads)
 
 
-def orjson_codec() -> Codec:
+def orjson_codec(default: Default | None = None) -> Codec:
     """The codec on orjson; ImportError where it is not installed."""
     import orjson
 
+    plain = _plain_or(default)
     fast_dumps, fast_loads = orjson.dumps, orjson.loads
     options = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
-    _, careful_dumps, careful_loads = stdlib_codec()
+    _, careful_dumps, read_carefully = stdlib_codec(default)
+
+    def careful_loads(data: bytes | str) -> Any:
+        if len(data) > MAX_CAREFUL:
+            raise ValueError(f"integers beyond 64 bits in JSON of more than {MAX_CAREFUL} bytes")
+        return read_carefully(data)
 
     def dumps(value: object) -> bytes:
+        if not can_write(value, plain):
+            return careful_dumps(value)  # which needs less, and can bear to get none
         try:
-            data: bytes = fast_dumps(value, None, options)
+            data: bytes | None = fast_dumps(value, plain, options)
         except TypeError:
-            return careful_dumps(value)  # integers beyond 64 bits; or the error in our words
-        if b"null" in data and not _is_finite(value):
-            return careful_dumps(value)  # orjson wrote null for NaN or Infinity, without a word
+            data = None  # integers beyond 64 bits; or the error in our words, and in no other's
+        if data is None or (b"null" in data and not _is_finite(value, plain)):
+            return careful_dumps(value)  # orjson writes null for NaN and Infinity, without a word
         return data
 
     def loads(data: bytes | str) -> Any:
+        if len(data) > READ and not can_read(data):
+            raise MemoryError(f"no memory to read {len(data)} bytes of JSON")
         try:
             value = fast_loads(data)
         except ValueError:
+            # The standard library takes nothing more but these. Nobody gets a second reading of
+            # what is no JSON: it would take ten times as long as the first.
+            if not _has_large_integer(data):
+                raise
             return careful_loads(data)
-        if len(data) >= _MANY_DIGITS and _has_many_digits(data):
-            return careful_loads(data)  # orjson reads integers beyond 64 bits as floats
+        if _has_large_integer(data):  # which orjson reads as a float
+            return careful_loads(data)
         return value
 
     return Codec("orjson", dumps, loads)
 
 
-def _best_codec() -> Codec:
+def codec_with(default: Default | None) -> Codec:
+    """The best codec there is; it asks `default(value)` what stands for a value it does not know.
+
+    That is a value in its turn, and TypeError where there is none. It may be asked more than once.
+    """
+    if default is None:
+        return codec
+    return _best_codec(default)
+
+
+def _best_codec(default: Default | None = None) -> Codec:
     try:
-        return orjson_codec()
+        return orjson_codec(default)
     except ModuleNotFoundError as exc:  # absent: the standard library; broken: let it shout
         if exc.name != "orjson":
             raise
-        return stdlib_codec()
+        return stdlib_codec(default)
 
 
+MAX_CAREFUL = 64 * 1024  # bytes or characters of a text with integers beyond 64 bits
 _MANY_DIGITS = 19  # of the shortest integer that may not fit 64 bits
+_MANY = b"0" * _MANY_DIGITS
 _DIGITS_AS_ZEROS = bytes(48 if 48 <= byte <= 57 else 32 for byte in range(256))
+_LARGE_SHAPES = (b" " + b"0" * 20, b" -" + b"0" * _MANY_DIGITS)  # in `_SHAPES`
+_INTEGER = re.compile(rb"-?[0-9]{1,100}+(?![.eE])")  # or so much of it that it is large
+
+
+def _shape(byte: int) -> str:
+    return "0" if 48 <= byte <= 57 else chr(byte) if chr(byte) in ".-+eE" else " "
+
+
+_SHAPES = "".join(map(_shape, range(256))).encode()
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-def _has_many_digits(data: bytes | str) -> bool:
-    # A translation and a search are ten times quicker than a regular expression here.
-    octets = data.encode() if isinstance(data, str) else data
-    return b"0" * _MANY_DIGITS in octets.translate(_DIGITS_AS_ZEROS)
+def _has_large_integer(data: bytes | str) -> bool:
+    """Whether some integer does not fit 64 bits, or some text in a string looks like one.
+
+    Of a text that is too large for the careful way it says so only when it is true.
+    """
+    if len(data) < _MANY_DIGITS:
+        return False
+    try:
+        octets = data.encode() if isinstance(data, str) else data
+    except UnicodeEncodeError:  # a lone surrogate: no JSON
+        return False
+    if _MANY not in octets.translate(_DIGITS_AS_ZEROS) or not _spells_large_integer(octets):
+        return False
+    return len(data) <= MAX_CAREFUL or _spells_large_integer(_without_strings(octets))
 
 
-def _is_finite(value: object) -> bool:
+def _without_strings(octets: bytes) -> bytes:
+    """JSON with all its strings empty.
+
+    A regular expression takes four times as long where there are many, and joining bytes twice.
+    """
+    text = octets.decode("latin-1")
+    plain = text.replace(r"\\", "").replace(r"\"", "")  # a quote that is left is a string's border
+    return '""'.join(plain.split('"')[::2]).encode("latin-1")
+
+
+def _spells_large_integer(octets: bytes) -> bool:
+    # A translation and searches are ten times quicker than a regular expression here.
+    octets = b" " + octets
+    shapes = octets.translate(_SHAPES)
+    for shape in _LARGE_SHAPES:
+        start = shapes.find(shape)
+        while start >= 0:
+            match = _INTEGER.match(octets, start + 1)
+            if match is not None and not -(2**63) <= int(match[0]) < 2**64:
+                return True
+            start = shapes.find(shape, start + len(shape))
+    return False
+
+
+def _is_finite(value: object, plain: Default) -> bool:
     """Whether no float in `value`, which orjson has written and so is not circular, is NaN or ∞."""
     nodes = [value]
     for node in nodes:  # grows while it is walked
@@ -114,29 +205,115 @@ def _is_finite(value: object) -> bool:
             nodes += node.values()
         elif isinstance(node, (list, tuple)):
             nodes += node
-        elif isinstance(node, Enum):
-            nodes.append(node.value)
+        else:
+            nodes.append(plain(node))
     return True
 
 
-def _scalar(value: object) -> object:
-    """What the two codecs write for the scalars beyond JSON that orjson knows by itself."""
+def _plain_or(default: Default | None) -> Default:
+    """What tells what stands in the place of a value beyond JSON: we, and then a program's own."""
+    if default is None:
+        return _plain
+
+    def plain(value: object) -> object:
+        try:
+            return _plain(value, plain)
+        except TypeError:
+            pass
+        return default(value)  # outside, so that its errors have no other before them
+
+    return plain
+
+
+def _plain(value: Any, of_member: Default | None = None) -> object:
+    """What stands in the place of a value beyond JSON; both codecs go by it.
+
+    `of_member` says the same of what a Struct holds, where that is more than this.
+    """
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, UUID):
         return str(value)
+    if isinstance(value, (date, time)):  # a datetime is a date
+        return value.isoformat()  # RFC 3339, with the offset where there is one
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    if hasattr(value, "__struct_config__") and not isinstance(value, type):
+        from msgspec import to_builtins  # which a program that has a Struct has
+
+        return to_builtins(value, enc_hook=of_member or _plain)
+    if hasattr(value, "__pydantic_serializer__") and not isinstance(value, type):
+        return value.model_dump(mode="json", by_alias=True)
     raise TypeError(f"{type(value).__name__} is not a JSON value")
 
 
-def _check_keys(value: object) -> None:
-    if isinstance(value, dict):
+class _Refused(Exception):
+    """Something in a value cannot be written; the steps that lead to it are added on the way."""
+
+    def __init__(self, kind: type[Exception], reason: str) -> None:
+        self.kind = kind
+        self.reason = reason
+        self.steps: list[str] = []
+
+    def error(self) -> Exception:
+        """The error for who gave the value, with the path as Python would write it."""
+        path = "".join(reversed(self.steps))
+        return self.kind(f"{self.reason}, at {path}" if path else self.reason)
+
+
+def _check(value: object, plain: Default, *, texts: bool = False) -> None:
+    """Raise _Refused for what JSON has no form for; with `texts`, for text without one as well."""
+    if value is None or isinstance(value, int):
+        return
+    if isinstance(value, str):
+        if texts and not _is_text(value):
+            raise _Refused(ValueError, "half a surrogate pair is not a JSON value")
+    elif isinstance(value, float):
+        if not isfinite(value):
+            raise _Refused(ValueError, f"{value} is not a JSON value")
+    elif isinstance(value, dict):
         for key, item in value.items():
             if not isinstance(key, str):
-                raise TypeError(f"JSON object keys must be strings, not {type(key).__name__}")
-            _check_keys(item)
+                kind = type(key).__name__
+                raise _Refused(TypeError, f"JSON object keys must be strings, not {kind}")
+            _check(key, plain, texts=texts)
+            try:
+                _check(item, plain, texts=texts)
+            except _Refused as exc:
+                exc.steps.append(f"[{key!r}]")
+                raise
     elif isinstance(value, (list, tuple)):
-        for item in value:
-            _check_keys(item)
+        for index, item in enumerate(value):
+            try:
+                _check(item, plain, texts=texts)
+            except _Refused as exc:
+                exc.steps.append(f"[{index}]")
+                raise
+    else:
+        _check(_plain_or_refused(value, plain), plain, texts=texts)
+
+
+def _plain_or_refused(value: object, plain: Default) -> object:
+    try:
+        return plain(value)
+    except TypeError as exc:
+        raise _Refused(TypeError, str(exc)) from None
+
+
+def _half_a_pair(value: object, plain: Default) -> _Refused:
+    try:
+        _check(value, plain, texts=True)
+    except _Refused as exc:
+        return exc
+    return _Refused(ValueError, "half a surrogate pair is not a JSON value")
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _no_constant(word: str) -> NoReturn:
@@ -151,18 +328,4 @@ def _finite(digits: str) -> float:
 
 
 codec = _best_codec()
-
-
-def dumps(value: object) -> bytes:
-    """The JSON text of `value` as UTF-8, without spaces.
-
-    Takes dict (string keys), list, tuple, str, int, float, bool, None; an enum member counts as its
-    value, a UUID as its text. TypeError for anything else, ValueError for NaN, Infinity, lone
-    surrogates, circular or endlessly deep values.
-    """
-    return codec.dumps(value)
-
-
-def loads(data: bytes | str) -> Any:
-    """The value of one JSON text (RFC 8259), bytes being UTF-8; ValueError when it is not one."""
-    return codec.loads(data)
+dumps, loads = codec.dumps, codec.loads  # the functions themselves: every message calls them

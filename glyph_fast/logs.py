@@ -4,15 +4,17 @@
     glyph_fast.access    one record per connection
     glyph_fast.error     exceptions of handlers
 
-A record is an event ("listening") with fields (url, engine); the text format writes the fields as
-key=value, the JSON format as members. What a message contained is never logged by the server; an
-exception's own text, which is the application's, is.
+A record is an event ("listening") with fields (url, engine). Its message is both, `listening
+url=… engine=native`, for whatever handlers and formatters a program has; `record.event` and
+`record.fields` are for those that write structure, as the JSON format does. What a client's message
+contained is never logged by the server; an exception's own text, which is the application's, is.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import sys
 import time
@@ -32,6 +34,8 @@ LINES_PER_INTERVAL = 20  # about things that whoever connects can cause at will
 INTERVAL_GROWTH = 4.0
 MAX_KINDS = 1000  # of errors told apart; beyond it the one seen longest ago is forgotten
 
+_PACKAGE = os.path.join(os.path.dirname(__file__), "")
+_STANDARD_LIBRARY = os.path.join(os.path.dirname(os.__file__), "")
 _needs_quotes = re.compile(r'[ "=\\]').search  # of what is printable, which no other blank is
 
 
@@ -45,8 +49,24 @@ def log(
     **fields: object,
 ) -> None:
     """Log `event` with `fields`; next to nothing is done when the level is not enabled."""
+    if SERVER.disabled:
+        enable_loggers()
     if logger.isEnabledFor(level):
-        logger.log(level, event, exc_info=exc_info, extra={"fields": fields}, stacklevel=2)
+        parts = [_one_line(event)]
+        for key, value in fields.items():  # a number needs no look at its text
+            parts.append(f"{key}={value if value.__class__ is int else _quoted(value)}")
+        extra = {"event": event, "fields": fields}
+        logger.log(level, " ".join(parts), exc_info=exc_info, extra=extra, stacklevel=2)
+
+
+def enable_loggers() -> None:
+    """Undo what `dictConfig` does by default to the loggers that exist before it is called.
+
+    One below `glyph_fast` that was disabled alone stays so: somebody meant it.
+    """
+    if SERVER.disabled:
+        for logger in (SERVER, ACCESS, ERROR):
+            logger.disabled = False
 
 
 class _OwnHandler(logging.StreamHandler[TextIO]):
@@ -69,6 +89,7 @@ def configure_logging(
     SERVER.addHandler(handler)
     SERVER.setLevel(level.upper())
     SERVER.propagate = False
+    enable_loggers()
 
 
 def timestamp(seconds: float) -> str:
@@ -91,10 +112,7 @@ class TextFormatter(logging.Formatter):
         So no text that a peer or an exception brings along can pass for a record.
         """
         level = record.levelname.lower()
-        parts = [f"{timestamp(record.created)} {level:<8}", _one_line(record.getMessage())]
-        for key, value in _fields(record).items():  # a number needs no look at its text
-            parts.append(f"{key}={value if value.__class__ is int else _quoted(value)}")
-        line = " ".join(parts)
+        line = f"{timestamp(record.created)} {level:<8} {_one_line(record.getMessage())}"
         if not record.exc_info:
             return line
         trace = _traceback(record).splitlines()
@@ -110,7 +128,7 @@ class JsonFormatter(logging.Formatter):
             "time": timestamp(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "event": record.getMessage(),
+            "event": getattr(record, "event", None) or record.getMessage(),
         }
         if trace := _traceback(record):
             members["exception"] = trace
@@ -141,6 +159,16 @@ def _one_line(text: str) -> str:
             for char in text
         )
     )
+
+
+def visible(text: str, keep: str = "") -> str:
+    """`text` of others for a terminal: what would command that is written as an escape.
+
+    The characters of `keep` stay as they are: a line end, say.
+    """
+    if not keep:
+        return _one_line(text)
+    return "".join(char if char in keep else _one_line(char) for char in text)
 
 
 def _quoted(value: object) -> str:
@@ -197,6 +225,8 @@ class AccessLog:
     @property
     def is_on(self) -> bool:
         """Whether lines are written at all, so that their fields need to be known."""
+        if SERVER.disabled:
+            enable_loggers()
         return ACCESS.isEnabledFor(logging.INFO)
 
     def say(self, event: str, **fields: Any) -> None:
@@ -227,7 +257,7 @@ class _Kind:
 class ErrorLog:
     """Logs exceptions of handlers so that one that repeats cannot fill the disk.
 
-    The first of a kind (handler, type of exception, line it came from) is logged with its
+    The first of a kind (handler, type of exception, line of the program) is logged with its
     traceback. Those that follow are counted, and summed up in one line at growing intervals; the
     line is written when the next one comes after the interval, or by `flush`. For one thread.
     """
@@ -246,7 +276,7 @@ class ErrorLog:
         self.total += 1
         if self.heard is not None:
             self.heard(exc)
-        key = (qualified_name(handler), type(exc).__qualname__, _origin(exc))
+        key = (qualified_name(handler), type(exc).__qualname__, origin(exc))
         kind = self._kinds.pop(key, None)
         if kind is None:
             self._kinds[key] = _Kind(self._clock())
@@ -254,6 +284,8 @@ class ErrorLog:
                 oldest = next(iter(self._kinds))
                 self._sum_up(oldest, self._kinds.pop(oldest))
             fields["handler"] = key[0]
+            if isinstance(exc, TypeError) and "SendResult" in str(exc) and "await" in str(exc):
+                exc.add_note("a send never waits: call it without await; conn.drain() waits")
             log(self._logger, logging.ERROR, "handler failed", exc_info=exc, **fields)
             return
         self._kinds[key] = kind
@@ -307,10 +339,22 @@ def qualified_name(handler: object) -> str:
     return f"{function.__module__}:{function.__qualname__}"
 
 
-def _origin(exc: BaseException) -> str:
-    frames = exc.__traceback__
-    if frames is None:
+def origin(exc: BaseException) -> str:
+    """The innermost line of the program on the way to the error: one of ours, say, serves many."""
+    frames = [*traceback.walk_tb(exc.__traceback__)]
+    places = [(frame.f_code.co_filename, line) for frame, line in reversed(frames)]
+    if not places:
         return ""
-    while frames.tb_next is not None:
-        frames = frames.tb_next
-    return f"{frames.tb_frame.f_code.co_filename}:{frames.tb_lineno}"
+    theirs = [place for place in places if not is_of_a_library(place[0])]
+    file, line = (theirs or [place for place in places if not _is_ours(place[0])] or places)[0]
+    return f"{file}:{line}"
+
+
+def _is_ours(file: str) -> bool:
+    return file.startswith(_PACKAGE) and file.endswith((".py", ".pyx", ".pxi"))  # Glyph is not
+
+
+def is_of_a_library(file: str) -> bool:
+    """Whether a source file is ours, the standard library's or installed: not the program's."""
+    installed = {"site-packages", "dist-packages"} & {*file.replace("\\", "/").split("/")}
+    return bool(installed) or _is_ours(file) or file.startswith((_STANDARD_LIBRARY, "<frozen "))

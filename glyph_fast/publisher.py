@@ -9,13 +9,18 @@ Speaks the server API of the operators' port through httpx, which the extra `pub
 
 from __future__ import annotations
 
+import asyncio
+import os
+import time
 import uuid
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
 from urllib.parse import quote
+from weakref import WeakKeyDictionary
 
 from . import json
-from .errors import GlyphFastError
+from .errors import GlyphFastError, needs
 from .wire import NORMAL, SendResult
 
 try:
@@ -23,11 +28,13 @@ try:
 except ModuleNotFoundError as exc:
     if exc.name != "httpx":
         raise
-    needed = "glyph_fast.publisher needs httpx: pip install 'glyph-fast[publisher]'"
+    needed = needs("glyph_fast.publisher", "httpx", "publisher")
     raise ModuleNotFoundError(needed, name="httpx") from None
 
 TIMEOUT_S = 10.0
 TRIES = 3  # of a request that found no server; its Idempotency-Key keeps it from acting twice
+MAX_ANSWER = 64 * 2**20  # bytes; a list of some hundred thousand rooms fits
+MAX_REASON = 500  # characters of what a server says about a refusal
 _FIELDS = SendResult._fields
 
 
@@ -85,35 +92,93 @@ def _one(who: Mapping[str, str | None]) -> dict[str, str]:
 def _client_options(url: str, token: str, timeout: float) -> dict[str, Any]:
     return {
         "base_url": url,
-        "headers": {"Authorization": f"Bearer {token}"},
+        # What a server packs could unpack to any size.
+        "headers": {"Authorization": f"Bearer {token}", "Accept-Encoding": "identity"},
         "timeout": timeout,
     }
 
 
-def _result(response: httpx.Response) -> Any:
-    try:
-        answer = json.loads(response.content)
-    except ValueError:
-        raise PublishError("the answer is not JSON", response.status_code) from None
-    if response.status_code != 200:
-        reason = answer.get("error") if isinstance(answer, dict) else None
-        raise PublishError(reason or response.reason_phrase, response.status_code)
+class _Answer:
+    """Collects one answer, of bounded size and within a time."""
+
+    def __init__(self, response: httpx.Response, timeout: float) -> None:
+        self._response = response
+        self._deadline = time.monotonic() + timeout
+        self._content = bytearray()
+
+    def feed(self, chunk: bytes) -> None:
+        """Take some bytes of the body."""
+        self._content += chunk
+        if len(self._content) > MAX_ANSWER:
+            raise PublishError("the answer does not end", self._response.status_code)
+        if time.monotonic() > self._deadline:
+            raise httpx.ReadTimeout("the answer does not end")
+
+    def result(self) -> Any:
+        """The JSON of an answer that is no refusal."""
+        status = self._response.status_code
+        try:
+            answer = json.loads(bytes(self._content))
+        except ValueError:
+            raise PublishError("the answer is not JSON", status) from None
+        if status != 200:
+            said = answer.get("error") if isinstance(answer, dict) else None
+            reason = said if isinstance(said, str) and said else self._response.reason_phrase
+            raise PublishError(_plain(reason), status)
+        return answer
+
+
+def _plain(text: str) -> str:
+    """A reason that somebody else has written, for a log or a terminal."""
+    return "".join(char if char.isprintable() else " " for char in text[:MAX_REASON])
+
+
+T = TypeVar("T")
+
+
+def _member(answer: object, name: str, kind: type[T]) -> T:
+    value = answer.get(name) if isinstance(answer, dict) else None
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise PublishError(f"the answer is not of this API: it has no {name!r} ({kind.__name__})")
+    return value
+
+
+def _object(answer: object) -> dict[str, Any]:
+    if not isinstance(answer, dict):
+        raise PublishError("the answer is not of this API: it is not an object")
     return answer
 
 
-def _sent(answer: Mapping[str, int]) -> SendResult:
-    return SendResult(*(answer[name] for name in _FIELDS))
+def _sent(answer: object) -> SendResult:
+    fates = [_member(answer, name, int) for name in _FIELDS]
+    pending = isinstance(answer, dict) and answer.get("pending") is True
+    return SendResult(*fates, pending=pending)
+
+
+def _closed(answer: object) -> int:
+    return _member(answer, "closed", int)
 
 
 class Publisher:
-    """Calls the server API of the operators' port at `url`. Threads may share one.
+    """Calls the server API of the operators' port at `url`.
 
-    Every call raises PublishError when the server refuses it or cannot be reached, and TypeError or
-    ValueError for data that JSON cannot hold. `timeout` is in seconds.
+    Threads may share one, and so may processes that are forked: each has connections of its own.
+    Every call raises PublishError when the server refuses it, cannot be reached or answers what is
+    not of this API, and TypeError or ValueError for data that JSON cannot hold. `timeout` is in
+    seconds.
     """
 
     def __init__(self, url: str, token: str, *, timeout: float = TIMEOUT_S) -> None:
-        self._client = httpx.Client(**_client_options(url, token, timeout))
+        self._options = _client_options(url, token, timeout)
+        # By process. A client whose connections are another process's is not even closed here: a
+        # lock in it may have been held when we were forked.
+        self._clients = {os.getpid(): httpx.Client(**self._options)}
+
+    def _client(self) -> httpx.Client:
+        pid = os.getpid()
+        return self._clients.get(pid) or self._clients.setdefault(
+            pid, httpx.Client(**self._options)
+        )
 
     def publish(
         self, room: str | Iterable[str], data: Any, *, exclude: Iterable[str] = ()
@@ -144,13 +209,11 @@ class Publisher:
     ) -> int:
         """Close one connection or all of a user; the number of those closed."""
         who = {"connection": connection, "user": user}
-        closed: int = self._do(_Call.close(who, code, reason))["closed"]
-        return closed
+        return _closed(self._do(_Call.close(who, code, reason)))
 
     def close_room(self, room: str, *, code: int = NORMAL, reason: str = "") -> int:
         """Close the connections of a room's members and forget the room; how many were closed."""
-        closed: int = self._do(_Call.close_room(room, code, reason))["closed"]
-        return closed
+        return _closed(self._do(_Call.close_room(room, code, reason)))
 
     def set_metadata(self, room: str, metadata: Mapping[str, Any]) -> None:
         """Replace what is noted about a room, which is made if need be; `{}` forgets it."""
@@ -158,8 +221,7 @@ class Publisher:
 
     def info(self) -> dict[str, Any]:
         """What runs, since when, and how many connections and rooms there are."""
-        answer: dict[str, Any] = self._do(_Call("GET", "/api/info"))
-        return answer
+        return _object(self._do(_Call("GET", "/api/info")))
 
     def batch(self, calls: Iterable[tuple[str, Mapping[str, Any]]]) -> list[dict[str, Any]]:
         """Do `(method, params)` calls in order, such as `("publish", {"room": R, "data": D})`.
@@ -174,12 +236,11 @@ class Publisher:
 
     def room(self, name: str) -> dict[str, Any]:
         """Name, size, members and metadata of a room. PublishError (404) when there is none."""
-        answer: dict[str, Any] = self._do(_Call("GET", f"/api/rooms/{quote(name, safe='')}"))
-        return answer
+        return _object(self._do(_Call("GET", f"/api/rooms/{quote(name, safe='')}")))
 
     def close(self) -> None:
         """Close its connections to the server."""
-        self._client.close()
+        self._client().close()
 
     def __enter__(self) -> Publisher:
         return self
@@ -188,23 +249,42 @@ class Publisher:
         self.close()
 
     def _do(self, call: _Call) -> Any:
-        for left in reversed(range(TRIES)):
-            try:
-                return _result(
-                    self._client.request(
-                        call.method, call.path, content=call.body, headers=call.headers
-                    )
-                )
-            except httpx.TransportError as exc:
-                if not left:
-                    raise PublishError(f"no answer from the server: {exc}") from exc
+        with _errors_of_ours():
+            for left in reversed(range(TRIES)):
+                try:
+                    return self._try(call)
+                except httpx.TransportError:
+                    if not left:
+                        raise
+
+    def _try(self, call: _Call) -> Any:
+        with self._client().stream(
+            call.method, call.path, content=call.body, headers=call.headers
+        ) as response:
+            answer = _Answer(response, self._options["timeout"])
+            for chunk in response.iter_raw():
+                answer.feed(chunk)
+        return answer.result()
 
 
 class AsyncPublisher:
-    """`Publisher` for asyncio: the same calls as coroutines."""
+    """`Publisher` for asyncio: the same calls as coroutines, in any loop of any process."""
 
     def __init__(self, url: str, token: str, *, timeout: float = TIMEOUT_S) -> None:
-        self._client = httpx.AsyncClient(**_client_options(url, token, timeout))
+        self._options = _client_options(url, token, timeout)
+        httpx.Request("GET", url, headers=self._options["headers"])  # raises here what is wrong
+        self._clients: WeakKeyDictionary[
+            asyncio.AbstractEventLoop, tuple[int, httpx.AsyncClient]
+        ] = WeakKeyDictionary()
+
+    def _client(self) -> httpx.AsyncClient:
+        """The client of this loop in this process: its connections belong to both."""
+        loop, pid = asyncio.get_running_loop(), os.getpid()
+        owner, client = self._clients.get(loop, (0, None))
+        if client is None or owner != pid:
+            client = httpx.AsyncClient(**self._options)
+            self._clients[loop] = pid, client
+        return client
 
     async def publish(
         self, room: str | Iterable[str], data: Any, *, exclude: Iterable[str] = ()
@@ -232,13 +312,11 @@ class AsyncPublisher:
     ) -> int:
         """See `Publisher.disconnect`."""
         who = {"connection": connection, "user": user}
-        closed: int = (await self._do(_Call.close(who, code, reason)))["closed"]
-        return closed
+        return _closed(await self._do(_Call.close(who, code, reason)))
 
     async def close_room(self, room: str, *, code: int = NORMAL, reason: str = "") -> int:
         """See `Publisher.close_room`."""
-        closed: int = (await self._do(_Call.close_room(room, code, reason)))["closed"]
-        return closed
+        return _closed(await self._do(_Call.close_room(room, code, reason)))
 
     async def set_metadata(self, room: str, metadata: Mapping[str, Any]) -> None:
         """See `Publisher.set_metadata`."""
@@ -246,8 +324,7 @@ class AsyncPublisher:
 
     async def info(self) -> dict[str, Any]:
         """See `Publisher.info`."""
-        answer: dict[str, Any] = await self._do(_Call("GET", "/api/info"))
-        return answer
+        return _object(await self._do(_Call("GET", "/api/info")))
 
     async def batch(self, calls: Iterable[tuple[str, Mapping[str, Any]]]) -> list[dict[str, Any]]:
         """See `Publisher.batch`."""
@@ -259,13 +336,11 @@ class AsyncPublisher:
 
     async def room(self, name: str) -> dict[str, Any]:
         """See `Publisher.room`."""
-        call = _Call("GET", f"/api/rooms/{quote(name, safe='')}")
-        answer: dict[str, Any] = await self._do(call)
-        return answer
+        return _object(await self._do(_Call("GET", f"/api/rooms/{quote(name, safe='')}")))
 
     async def close(self) -> None:
         """Close its connections to the server."""
-        await self._client.aclose()
+        await self._client().aclose()
 
     async def __aenter__(self) -> AsyncPublisher:
         return self
@@ -273,17 +348,40 @@ class AsyncPublisher:
     async def __aexit__(self, *exc_info: object) -> None:
         await self.close()
 
+    async def _once(self, path: str, body: object) -> Any:
+        """Post a call that must not be made twice, over a connection of its own."""
+        call = _Call("POST", path, body)
+        call.headers["Connection"] = "close"  # this loop may end with the call
+        with _errors_of_ours():
+            return _object(await self._try(call))
+
     async def _do(self, call: _Call) -> Any:
-        for left in reversed(range(TRIES)):
-            try:
-                return _result(
-                    await self._client.request(
-                        call.method, call.path, content=call.body, headers=call.headers
-                    )
-                )
-            except httpx.TransportError as exc:
-                if not left:
-                    raise PublishError(f"no answer from the server: {exc}") from exc
+        with _errors_of_ours():
+            for left in reversed(range(TRIES)):
+                try:
+                    return await self._try(call)
+                except httpx.TransportError:
+                    if not left:
+                        raise
+
+    async def _try(self, call: _Call) -> Any:
+        async with self._client().stream(
+            call.method, call.path, content=call.body, headers=call.headers
+        ) as response:
+            answer = _Answer(response, self._options["timeout"])
+            async for chunk in response.aiter_raw():
+                answer.feed(chunk)
+        return answer.result()
+
+
+@contextmanager
+def _errors_of_ours() -> Iterator[None]:
+    """Turn what httpx raises about a server into a PublishError."""
+    try:
+        yield
+    except (httpx.HTTPError, httpx.InvalidURL) as exc:
+        why = _plain(str(exc)) or type(exc).__name__
+        raise PublishError(f"no answer from the server: {why}") from exc
 
 
 def _batch(calls: Iterable[tuple[str, Mapping[str, Any]]]) -> _Call:
@@ -291,10 +389,10 @@ def _batch(calls: Iterable[tuple[str, Mapping[str, Any]]]) -> _Call:
     return _Call("POST", "/api/batch", {"calls": entries})
 
 
-def _results(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
-    results: list[dict[str, Any]] = answer["results"]
-    return results
+def _results(answer: object) -> list[dict[str, Any]]:
+    return [_object(each) for each in _member(answer, "results", list)]
 
 
-def _sizes(answer: Mapping[str, Any]) -> dict[str, int]:
-    return {room["name"]: room["size"] for room in answer["rooms"]}
+def _sizes(answer: object) -> dict[str, int]:
+    rooms = _member(answer, "rooms", list)
+    return {_member(room, "name", str): _member(room, "size", int) for room in rooms}

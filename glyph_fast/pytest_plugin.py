@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from .server import Server
+    from .server.server import Server
     from .testing import SyncTestClient
+
+__tracebackhide__ = True  # pytest shows the test and the handlers, not this module
 
 
 @pytest.fixture

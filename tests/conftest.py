@@ -20,46 +20,20 @@ import gc
 import importlib.util
 import os
 import signal
-import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from types import ModuleType
 from typing import Any, TypeVar
 
 import pytest
 
+from tests.backend import Backend, backends
+
 T = TypeVar("T")
 
 DEADLINE_S = 20.0  # for one `run`; a test that needs more says so
 GRACE_S = 1.0  # for tasks that are about to end when the test's coroutine returns
-CORES = {"compiled": "_core", "python": "_fallback"}
-
-
-@dataclass(frozen=True)
-class Backend:
-    """One way to serve: which core, which engine, which loop (words of the options)."""
-
-    core: str
-    engine: str
-    loop: str
-
-    def __str__(self) -> str:
-        return f"{self.engine}-{self.loop}"
-
-    def new_event_loop(self) -> asyncio.AbstractEventLoop:
-        """A fresh loop of this backend's kind."""
-        if self.loop == "uvloop":
-            import uvloop
-
-            return uvloop.new_event_loop()
-        return asyncio.new_event_loop()
-
-
-def backends(core: str) -> list[Backend]:
-    """The backends of a process that runs `core`, as far as the platform has them."""
-    loop = "uvloop" if core == "compiled" and sys.platform != "win32" else "asyncio"
-    engines = ["native", "asyncio"] if sys.platform == "linux" else ["asyncio"]
-    return [Backend(core, engine, loop) for engine in engines]
+CORES = {"compiled": "_core", "python": "_pure"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -110,12 +84,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("core", wanted, indirect=True, scope="session")
     if "backend" in metafunc.fixturenames:
         chosen = option("--backend")
+        found = [
+            each
+            for each in backends(os.environ["GLYPH_FAST_CORE"])
+            if not chosen or str(each) in chosen
+        ]
+        if metafunc.definition.get_closest_marker("over_tls"):
+            found += [replace(each, tls=True) for each in found]
         metafunc.parametrize(
             "backend",
             [
                 pytest.param(backend, id=str(backend), marks=pytest.mark.both_cores)
-                for backend in backends(os.environ["GLYPH_FAST_CORE"])
-                if not chosen or str(backend) in chosen
+                for backend in found
             ],
         )
 

@@ -6,6 +6,7 @@ that a server must not do.
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
@@ -31,6 +32,9 @@ class Foreign:
     def handle(self, ws: ServerConnection) -> None:
         """One connection, to its end."""
         path = ws.request.path if ws.request else ""
+        if self.wrong == "greeting":
+            ws.send("welcome")
+            ws.send("and again")
         if path == "/echo":
             self.echo(ws)
         elif path.startswith("/room/"):
@@ -48,6 +52,8 @@ class Foreign:
                 message = message[::-1]
             if self.wrong == "missing" and self.heard == 5:
                 continue
+            if self.wrong == "talking" and self.heard == 5:
+                ws.send("by the way")
             if self.wrong == "closing" and self.heard == 5:
                 return
             if self.wrong == "swapped":
@@ -74,17 +80,19 @@ class Foreign:
                     for number, other in enumerate(others):
                         if self.wrong == "leaving one out" and self.heard == 5 and number == 0:
                             continue
-                        other.send(message)
+                        other.send("zz" if self.wrong == "strange" else message)
         finally:
             with _LOCK:
                 room.discard(ws)
 
 
 @contextmanager
-def serving(wrong: str = "", compression: str | None = None) -> Iterator[str]:
+def serving(
+    wrong: str = "", compression: str | None = None, tls: ssl.SSLContext | None = None
+) -> Iterator[str]:
     """Serve for the length of the block; yields the URL's beginning, `ws://127.0.0.1:PORT`.
 
-    `compression` is None or "deflate".
+    `compression` is None or "deflate". With `tls` the URL means wss.
     """
 
     foreign = Foreign(wrong)
@@ -101,6 +109,7 @@ def serving(wrong: str = "", compression: str | None = None) -> Iterator[str]:
         *(foreign.handle, "127.0.0.1", 0),
         compression=compression,
         process_request=admit,
+        ssl=tls,
     )
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

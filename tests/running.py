@@ -13,13 +13,12 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from engine.peers import Peer
-
-from glyph_fast.config import Config
-from glyph_fast.server import Server
+from glyph_fast.options.config import Config
+from glyph_fast.server.server import Server
+from tests.engine.peers import Peer
 
 if TYPE_CHECKING:
-    from conftest import Backend
+    from tests.backend import Backend
 
 
 class Url(str):

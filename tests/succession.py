@@ -19,7 +19,9 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
-from serving import STOP_S, ServeProcess
+
+from tests.backend import Backend
+from tests.serving import STOP_S, ServeProcess
 
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 WITHIN_S = 30.0
@@ -45,6 +47,11 @@ def version(request):
 def program(version: int) -> str:
     """A Python program that echoes and tells its version at `/version`."""
     return f"VERSION = {version}\n{APP}"
+
+
+def options_of(backend: Backend) -> list[str]:
+    """What has a server use this engine and this loop."""
+    return ["--engine", backend.engine, "--loop", backend.loop, "--log-level", "info"]
 
 
 class Service(ServeProcess):
@@ -83,9 +90,10 @@ class Service(ServeProcess):
         return wait(self.pid)
 
 
-def get(service: Service, path: str = "/version", url: str = "") -> Any:
-    """The JSON that the service, or an address given, answers."""
-    with urllib.request.urlopen((url or service.url) + path, timeout=WITHIN_S) as answer:
+def get(service: Service, path: str = "/version", url: str = "", data: bytes | None = None) -> Any:
+    """The JSON that the service, or an address given, answers; to a POST where there is data."""
+    target = (url or service.url) + path
+    with urllib.request.urlopen(target, data, timeout=WITHIN_S) as answer:
         return json.load(answer)
 
 

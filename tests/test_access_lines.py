@@ -8,15 +8,15 @@ import logging
 from collections.abc import Iterator
 
 import pytest
-from admin.operated import operated
-from engine.peers import Peer
-from running import running
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from glyph_fast import MessageContext, Reject, Server
+from glyph_fast import Config, MessageContext, Reject, Server
 from glyph_fast.http.request import Request
 from glyph_fast.logs import LINES_PER_INTERVAL, SERVER, configure_logging
+from tests.admin.operated import operated
+from tests.engine.peers import Peer
+from tests.running import running
 
 
 @pytest.fixture
@@ -90,6 +90,67 @@ def test_refused_handshakes_leave_so_many_lines_and_no_secrets(backend, run, wri
     assert refused[0]["status"] == 403
     assert refused[0]["remote"] == "127.0.0.1"
     assert "secret" not in written.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("allowed", "compared"),
+    [([], "host"), (["https://app.example", "https://*.example.org"], "allowed")],
+)
+def test_a_refused_page_is_told_with_what_was_compared(backend, run, written, allowed, compared):
+    """A browser shows its user no reason, so the operator needs it."""
+    server = Server(Config(allowed_origins=allowed))
+    server.websocket("/ws")
+    origin = "https://evil.example"
+    port = 0
+
+    async def main():
+        nonlocal port
+        async with running(server, backend) as url:
+            port = url.address[1]
+            for sent in (origin, "https://" + "a" * 9000):
+                with pytest.raises(InvalidStatus):
+                    await connect(url.ws("/ws"), origin=sent, proxy=None)
+
+    run(main())
+    first, long = lines(written, "upgrade refused")
+    assert first["reason"] == "origin not allowed"
+    assert first["origin"] == origin
+    expected = {
+        "host": f"127.0.0.1:{port}",
+        "allowed": "https://app.example, https://*.example.org",
+    }
+    assert first[compared] == expected[compared]
+    assert len({"host", "allowed"} & first.keys()) == 1
+    assert len(long["origin"]) == 200
+
+
+def test_every_refused_upgrade_is_told_with_its_reason(backend, run, written):
+    server = Server(Config(max_connections_per_ip=1))
+    server.websocket("/ws")
+
+    @server.authenticate
+    def authenticate(request):
+        if "no" in request.query:
+            raise Reject(401, {"error": "who are you?"})
+        if "word" in request.query:
+            raise Reject(403)
+
+    async def main():
+        async with running(server, backend) as url:
+            for path in ("/nowhere", "/ws?no=1", "/ws?word=1"):
+                with pytest.raises(InvalidStatus):
+                    await connect(url.ws(path), proxy=None)
+            async with connect(url.ws("/ws"), proxy=None):
+                with pytest.raises(InvalidStatus):
+                    await connect(url.ws("/ws"), proxy=None)
+
+    run(main())
+    assert [line["reason"] for line in lines(written, "upgrade refused")] == [
+        "route: Route not found",
+        "authentication: who are you?",
+        "authentication",
+        "too many connections from this address",
+    ]
 
 
 def test_without_the_level_nothing_is_written(backend, run, written):

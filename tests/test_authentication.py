@@ -9,14 +9,14 @@ import threading
 from typing import Any
 
 import pytest
-from auth.signing import SECRET, Issuer, jwk, key_set, later, private_key, signed
-from engine.peers import UPGRADE, eventually
-from running import running
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from glyph_fast import Config, GlyphServer, Reject, Server
+from glyph_fast import Accept, Config, GlyphServer, Identity, Reject, Server
 from glyph_fast.logs import TextFormatter
+from tests.auth.signing import SECRET, Issuer, jwk, key_set, later, private_key, signed
+from tests.engine.peers import UPGRADE, eventually
+from tests.running import running
 
 TOKENS = Config(jwt_secret=SECRET)
 
@@ -115,7 +115,7 @@ def test_a_client_that_leaves_while_it_is_authenticated_leaves_nothing_behind(ba
             await asked.wait()
             peer.reset()
             gate.set()
-            turn = server.hub.turn
+            turn = server.hub._turn
             assert turn is not None
             await eventually(lambda: not len(turn))
             assert server.hub.get_user_connection_count("ada") == len(server.hub) == 0
@@ -423,6 +423,10 @@ def test_several_who_judge_must_all_allow_and_may_wait(backend, run):
                 raise Reject(403, "you were banned")
             return True
 
+        @server.on_join("open")
+        def anybody():
+            return True
+
         @server.on_join("broken:*")
         async def broken(conn, room):
             await asyncio.sleep(0)
@@ -474,5 +478,60 @@ def test_one_who_leaves_while_it_is_judged_joins_nothing(backend, run):
             assert server.hub.get_room_manager().count() == 0
             assert server.hub.metrics.handler_errors == 0
             await client.wait_closed()
+
+    run(main())
+
+
+# Who a client is, in full.
+
+
+def test_an_identity_says_user_info_and_end(backend, run):
+    async def main():
+        server = Server()
+        infos = {"large": "x" * 5000, "ada": {"name": "Ada"}, "wrapped": [1]}
+
+        @server.authenticate
+        async def who(request):
+            name = request.query["name"]
+            await asyncio.sleep(0)
+            identity = Identity(name, infos[name], None if name == "wrapped" else 1)
+            return Accept(identity, {"X-Who": name}) if name == "wrapped" else identity
+
+        @server.on_connect
+        def greet(conn):
+            conn.send_json([conn.identity, conn.info])
+
+        server.websocket("/ws")
+        async with running(server, backend) as url:
+            status, _, _ = await refused(url.ws("/ws?name=large"))
+            assert status == 500  # a mistake of the program's
+            async with connect(url.ws("/ws?name=ada")) as client:
+                assert json.loads(await client.recv()) == ["ada", {"name": "Ada"}]
+                assert await closed(client) == (4401, "credentials expired")
+            async with connect(url.ws("/ws?name=wrapped")) as client:
+                assert client.response.headers["X-Who"] == "wrapped"
+                assert json.loads(await client.recv()) == ["wrapped", [1]]
+                assert len(server.hub.get_user_connections("wrapped")) == 1
+
+    run(main())
+
+
+def test_on_connect_has_the_last_word_about_the_end(backend, run):
+    async def main():
+        server = Server()
+
+        @server.authenticate
+        def who(request):
+            return Identity("ada", expires_at=1)
+
+        @server.on_connect
+        def stay(conn):
+            server.hub.expire(conn, None)
+
+        server.websocket("/ws")
+        async with running(server, backend) as url, connect(url.ws("/ws")):
+            await eventually(lambda: len(server.hub) == 1)
+            (conn,) = server.hub.get_connections()
+            assert len(server.hub._expiry) == 0 and conn.is_open
 
     run(main())

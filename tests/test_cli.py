@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -14,6 +15,7 @@ import glyph_fast
 from glyph_fast import cli
 from glyph_fast.cli import COMMANDS, main
 from glyph_fast.errors import ConfigError
+from tests.serving import ServeProcess
 
 DEADLINE_S = 60
 
@@ -116,8 +118,12 @@ def test_module_runs_as_the_command(tmp_path):
     [
         (["serve", "nope:server"], 1, "no module named 'nope' in "),
         (["serve", "app:nothing"], 1, "app has no attribute 'nothing'"),
-        (["serve", "app:number"], 1, "app:number is of type int, not a Server"),
-        (["serve", "app"], 2, "app: expected FILE.glyph or module:attribute"),
+        (
+            ["serve", "app:number"],
+            1,
+            "app:number is of type int, not a Server or an ASGI application",
+        ),
+        (["serve", "app"], 2, "app: expected FILE.glyph, module:attribute or module:function()"),
         (["serve", "--max-room-name", "x"], 2, "--max-room-name: expected a size"),
         (["serve", "--jwt-secret", "hush"], 2, "--jwt-secret: HS256 needs a secret of at least 32"),
         (["serve", "--jwt-audience", "a"], 2, "--jwt-audience needs --jwt-secret or --jwt-jwks"),
@@ -144,7 +150,7 @@ def test_keys_of_tokens_that_are_none_are_an_error_of_the_user_too(tmp_path):
 
 PROGRAM = """
 from glyph_fast import core
-from glyph_fast.config import Config
+from glyph_fast.options.config import Config
 
 class server:
     config = Config(port=1, host="::1")
@@ -160,7 +166,7 @@ class server:
 
 
 def test_core_asked_for_is_loaded_before_the_program(core, tmp_path):
-    name = {"_core": "compiled", "_fallback": "python"}[core.__name__.rpartition(".")[2]]
+    name = {"_core": "compiled", "_pure": "python"}[core.__name__.rpartition(".")[2]]
     (tmp_path / "app.py").write_text(PROGRAM)
     done = run("serve", "app:server", "--core", name, "--port", "2", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, f"{name} http://[::1]:2\n"), done.stderr
@@ -197,3 +203,89 @@ def test_output_to_a_reader_that_is_gone_ends_without_a_word():
             timeout=DEADLINE_S,
         )
     assert (done.returncode, done.stderr) == (1, b"")
+
+
+# --- whatever the standard streams are
+
+
+OK = "@ GET /status {\n  > {a: 1}\n}\n"
+NOT_OK = '@ GET /x { > {a: "\u00fc\U0001f600\x1b[31m\n'
+STREAMS = ["<&- >&- 2>&-", ">/dev/full", "2>/dev/full"]
+LINES = {
+    "version": (["--version"], 0),
+    "check what is wrong": (["check", "wrong.glyph"], 1),
+    "fmt what is wrong": (["fmt", "wrong.glyph"], 1),
+    "routes": (["routes", "ok.glyph"], 0),
+    "routes of nothing": (["routes", "\udcff\x1b[31m:x"], 2),
+    "serve what is wrong": (["serve", "wrong.glyph"], 1),
+    "serve where nobody can": (["serve", "ok.glyph", "--host", "192.0.2.1"], 3),
+    "top": (["top", "127.0.0.1:1"], 1),
+    "bench": (["bench", "ws://127.0.0.1:1/", "-c", "1"], 1),
+    "connect": (["connect", "ws://127.0.0.1:1/"], 1),
+}
+
+
+def run_with(streams: str, arguments: list[str], cwd: Path, **environ: str):
+    """The command in a shell that redirects as `streams` says."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GLYPH_")}
+    package = str(Path(glyph_fast.__file__).parent.parent)
+    return subprocess.run(
+        ["sh", "-c", f'exec "$@" {streams}', "sh", sys.executable, "-m", "glyph_fast", *arguments],
+        cwd=cwd,
+        env={**kept, "PYTHONPATH": package, "PYTHONDONTWRITEBYTECODE": "1", **environ},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=DEADLINE_S,
+    )
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("programs")
+    (folder / "ok.glyph").write_text(OK)
+    (folder / "wrong.glyph").write_text(NOT_OK)
+    return folder
+
+
+@pytest.mark.parametrize("streams", STREAMS)
+@pytest.mark.parametrize("name", LINES)
+def test_streams_that_are_closed_or_full_change_no_more_than_they_must(name, streams, programs):
+    arguments, status = LINES[name]
+    done = run_with(streams, arguments, programs)
+    writes = name in ("version", "routes")
+    assert done.returncode == (1 if writes and ">/dev/full" in streams.split() else status)
+    assert b"Traceback" not in done.stderr and b"Exception ignored" not in done.stderr
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_a_narrow_encoding_changes_no_status_and_nothing_commands_the_terminal(name, programs):
+    arguments, status = LINES[name]
+    done = run_with("", arguments, programs, PYTHONIOENCODING="cp1252")
+    assert done.returncode == status
+    text = (done.stdout + done.stderr).decode("cp1252")
+    assert "Traceback" not in text
+    assert all(line.replace("\t", "").isprintable() for line in text.splitlines())
+
+
+def test_a_server_without_standard_streams_serves(programs):
+    closing = ["sh", "-c", 'exec "$@" <&- 2>&-', "sh"]
+    server = ServeProcess("ok.glyph", cwd=programs, prefix=closing)
+    try:
+        with urlopen(f"{server.url}/status", timeout=20) as answer:
+            assert answer.read().strip() == b'{"a":1}'
+        assert server.stop() == 0
+    finally:
+        if server.process.poll() is None:
+            server.kill()
+        server.release()
+
+
+def test_the_command_leaves_the_choice_of_the_core_to_its_options() -> None:
+    program = (
+        "import sys, glyph_fast.cli.serve;"
+        "print([name for name in sys.modules if name in ('glyph_fast.core', 'glyph_fast._core')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"

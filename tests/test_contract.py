@@ -8,8 +8,6 @@ import threading
 from typing import Any
 
 import pytest
-from engine.peers import MASK, Peer
-from running import Url, running
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed as PeerClosed
 
@@ -25,6 +23,8 @@ from glyph_fast.wire import (
     PING,
     TEXT,
 )
+from tests.engine.peers import MASK, Peer
+from tests.running import Url, running
 
 TIMESTAMP = re.compile(r'"timestamp":"[0-9]{4}(-[0-9]{2}){2}T[0-9]{2}(:[0-9]{2}){2}\.[0-9]+Z"}$')
 ID = re.compile(r'"(target|connection_id)":"[0-9a-f]{32}"')
@@ -67,6 +67,7 @@ ANSWERS = [  # sent in this order on one connection
 def test_built_in_messages_are_answered_to_the_letter(backend, run):
     async def main():
         server = Server(Config(max_room_members=1))
+        server.room("*", client_join=True)
 
         async with running(server, backend) as url, connect(url.ws("/ws")) as other:
             await other.send('{"type":"join_room","room":"full"}')
@@ -81,7 +82,9 @@ def test_built_in_messages_are_answered_to_the_letter(backend, run):
 
 def test_a_broadcast_of_a_client_is_an_envelope_to_the_letter(backend, run):
     async def main():
-        async with running(Server(), backend) as url:
+        server = Server()
+        server.room("*", client_join=True)
+        async with running(server, backend) as url:
             async with connect(url.ws("/ws")) as one, connect(url.ws("/ws")) as two:
                 for client in (one, two):
                     await client.send('{"type":"join_room","room":"r"}')
@@ -203,7 +206,7 @@ def test_a_request_of_exactly_the_limit_is_served(sent, backend, run):
     run(main())
 
 
-def test_what_another_thread_asks_for_returns_none_and_keeps_its_order(backend, run):
+def test_what_another_thread_sends_is_pending_and_keeps_its_order(backend, run):
     results: list[Any] = []
 
     async def main():
@@ -235,7 +238,9 @@ def test_what_another_thread_asks_for_returns_none_and_keeps_its_order(backend, 
             assert (client.close_code, client.close_reason) == (4000, "6")
 
     run(main())
-    assert results == [None] * 10
+    others = [results.pop(place) for place in (9, 5, 2)]  # close, leave_room, join_room
+    assert others == [None] * 3
+    assert [(result, result.pending) for result in results] == [((0, 0, 0), True)] * 7
 
 
 async def receive(client):

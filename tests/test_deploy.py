@@ -22,11 +22,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from engine.certificates import Certificate, make_certificate
-from engine.peers import eventually
-from serving import ROOT, ServeProcess, serving
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from tests.engine.certificates import Certificate, make_certificate
+from tests.engine.peers import eventually
+from tests.serving import ROOT, ServeProcess, serving
 
 DEPLOY = ROOT / "deploy"
 PAGE = ROOT / "docs/deploy.md"

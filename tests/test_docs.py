@@ -9,15 +9,17 @@ import re
 import subprocess
 import sys
 import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import websockets
+from websockets.sync.client import connect
 
 from tests.serving import serving
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *ROOT.glob("examples/**/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("examples/**/*.md")])
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -53,6 +55,70 @@ def test_readme_server_runs_as_written(tmp_path):
         asyncio.run(asyncio.wait_for(talk(server.url), 20))
 
 
+def test_readme_connect_joins_the_twenty_lines(tmp_path):
+    (tmp_path / "app.py").write_text(blocks(ROOT / "README.md", "python")[0])
+    (line,) = re.findall(r"^    (glyph-fast connect .*)", (ROOT / "README.md").read_text(), re.M)
+    with serving("app:server", cwd=tmp_path) as server:
+        arguments = line.replace("127.0.0.1:8080", f"127.0.0.1:{server.port}").split()[1:]
+        with connect(server.ws("/chat/tea")) as listener:
+            listener.recv(timeout=20)
+            done = subprocess.run(
+                [sys.executable, "-m", "glyph_fast", *arguments, "--wait", "0.1"],
+                cwd=tmp_path,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                input="hello\n",
+                capture_output=True,
+                text=True,
+                timeout=60,
+            )
+            assert json.loads(listener.recv(timeout=20))["data"] == "hello"
+    assert done.returncode == 0, done.stderr
+    assert "welcome" in json.loads(done.stdout)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["README.md", "docs/testing.md", "docs/authentication.md"])
+def test_programs_pass_a_strict_type_checker(page, tmp_path):
+    """Those of docs/python.md: tests/test_python_page.py."""
+    names = []
+    for text in blocks(ROOT / page, "python"):
+        found = re.match(r"# (?!test_)(\w+\.py)\n", text)
+        if found is not None:
+            (tmp_path / found[1]).write_text(text)
+            names.append(found[1])
+    assert names
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", *names],
+        cwd=tmp_path,
+        env={**os.environ, "MYPYPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "program",
+    sorted(  # Django has no types
+        {*ROOT.glob("examples/*/*.py"), ROOT / "deploy/app.py"}
+        - {*ROOT.glob("examples/django/*.py")}
+    ),
+    ids=lambda program: program.relative_to(ROOT).as_posix(),
+)
+def test_examples_pass_a_strict_type_checker(program):
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", program.name],
+        cwd=program.parent,
+        env={**os.environ, "MYPYPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_readme_bench_measures_the_echo_example(tmp_path):
     (line,) = re.findall(r"^    (glyph-fast bench .*)", (ROOT / "README.md").read_text(), re.M)
     with serving("echo:server", cwd=ROOT / "examples/echo") as server:
@@ -74,3 +140,14 @@ def test_readme_commands_are_what_ci_runs():
     readme = (ROOT / "README.md").read_text()
     assert "    ci/setup && ci/test\n" in readme
     assert "ci/setup && ci/test" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_workers_page_runs_as_written(tmp_path):
+    (tmp_path / "app.py").write_text(blocks(ROOT / "docs/workers.md", "python")[0])
+    with serving("app:server", "--workers", "2", cwd=tmp_path) as server, ExitStack() as stack:
+        found = {}
+        while len(found) < 2:
+            client = stack.enter_context(connect(server.ws("/ws")))
+            found[json.loads(client.recv(timeout=20))["worker"]] = client
+        found[1].send(json.dumps({"event": "say", "data": "hello"}))
+        assert json.loads(found[2].recv(timeout=20)) == "hello"

@@ -9,11 +9,15 @@ import pytest
 from glyph_fast import errors
 
 PUBLIC = {
+    "CallFailed",
+    "CallTimeout",
+    "BrokerUnavailable",
     "ConfigError",
     "ConnectionClosed",
     "ConnectionNotFound",
     "GlyphFastError",
     "GlyphSyntaxError",
+    "HistoryLost",
     "InvalidMessage",
     "Reject",
     "RoomFull",
@@ -27,6 +31,11 @@ TEXTS = [
     (errors.RoomNotFound("a b"), "room not found: 'a b'"),
     (errors.ConnectionNotFound("x"), "connection not found: 'x'"),
     (errors.RoomFull("lobby", 2), "room is full"),
+    (
+        errors.HistoryLost("r", ("e", 5)),
+        "the history of room 'r' does not reach back so far",
+    ),
+    (errors.BrokerUnavailable("try again"), "try again"),
     (errors.Reject(401, "no"), "rejected with status 401"),
     (errors.GlyphSyntaxError("unexpected '}'", 3, 7), "unexpected '}'"),
     (errors.ProtocolError(1002, "reserved bits set"), "reserved bits set"),
@@ -44,6 +53,8 @@ CARRIED = [
     (errors.RoomNotFound("r"), {"name": "r"}),
     (errors.ConnectionNotFound("x"), {"connection_id": "x"}),
     (errors.RoomFull("r", 2), {"name": "r", "limit": 2}),
+    (errors.HistoryLost("r", ("e", 5)), {"name": "r", "position": ("e", 5)}),
+    (errors.BrokerUnavailable(), {}),
     (errors.Reject(), {"status": 403, "body": "", "headers": {}}),
     (errors.Reject(401, b"x", {"A": "b"}), {"status": 401, "body": b"x", "headers": {"A": "b"}}),
     (errors.GlyphSyntaxError("m", 3, 7), {"line": 3, "column": 7}),

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from serving import ROOT, ServeProcess, serving
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
+
+from tests.serving import ROOT, ServeProcess, serving
 
 EXAMPLES = ROOT / "examples"
 WITHIN_S = 10.0
@@ -59,10 +60,11 @@ def http(method: str, url: str, body: object = None, **headers: str) -> tuple[in
 # The chat: the bundled one and the two examples are programs with one behaviour ------------------
 
 CHAT = EXAMPLES / "websocket-chat"
-CHATS = {
-    "bundled": ([], ""),
-    "python": (["main:server"], ""),
-    "glyph": (["main.glyph", "--client-commands", "ping"], "/chat"),
+CHATS: dict[str, tuple[list[str], Path, str]] = {
+    "bundled": ([], ROOT, ""),
+    "workers": (["--workers", "2"], ROOT, ""),
+    "python": (["main:server"], CHAT, ""),
+    "glyph": (["main.glyph", "--serve-client"], CHAT, "/chat"),
 }
 
 
@@ -79,40 +81,46 @@ class Chat:
 
 @pytest.fixture(scope="module", params=list(CHATS))
 def chat(request: pytest.FixtureRequest) -> Iterator[Chat]:
-    arguments, base = CHATS[request.param]
-    with serving(*arguments, cwd=CHAT) as server:
+    arguments, folder, base = CHATS[request.param]
+    with serving(*arguments, cwd=folder) as server:
         yield Chat(server, base)
 
 
 @pytest.fixture(scope="module", params=["bundled", "python"])
 def page(request: pytest.FixtureRequest) -> Iterator[Chat]:
     """A chat whose page is served with headers of its own."""
-    with serving(*CHATS[request.param][0], cwd=CHAT) as server:
+    arguments, folder, _ = CHATS[request.param]
+    with serving(*arguments, cwd=folder) as server:
         yield Chat(server)
 
 
 async def enter(server: Chat | ServeProcess, room: str, nick: str) -> tuple[ClientConnection, str]:
     """Open a room; the connection and the id the server gave it."""
     client = await connect(server.ws(f"/rooms/{room}/{nick}"))
-    welcome = await receive(client)
-    assert welcome == {"type": "welcome", "id": welcome["id"], "name": nick, "room": room}
-    assert re.fullmatch(r"[0-9a-f]{32}", welcome["id"])
-    assert await receive(client) == {"type": "joined", "id": welcome["id"], "name": nick}
-    return client, welcome["id"]
+    await send(client, {"type": "ping"})
+    id = (await receive_until(client, type="pong"))["target"]
+    assert re.fullmatch(r"[0-9a-f]{32}", id)
+    return client, id
+
+
+async def join(client: ClientConnection, room: str, **more: object) -> Any:
+    """What answers the page when it joins the room it is in."""
+    await send(client, {"type": "join_room", "room": room, "id": "1", **more})
+    return (await receive_until(client, id="1"))["data"]
 
 
 def test_chat_passes_what_is_said_to_the_whole_room(chat: Chat, run: Run) -> None:
     async def main() -> None:
         ada, ada_id = await enter(chat, "said", "ada")
-        bob, bob_id = await enter(chat, "said", "bob")
+        bob, _ = await enter(chat, "said", "bob")
         async with ada, bob:
-            assert await receive(ada) == {"type": "joined", "id": bob_id, "name": "bob"}
             text = "hé <b>&amp;</b> 🎉"
-            await send(ada, {"type": "say", "text": text})
+            await send(ada, {"type": "say", "text": text, "key": "k1"})
             for client in (ada, bob):
                 said = await receive(client)
                 assert isinstance(said.pop("time"), int)
-                assert said == {"type": "say", "id": ada_id, "name": "ada", "text": text}
+                stamped = {"type": "say", "id": ada_id, "name": "ada", "text": text, "key": "k1"}
+                assert said == stamped
 
     run(main())
 
@@ -121,30 +129,60 @@ def test_chat_stamps_messages_with_the_sender_it_knows(chat: Chat, run: Run) -> 
     async def main() -> None:
         ada, ada_id = await enter(chat, "stamps", "ada")
         async with ada:
-            forged = {"type": "typing", "id": "0" * 32, "name": "root", "text": "x"}
+            forged = {"type": "say", "id": "0" * 32, "name": "root", "text": "x", "key": ["k"]}
             await send(ada, forged)
-            assert await receive(ada) == {"type": "typing", "id": ada_id, "name": "ada"}
+            said = await receive(ada)
+            assert (said["id"], said["name"], said["key"]) == (ada_id, "ada", None)
 
     run(main())
 
 
-def test_chat_members_answer_a_newcomer(chat: Chat, run: Run) -> None:
+def test_chat_knows_who_is_in_a_room(chat: Chat, run: Run) -> None:
     async def main() -> None:
         ada, ada_id = await enter(chat, "presence", "ada")
-        bob, bob_id = await enter(chat, "presence", "bob")
         async with ada:
-            await send(bob, {"type": "who"})
-            assert await receive_until(ada, type="who") == {
-                "type": "who",
-                "id": bob_id,
-                "name": "bob",
-            }
-            await send(ada, {"type": "here"})
-            answer = await receive_until(bob, type="here")
-            assert answer == {"type": "here", "id": ada_id, "name": "ada"}
+            there = (await join(ada, "presence", presence=True))["presence"]["members"]
+            assert there == [{"id": ada_id, "user": None, "info": {"name": "ada"}}]
+            bob, bob_id = await enter(chat, "presence", "bob")
+            (joined,) = (await receive(ada))["data"]["joined"]
+            assert (joined["id"], joined["info"]) == (bob_id, {"name": "bob"})
+
+            await send(bob, {"type": "typing"})
+            (typing,) = (await receive(ada))["data"]["joined"]
+            number = typing["info"].pop("typing")
+            assert typing == joined and number > 0
+            await send(bob, {"type": "say", "text": "done"})
+            await receive_until(ada, type="json")
+            assert (await receive(ada))["data"]["joined"] == [joined]
+
             await bob.close()
-            left = await receive_until(ada, type="left")
-            assert left == {"type": "left", "id": bob_id, "name": "bob"}
+            (left,) = (await receive(ada))["data"]["left"]
+            assert left["id"] == bob_id
+
+    run(main())
+
+
+def test_chat_gives_what_was_said_before_and_missed(chat: Chat, run: Run) -> None:
+    async def main() -> None:
+        ada, _ = await enter(chat, "kept", "ada")
+        bob, _ = await enter(chat, "kept", "bob")
+        async with ada:
+            for number in range(60):
+                await send(ada, {"type": "say", "text": str(number)})
+            await receive_until(ada, text="59")
+            joined = await join(bob, "kept", history=50)
+            assert [each["data"]["text"] for each in joined["messages"]] == [
+                str(number) for number in range(10, 60)
+            ]
+            await bob.close()
+            await send(ada, {"type": "say", "text": "60"})
+            await receive_until(ada, text="60")
+            bob, _ = await enter(chat, "kept", "bob")
+            async with bob:
+                since = {"epoch": joined["epoch"], "offset": joined["offset"]}
+                resumed = await join(bob, "kept", since=since)
+                assert resumed["resumed"] is True
+                assert [each["data"]["text"] for each in resumed["messages"]] == ["60"]
 
     run(main())
 
@@ -193,14 +231,14 @@ def test_chat_decodes_room_and_name_once(chat: Chat, run: Run) -> None:
     async def main() -> None:
         client = await connect(chat.ws("/rooms/caf%C3%A9%2Fbar/%2541da%20L"))
         async with client:
-            welcome = await receive(client)
-            assert (welcome["room"], welcome["name"]) == ("café/bar", "%41da L")
+            there = (await join(client, "café/bar", presence=True))["presence"]["members"]
+            assert [each["info"] for each in there] == [{"name": "%41da L"}]
 
     run(main())
 
 
 async def refused(client: ClientConnection) -> str:
-    """The reason of a connection that is closed before it is greeted."""
+    """The reason of a connection that is closed before it may say anything."""
     with pytest.raises(ConnectionClosed) as closed:
         while True:
             assert (await receive(client))["type"] == "close"
@@ -247,31 +285,62 @@ def test_chat_hears_nothing_of_a_refused_connection(chat: Chat, run: Run) -> Non
     run(main())
 
 
-def test_chat_tells_nobody_of_a_refused_newcomer(run: Run) -> None:
+async def ignore(client: ClientConnection) -> None:
+    """Read what comes, so that the sender is not held up."""
+    async for _ in client:
+        pass
+
+
+def test_the_bundled_chat_hears_only_so_much_of_one_visitor(run: Run) -> None:
     async def main() -> None:
-        with serving("--max-room-members", "1") as server:
+        with serving() as server:
             ada, _ = await enter(server, "lobby", "ada")
-            async with ada:
-                async with connect(server.ws("/rooms/lobby/bob")) as bob:
-                    assert await refused(bob) == "room is full"
-                await send(ada, {"type": "typing"})
-                assert (await receive(ada))["type"] == "typing"  # no "joined", no "left"
+            bob, _ = await enter(server, "lobby", "bob")
+            async with ada, bob:
+                reading = asyncio.create_task(ignore(bob))
+                for number in range(1000):
+                    await send(bob, {"type": "say", "text": str(number)})
+                await (await bob.ping())  # answered behind all of them
+                reading.cancel()
+                await send(ada, {"type": "say", "text": "fence"})
+                heard = 0
+                while (await receive(ada))["text"] != "fence":
+                    heard += 1
+                assert 90 <= heard < 500
 
     run(main())
 
 
-def test_bundled_chat_lets_nobody_listen_unseen(run: Run) -> None:
+def test_chat_tells_nobody_of_a_refused_newcomer(run: Run) -> None:
     async def main() -> None:
-        with serving() as server:
-            ada, _ = await enter(server, "lobby", "ada")
-            spy, _ = await enter(server, "attic", "spy")
-            async with ada, spy:
-                await send(spy, {"type": "join_room", "room": "lobby"})
+        with serving("--max-room-members", "1") as server:
+            ada, ada_id = await enter(server, "lobby", "ada")
+            async with ada:
+                await join(ada, "lobby", presence=True)
+                async with connect(server.ws("/rooms/lobby/bob")) as bob:
+                    assert await refused(bob) == "room is full"
+                await send(ada, {"type": "typing"})
+                told = (await receive(ada))["data"]
+                assert [each["id"] for each in told["joined"]] == [ada_id] and told["left"] == []
+
+    run(main())
+
+
+def test_chat_lets_nobody_listen_unseen_or_speak_without_a_name(chat: Chat, run: Run) -> None:
+    async def main() -> None:
+        ada, _ = await enter(chat, "private", "ada")
+        spy, _ = await enter(chat, "attic", "spy")
+        async with ada, spy:
+            await send(ada, {"type": "say", "text": "private"})
+            await receive_until(ada, text="private")
+            for word in ("join_room", "history", "presence", "broadcast"):
+                await send(spy, {"type": word, "room": "private", "data": "boo"})
                 assert (await receive(spy))["type"] == "error"
-                await send(ada, {"type": "say", "text": "private"})
-                await receive_until(ada, text="private")
-                await send(spy, {"type": "typing"})
-                assert (await receive(spy))["type"] == "typing"
+            await send(spy, {"type": "broadcast", "room": "attic", "data": "boo"})
+            assert (await receive(spy))["type"] == "error"
+            for client in (ada, spy):
+                await send(client, {"type": "say", "text": "fence"})
+                assert (await receive(client))["text"] == "fence"
 
     run(main())
 
@@ -462,7 +531,16 @@ def test_a_poll_that_is_not_there_refuses_its_followers(polls: ServeProcess, run
     run(main())
 
 
-PROGRAMS = sorted(path.relative_to(EXAMPLES) for path in EXAMPLES.glob("*/*.py"))
+PROGRAMS = sorted(
+    path.relative_to(EXAMPLES)
+    for path in EXAMPLES.glob("*/*.py")
+    if "server.run()" in path.read_text()  # the others are modules of one
+)
+
+
+def test_each_folder_has_a_program() -> None:
+    folders = {path.name for path in EXAMPLES.iterdir() if path.is_dir()}
+    assert {path.parent.name for path in PROGRAMS} == folders - {"__pycache__"}
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=str)

@@ -16,17 +16,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from engine.peers import MASK, UPGRADE, Peer, eventually
-from running import Url, running
 
 from glyph_fast import Config, Connection, Server
-from glyph_fast.config import FIELDS
 from glyph_fast.core import encode_frame
 from glyph_fast.http.head import MAX_FIELDS
-from glyph_fast.hub import Hub
-from glyph_fast.metrics import MAX_CODES, OTHER_CODE, Metrics
-from glyph_fast.options import Rate
+from glyph_fast.hub.hub import Hub
+from glyph_fast.hub.metrics import MAX_CODES, OTHER_CODE, Metrics
+from glyph_fast.options.config import FIELDS
+from glyph_fast.options.option import Rate
 from glyph_fast.wire import BINARY, CONTINUATION, MAX_BODY, MAX_HEAD, MAX_REQUEST_LINE, PING, TEXT
+from tests.engine.peers import MASK, UPGRADE, Peer, eventually
+from tests.running import Url, running
 
 PAGE = Path(__file__).parents[1] / "docs" / "limits.md"
 
@@ -124,7 +124,7 @@ async def room_name_characters(site: Site) -> None:
     peer = await site.opened()
     for name in ("a\nb", "\x00", "\x7f", "\x85"):
         assert await command(peer, "join_room", name) == "a room name has no control characters"
-    assert await command(peer, "join_room", "") == "room is missing"
+    assert await command(peer, "join_room", "") == "room must be text and not empty"
     assert await command(peer, "join_room", "a 😀/#*") == "joined"
     await peer.close()
 
@@ -261,6 +261,16 @@ async def head_timeout(site: Site) -> None:
     await silent.close()
 
 
+async def keep_alive_timeout(site: Site) -> None:
+    head = b"GET /http HTTP/1.1\r\nHost: a\r\n\r\n"
+    peer = await site.url.peer()
+    for _ in range(2):
+        peer.write(head)
+        assert (await peer.answer())[0] == 200
+    assert await peer.rest() == b""
+    await peer.close()
+
+
 async def body_rate(site: Site) -> None:
     peer = await site.url.peer()
     peer.write(b"POST /http HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n")
@@ -284,6 +294,26 @@ async def body_size(site: Site) -> None:
     assert (await peer.answer())[0] == 100
     await peer.close()
     assert await site.status(head % (MAX_BODY + 1)) == 413
+
+
+async def second_body(site: Site, status: int) -> None:
+    head = b"POST /http HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n"
+    first = await site.url.peer()
+    first.write(head + b"he")
+    assert await site.status(b"GET /http HTTP/1.1\r\nHost: a\r\n\r\n") == 200  # a turn later
+    assert await site.status(head + b"hello") == status
+    first.write(b"llo")
+    assert (await first.answer())[0] == 200
+    assert await site.status(head + b"hello") == 200
+    await first.close()
+
+
+async def bodies_of_an_address(site: Site) -> None:
+    await second_body(site, 429)
+
+
+async def bodies_in_all(site: Site) -> None:
+    await second_body(site, 503)
 
 
 async def origin(site: Site) -> None:
@@ -312,6 +342,9 @@ LIMITS = [
     Case("--allowed-origin", {}, origin, "connections_rejected.origin"),
     Case("--proxy-protocol", {"proxy_protocol": True}, unproxied, "connections_rejected.proxy"),
     Case("--max-room-members", {"max_room_members": 1}, room_members, "commands_refused"),
+    Case("max_members of a [declared room](python.md#declared-rooms)",
+         {"rooms": {"r": {"client_join": True, "max_members": 1}}}, room_members,
+         "commands_refused"),
     Case("--max-rooms-per-connection", {"max_rooms_per_connection": 1}, rooms_of_one,
          "commands_refused"),
     Case("--max-room-name", {"max_room_name": 4}, room_name, "commands_refused"),
@@ -338,19 +371,27 @@ LIMITS = [
          "disconnects.4008"),
     Case("--close-timeout", {"close_timeout": 0.05}, close_timeout, "disconnects.4321"),
     Case("--inbox-messages", {"inbox_messages": 2}, inbox, "messages_received", 200),
+    Case("--inbox-bytes", {"inbox_bytes": 20_000}, inbox, "messages_received", 200),
     Case("--max-missed-pongs", {"ping_interval": 0.02, "max_missed_pongs": 2}, missed_pongs,
          "disconnects.1011"),
     Case("request line, 8 KiB", {}, request_line, "requests_refused.414"),
     Case("request head, 64 KiB", {}, head_size, "requests_refused.431"),
     Case("header fields, 256", {}, header_fields, "requests_refused.431"),
-    Case("request body, 10 MiB", {}, body_size, "requests_refused.413"),
+    Case("--max-body-size", {}, body_size, "requests_refused.413"),
+    Case("requests with a body under way, of one address", {"max_connections_per_ip": 1},
+         bodies_of_an_address, "requests_refused.429"),
+    Case("requests with a body under way, in all", {"max_connections": 1}, bodies_in_all,
+         "requests_refused.503"),
     Case("request body below 1 KiB/s", {"head_timeout": 0.1}, body_rate, "requests_refused.408"),
     Case("--head-timeout", {"head_timeout": 0.1}, head_timeout, "requests_refused.408"),
+    Case("--keep-alive-timeout", {"keep_alive_timeout": 0.1, "head_timeout": 60},
+         keep_alive_timeout, "", 0),  # nothing is refused
 ]  # fmt: skip
 
 
 def server_of(options: dict[str, Any], gate: asyncio.Event) -> Server:
     server = Server(Config(**options))
+    server.room("*", client_join=True)
     if "max_connections_per_user" in options:
         server.authenticate(lambda request: "ada")
     server.on_message("text", "/ws")(lambda ctx: ctx.reply("text", ctx.message.data))

@@ -6,10 +6,17 @@ import functools
 import io
 import json
 import logging
+import logging.handlers
+import queue
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from glyph_fast import json as json_of_ours
 from glyph_fast import logs
 from glyph_fast.logs import (
     ACCESS,
@@ -21,6 +28,7 @@ from glyph_fast.logs import (
     configure_logging,
     log,
 )
+from glyph_fast.wire import SENT
 
 
 @pytest.fixture(autouse=True)
@@ -202,7 +210,136 @@ def test_a_record_names_the_place_that_logged_it(text):
     assert records[0].funcName == "test_a_record_names_the_place_that_logged_it"
 
 
+# --- the logging of a program
+
+
+@pytest.fixture
+def theirs(monkeypatch) -> io.StringIO:
+    """What a root handler writes that knows nothing of us, as `basicConfig` makes one."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(logging.Formatter(logging.BASIC_FORMAT))
+    monkeypatch.setattr(logging.getLogger(), "handlers", [handler])
+    SERVER.handlers[:] = []
+    SERVER.propagate = True
+    SERVER.setLevel("INFO")
+    return stream
+
+
+def test_the_message_carries_its_fields_to_every_formatter(theirs):
+    log(ACCESS, logging.INFO, "request", path="/a b", status=200, seconds=0.25)
+    assert theirs.getvalue() == (
+        'INFO:glyph_fast.access:request path="/a b" status=200 seconds=0.25\n'
+    )
+
+
+def test_a_per_cent_sign_in_a_field_is_no_placeholder(theirs):
+    log(ACCESS, logging.INFO, "request 100%", path="/%s%d")
+    assert theirs.getvalue() == "INFO:glyph_fast.access:request 100% path=/%s%d\n"
+
+
+def test_a_field_cannot_forge_a_line_of_another_formatter(theirs):
+    log(ACCESS, logging.INFO, "request\nCRITICAL:root:fire", path="/\nCRITICAL:root:fire")
+    assert theirs.getvalue().count("\n") == 1
+
+
+def test_a_record_that_went_through_a_queue_is_written_alike(lines):
+    waiting: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
+    SERVER.addHandler(logging.handlers.QueueHandler(waiting))
+    log(SERVER, logging.INFO, "listening", url="http://a", n=3)
+    passed_on = waiting.get_nowait()
+    assert passed_on.getMessage() == "listening url=http://a n=3"
+    assert logs.JsonFormatter().format(passed_on) == lines.getvalue().rstrip("\n")
+
+
+PROGRAM = """
+import asyncio, logging, logging.config, urllib.request
+from glyph_fast import Config, Server
+
+server = Server()
+
+def configure():
+    {configure}
+
+@server.get("/oops")
+def oops(request):
+    {late}
+    raise LookupError("in the handler")
+
+def ask(line):
+    port = line.rpartition(":")[2]
+    try:
+        urllib.request.urlopen(f"http://127.0.0.1:{{port}}/oops")
+    except urllib.error.HTTPError as exc:
+        assert exc.code == 500
+
+async def main():
+    asked = asyncio.get_running_loop().create_future()
+    def announce(line):
+        asyncio.get_running_loop().run_in_executor(None, ask, line).add_done_callback(
+            lambda done: asked.set_result(None))
+    serving = asyncio.create_task(server.serve(port=0, announce=announce))
+    await asked
+    await server.shutdown()
+    await serving
+
+{call}
+asyncio.run(main())
+"""
+DICT_CONFIG = (
+    "logging.config.dictConfig({'version': 1, 'root': {'handlers': ['h'], 'level': 'INFO'},"
+    " 'handlers': {'h': {'class': 'logging.StreamHandler'}}})"
+)
+
+
+@pytest.mark.parametrize("call", ["configure()", "server.on_startup(configure)", ""])
+@pytest.mark.parametrize("configure", ["logging.basicConfig(level='INFO')", DICT_CONFIG])
+def test_a_program_that_configures_logging_sees_fields_and_tracebacks(configure, call):
+    late = "pass" if call else "configure()"  # while the server serves
+    program = PROGRAM.format(configure=configure, call=call, late=late)
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    if call:
+        assert re.search(r"listening url=http://127.0.0.1:\d+ core=\w+ engine=\w+", done.stderr)
+    assert re.search(r"request .*target=/oops status=500", done.stderr)
+    assert re.search(r"handler failed .*handler=\S+oops", done.stderr)
+    assert "LookupError: in the handler" in done.stderr
+
+
+def test_loggers_that_dict_config_disabled_are_enabled_by_the_next_record(text, monkeypatch):
+    for logger in (SERVER, ACCESS, ERROR):
+        monkeypatch.setattr(logger, "disabled", True)
+    assert AccessLog().is_on
+    for logger in (SERVER, ACCESS, ERROR):
+        logger.disabled = True
+    ErrorLog().record(echo, ValueError("no"))
+    assert "handler failed" in text.getvalue()
+
+
+def test_a_logger_that_somebody_disabled_alone_stays_silent(monkeypatch):
+    monkeypatch.setattr(ACCESS, "disabled", True)
+    logs.enable_loggers()
+    assert ACCESS.disabled
+    monkeypatch.setattr(SERVER, "disabled", True)
+    logs.enable_loggers()
+    assert not (SERVER.disabled or ACCESS.disabled or ERROR.disabled)
+
+
 # --- errors that repeat
+
+
+def test_an_awaited_send_is_told_what_to_do(text):
+    async def handler() -> None:
+        await SENT  # type: ignore[misc]
+
+    try:
+        handler().send(None)
+    except TypeError as exc:
+        ErrorLog().record(handler, exc)
+    assert "a send never waits: call it without await; conn.drain() waits" in text.getvalue()
+    ErrorLog().record(handler, TypeError("await something else"))
+    assert text.getvalue().count("a send never waits") == 1
 
 
 class Clock:
@@ -289,6 +426,57 @@ def test_another_handler_type_or_line_is_another_kind(lines, errors, handler, ex
     errors.record(echo, raised())
     errors.record(handler, exc)
     assert [entry["event"] for entry in entries(lines)] == ["handler failed"] * 2
+
+
+def test_one_line_of_ours_that_fails_for_two_lines_of_the_program_is_two_kinds(lines, errors):
+    def here() -> None:
+        json_of_ours.dumps({1, 2})
+
+    def there() -> None:
+        json_of_ours.dumps({1, 2})
+
+    for function in (here, there, here):
+        try:
+            function()
+        except TypeError as exc:
+            errors.record(echo, exc)
+    assert [entry["event"] for entry in entries(lines)] == ["handler failed"] * 2
+    assert [kind["count"] for kind in errors.recent()] == [2, 1]
+    for kind in errors.recent():
+        assert str(kind["where"]).startswith(__file__)
+
+
+def test_a_line_of_the_standard_library_does_not_stand_for_the_program(errors):
+    def here() -> None:
+        json.loads("{")
+
+    try:
+        here()
+    except ValueError as exc:
+        errors.record(echo, exc)
+    assert str(errors.recent()[0]["where"]) == f"{__file__}:{here.__code__.co_firstlineno + 1}"
+
+
+def test_an_error_that_no_line_of_the_program_had_part_in_names_the_innermost(errors):
+    code = compile("json.loads('{')", "<frozen x>", "exec")
+    try:
+        exec(code)
+    except ValueError as exc:
+        innermost = exc.__traceback__
+        while innermost is not None and innermost.tb_next is not None:
+            innermost = innermost.tb_next
+        assert innermost is not None
+        errors.record(echo, exc.with_traceback(innermost))
+    assert "json" in str(errors.recent()[0]["where"])
+
+
+def test_a_line_of_a_glyph_program_is_one_of_the_program(errors):
+    file = Path(logs.__file__).parent / "chat" / "chat.glyph"  # which is ours, as it happens
+    try:
+        exec(compile("\n\n1 / 0", str(file), "exec"))
+    except ZeroDivisionError as exc:
+        errors.record(echo, exc.with_traceback(exc.__traceback__ and exc.__traceback__.tb_next))
+    assert errors.recent()[0]["where"] == f"{file}:3"
 
 
 def test_number_of_kinds_is_bounded_and_what_is_forgotten_is_summed_up(lines, errors, monkeypatch):

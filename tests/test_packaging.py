@@ -13,14 +13,15 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-from serving import serving
 from websockets.sync.client import connect
 
 import glyph_fast
+from tests.serving import serving
 
 ROOT = Path(__file__).parent.parent
 
@@ -46,8 +47,19 @@ def python(*arguments: str, cwd: Path | None = None, **environment: str) -> str:
 @pytest.mark.smoke
 def test_importing_the_package_imports_neither_asyncio_nor_orjson_nor_a_core() -> None:
     loaded = python("-c", "import glyph_fast, sys; print(*sys.modules, sep='\\n')").splitlines()
-    costly = {"asyncio", "orjson", "uvloop", "glyph_fast._core", "glyph_fast._fallback"}
+    costly = {"asyncio", "orjson", "uvloop", "glyph_fast._core", "glyph_fast._pure"}
     assert not costly & set(loaded)
+
+
+def test_a_server_loads_nothing_of_what_few_servers_use() -> None:
+    program = "import sys; from glyph_fast import Server; Server(); print(*sys.modules, sep='\\n')"
+    loaded = set(python("-c", program).splitlines())
+    assert "glyph_fast.server.server" in loaded
+    few = {
+        "glyph_fast.asgi.mounts", "glyph_fast.broker.workers", "glyph_fast.admin.port",
+        "glyph_fast.glyph", "glyph_fast.auth.tokens", "glyph_fast.websocket.deflate", "httpx",
+    }  # fmt: skip
+    assert not loaded & few
 
 
 @pytest.mark.smoke
@@ -105,6 +117,9 @@ def test_serve_without_a_target_serves_the_chat_s_page() -> None:
         assert answer.status == 200
         assert answer.headers.get_content_type() == "text/html"
         assert b"<html" in answer.read().lower()
+        with urlopen(f"{server.url}/glyph-fast.js", timeout=20) as script:
+            assert script.headers.get_content_type() == "text/javascript"
+            assert b"glyphFast" in script.read()
 
 
 @pytest.mark.smoke
@@ -129,6 +144,74 @@ def test_a_glyph_program_answers_a_foreign_client(tmp_path: Path) -> None:
     with serving("hello.glyph", cwd=tmp_path) as server:
         with urlopen(f"{server.url}/hello/you", timeout=20) as answer:
             assert json.load(answer) == {"text": "Hello you"}
+
+
+# --- what is not installed ----------------------------------------------------------------------
+
+HIDDEN = (
+    "import sys; sys.modules.update(dict.fromkeys(sys.argv[1].split(',')));"
+    "from glyph_fast.cli import main; sys.exit(main(sys.argv[2:]))"
+)
+
+
+def without(packages: str, *arguments: str, **environment: str) -> tuple[int, str]:
+    """The status of a command and what it writes to stderr, as if packages were not there."""
+    done = subprocess.run(
+        [sys.executable, "-c", HIDDEN, packages, *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize(
+    ("package", "extra", "line", "arguments"),
+    [
+        ("rich", "tools", "glyph-fast top needs rich", ["top", "http://127.0.0.1:1"]),
+        ("rich", "tools", "glyph-fast bench needs rich", ["bench", "ws://127.0.0.1:1"]),
+        ("jwt", "jwt", "jwt_secret needs pyjwt", ["serve", "--jwt-secret", "s" * 32]),
+        ("jwt", "jwt", "jwt_jwks needs pyjwt", ["serve", "--jwt-jwks", "https://id.example"]),
+        ("watchfiles", "reload", "--reload needs watchfiles", ["serve", "--reload"]),
+    ],
+)
+def test_a_missing_part_is_one_line_that_names_its_extra(
+    package: str, extra: str, line: str, arguments: list[str]
+) -> None:
+    status, stderr = without(package, *arguments)
+    assert status == 2
+    assert "Traceback" not in stderr
+    assert stderr.splitlines()[-1] == f"glyph-fast: {line}: pip install 'glyph-fast[{extra}]'"
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("module", ["publisher", "otel"])
+def test_a_module_of_an_extra_says_which(module: str) -> None:
+    package = {"publisher": "httpx", "otel": "opentelemetry"}[module]
+    hide = f"import sys; sys.modules[{package!r}] = None; import glyph_fast.{module}"
+    done = subprocess.run([sys.executable, "-c", hide], capture_output=True, text=True, timeout=60)
+    needed = f"glyph_fast.{module} needs {package}: pip install 'glyph-fast[{module}]'"
+    assert done.stderr.splitlines()[-1] == f"ModuleNotFoundError: {needed}"
+
+
+@pytest.mark.smoke
+def test_every_other_command_needs_no_extra() -> None:
+    hidden = "rich,prompt_toolkit,jwt,cryptography,isal,httpx,watchfiles,opentelemetry"
+    for command in ("serve", "check", "fmt", "routes", "connect"):
+        status, stderr = without(hidden, command, "--help")
+        assert (status, stderr) == (0, ""), command
+
+
+def test_the_test_extra_has_every_other_extra() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    own = set(extras) - {"all", "test", "dev"}
+    assert extras["all"] == [f"glyph-fast[{','.join(sorted(own))}]"]
+    assert "glyph-fast[all]" in extras["test"]
+    assert "glyph-fast[test]" in extras["dev"]
 
 
 # --- the build ----------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 
 import glyph_fast
+from glyph_fast import Server
+from glyph_fast.testing import SyncTestClient
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/python.md").read_text()
@@ -46,6 +49,26 @@ def test_every_program_passes_the_test_beside_it(programs: list[str], tmp_path: 
 def test_every_program_passes_a_strict_type_checker(programs: list[str], tmp_path: Path) -> None:
     ours = [name for name in programs if not name.startswith("test_")]
     command(tmp_path, "mypy", "--strict", "--follow-imports=silent", *ours)
+
+
+def test_built_in_words_are_answered_as_the_page_says() -> None:
+    rows = re.findall(r"^\| `(\{.*?\})`[^|`]*(?:`on_join`[^|`]*)?\| (.*) \|$", PAGE, re.MULTILINE)
+    assert len(rows) == 6
+    server = Server()
+    server.websocket("/ws")
+    server.on_join("*")(lambda conn, room: room != "closed")
+    with SyncTestClient(server) as client:
+        member, other = client.connect(), client.connect()
+        other.send_json({"type": "join_room", "room": "tea"})
+        other.receive_json()
+        for sent, received in rows:
+            member.send(sent)
+            (wanted,) = map(json.loads, re.findall(r"`(\{.*\})`", received))
+            to_others = "the other members receive" in received
+            found = (other if to_others else member).receive_json()
+            assert {name: found[name] for name in wanted} == wanted
+            assert not to_others or found["connection_id"] == member.connection.id
+        member.expect_nothing()
 
 
 def test_every_public_name_is_on_the_page() -> None:

@@ -15,10 +15,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from glyph_fast import core
-from glyph_fast.config import Config
-from glyph_fast.connection import Connection
 from glyph_fast.handlers import Dispatcher
-from glyph_fast.hub import Hub
+from glyph_fast.hub.connection import Connection
+from glyph_fast.hub.hub import Hub
+from glyph_fast.interfaces import Broker
+from glyph_fast.options.config import Config
 from glyph_fast.wire import BINARY, CLOSE, POLICIES, TEXT
 
 KEY = b"\x01\x02\x03\x04"
@@ -77,7 +78,7 @@ class Peer:
 
     def feed(self, *messages: str | bytes | dict[str, Any] | list[Any]) -> None:
         """Messages that reach the server in one piece; a dict or list goes as JSON."""
-        self.conn.feed(b"".join(map(masked, messages)))
+        self.conn._feed(b"".join(map(masked, messages)))
 
     def send(self, *messages: str | bytes | dict[str, Any] | list[Any]) -> None:
         """As `feed`, and then the end of the turn."""
@@ -86,12 +87,12 @@ class Peer:
 
     def close(self, code: int = 1000) -> None:
         """Send a close frame."""
-        self.conn.feed(core.encode_frame(CLOSE, code.to_bytes(2, "big"), key=KEY))
+        self.conn._feed(core.encode_frame(CLOSE, code.to_bytes(2, "big"), key=KEY))
         self.site.flush()
 
     def vanish(self) -> None:
         """Be gone, without a close frame."""
-        self.conn.lost()
+        self.conn._lost()
         self.site.flush()
 
     def received(self) -> list[str | bytes]:
@@ -129,9 +130,14 @@ class Peer:
 class Site:
     """A server without sockets. On a loop, its turns end as soon as the loop is free."""
 
-    def __init__(self, config: Config | None = None, clock: Callable[[], float] | None = None):
+    def __init__(
+        self,
+        config: Config | None = None,
+        clock: Callable[[], float] | None = None,
+        broker: Broker | None = None,
+    ) -> None:
         self.config = config or Config()
-        self.hub = Hub(self.config)
+        self.hub = Hub(self.config, broker)
         self.dispatcher = Dispatcher(self.hub)
         limits = core.Limits(
             max_message_size=self.config.max_message_size,
@@ -150,7 +156,7 @@ class Site:
             wake_threadsafe=self._wake_threadsafe,
             **more,
         )
-        self.hub.attach(self.turn)
+        self.hub._attach(self.turn)
         self.loop: asyncio.AbstractEventLoop | None = None
 
     def on_loop(self) -> Site:
@@ -178,7 +184,7 @@ class Site:
         conn.path_params = path_params
         conn.remote = "203.0.113.5"
         conn.identity = identity
-        conn.upgrade()
+        conn._upgrade()
         self.dispatcher.opened(conn)
         self.flush()
         return Peer(self, conn, pipe)

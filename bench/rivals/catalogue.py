@@ -1,7 +1,8 @@
 """Every server of the comparison: what it needs, how it is started, what it is called.
 
 A server gets its port in the environment variable PORT (or as an argument) and is ready once it
-accepts connections. All offer `/echo`, `/room/NAME` and `/idle`, as `servers/floor.c` says.
+accepts connections. All offer `/echo`, `/room/NAME` and `/idle`, as `servers/floor.c` says. One
+that speaks TLS gets its certificate's files in TLS_CERT and TLS_KEY.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ class Rival:
     package: str = ""  # whose version to show
     environment: Mapping[str, str] = field(default_factory=dict)
     required: bool = False  # a comparison without it is none
+    tls: bool = False
 
 
 def _python(cache: Path) -> str:
@@ -55,6 +57,15 @@ def _script(name: str) -> Callable[[Path, int], list[str]]:
 
 def _floor(how: str) -> Callable[[Path, int], list[str]]:
     return lambda cache, port: [str(cache / "bin" / "floor"), how]
+
+
+def _floor_tls(cache: Path, port: int) -> list[str]:
+    return [str(cache / "bin" / "floor-tls"), "turn"]
+
+
+def certificate(cache: Path) -> tuple[Path, Path]:
+    """The files of the certificate of servers that speak TLS, and of its key."""
+    return cache / "tls" / "cert.pem", cache / "tls" / "key.pem"
 
 
 def _uvicorn(cache: Path, port: int) -> list[str]:
@@ -91,6 +102,14 @@ def _ours(*options: str) -> Callable[[Path, int], list[str]]:
             *(sys.executable, "-m", "glyph_fast", "serve", "bench.rivals.servers.ours:server"),
             *("--host", "127.0.0.1", "--port", str(port), *options),
         ]
+
+    return command
+
+
+def _ours_tls(*options: str) -> Callable[[Path, int], list[str]]:
+    def command(cache: Path, port: int) -> list[str]:
+        cert, key = map(str, certificate(cache))
+        return _ours(*options, "--tls-cert", cert, "--tls-key", key)(cache, port)
 
     return command
 
@@ -154,4 +173,35 @@ RIVALS = (
     ),
 )
 
-BY_NAME = {rival.name: rival for rival in RIVALS}
+TLS_RIVALS = (
+    Rival(
+        "floor-tls",
+        "C floor with OpenSSL",
+        _floor_tls,
+        "openssl",
+        "openssl",
+        required=True,
+        tls=True,
+    ),
+    Rival(
+        "glyph-fast-tls",
+        "glyph-fast",
+        _ours_tls("--core", "compiled", "--engine", "native"),
+        "ours",
+        environment={**_OURS, "GLYPH_FAST_CORE": "compiled"},
+        required=True,
+        tls=True,
+    ),
+    Rival(
+        "glyph-fast-tls-asyncio",
+        "glyph-fast, asyncio engine",
+        _ours_tls("--core", "compiled", "--engine", "asyncio"),
+        "ours",
+        environment={**_OURS, "GLYPH_FAST_CORE": "compiled"},
+        tls=True,
+    ),
+    Rival("bun-tls", "Bun (uWebSockets, BoringSSL)", _bun, "bun", "bun", tls=True),
+    Rival("picows-tls", "picows (ssl)", _script("picows_server.py"), "python", "picows", tls=True),
+)
+
+BY_NAME = {rival.name: rival for rival in RIVALS + TLS_RIVALS}

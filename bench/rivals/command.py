@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from .catalogue import BY_NAME, CACHE, RIVALS, ROOT
+from .catalogue import BY_NAME, CACHE, RIVALS, ROOT, TLS_RIVALS
 from .comparison import Plan, compare, document
 from .installation import install
 from .table import markdown
@@ -47,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--dir", type=Path, default=CACHE, help="where the rivals are installed")
     parser.add_argument("--no-install", action="store_true", help="take what is there")
+    parser.add_argument("--tls", action="store_true", help="the servers that speak TLS")
     parser.add_argument("--only", metavar="NAMES", help=f"of {', '.join(BY_NAME)}")
     parser.add_argument("--work", metavar="NAMES", help=f"of {', '.join(WORKS_BY_NAME)}")
     parser.add_argument("--repetitions", type=int, default=3)
@@ -66,7 +67,7 @@ def _plan(options: argparse.Namespace) -> Plan:
     pins = (None, None) if options.no_pinning or (os.cpu_count() or 1) < 2 else (0, 1)
     return Plan(
         cache=options.dir,
-        rivals=_chosen(options.only, BY_NAME, RIVALS),
+        rivals=_chosen(options.only, BY_NAME, TLS_RIVALS if options.tls else RIVALS),
         works=_chosen(options.work, WORKS_BY_NAME, WORKS),
         repetitions=options.repetitions,
         server_cpu=options.server_cpu,

@@ -110,7 +110,12 @@ def sample(plan: Plan, work: Work, rival: Rival) -> dict[str, Any]:
         arguments += ["--server-cpu", str(plan.server_cpu), "--duration", str(plan.duration)]
     with serving(rival, plan.cache, plan.server_on) as (port, pid):
         timeout = plan.max_duration + _SLACK
-        return run_client(work, port, pid, arguments, cpu=plan.client_on, timeout=timeout)
+        if rival.tls:
+            arguments.append("--insecure")  # the certificate is not what is measured
+        scheme = "wss" if rival.tls else "ws"
+        return run_client(
+            work, port, pid, arguments, cpu=plan.client_on, timeout=timeout, scheme=scheme
+        )
 
 
 class Client:
@@ -156,19 +161,38 @@ class Client:
 
 
 def start_client(
-    work: Work, port: int, pid: int, arguments: Sequence[str], *, cpu: int | None
+    work: Work,
+    port: int,
+    pid: int,
+    arguments: Sequence[str],
+    *,
+    cpu: int | None,
+    scheme: str = "ws",
 ) -> Client:
     """Start the load generator for a work."""
-    command = [sys.executable, "-m", "glyph_fast", "bench", f"ws://127.0.0.1:{port}{work.path}"]
+    command = [
+        sys.executable,
+        "-m",
+        "glyph_fast",
+        "bench",
+        f"{scheme}://127.0.0.1:{port}{work.path}",
+    ]
     command += [*work.arguments, "--pid", str(pid), "--json", "-", "--no-progress", *arguments]
     return Client(pinned(command, cpu))
 
 
 def run_client(
-    work: Work, port: int, pid: int, arguments: Sequence[str], *, cpu: int | None, timeout: float
+    work: Work,
+    port: int,
+    pid: int,
+    arguments: Sequence[str],
+    *,
+    cpu: int | None,
+    timeout: float,
+    scheme: str = "ws",
 ) -> dict[str, Any]:
     """The report of a whole run. Raises RunFailed."""
-    with start_client(work, port, pid, arguments, cpu=cpu) as client:
+    with start_client(work, port, pid, arguments, cpu=cpu, scheme=scheme) as client:
         return client.report(timeout)
 
 

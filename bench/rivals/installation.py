@@ -14,7 +14,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from .catalogue import GO_PACKAGES, GO_SOURCES, NODE_PACKAGES, PYTHON_PACKAGES, SERVERS
+from .catalogue import (
+    GO_PACKAGES,
+    GO_SOURCES,
+    NODE_PACKAGES,
+    PYTHON_PACKAGES,
+    SERVERS,
+    certificate,
+)
 
 _TIMEOUT = 900  # seconds for one command
 _RECORD = "installed.json"
@@ -62,6 +69,25 @@ def _c(cache: Path) -> dict[str, str]:
         source = str(SERVERS / "floor.c")
         _run([compiler, "-O3", "-march=native", "-Wall", "-o", str(target), source])
     return {"cc": _run([compiler, "--version"]).splitlines()[0]}
+
+
+def _openssl(cache: Path) -> dict[str, str]:
+    cert, key = certificate(cache)
+    if not key.exists():
+        cert.parent.mkdir(parents=True, exist_ok=True)
+        command = (
+            "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650"
+            " -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1"
+        )
+        _run([*command.split(), "-out", str(cert), "-keyout", str(key)])
+    target, header = cache / "bin" / "floor-tls", SERVERS / "floor_tls.h"
+    if _is_older(target, SERVERS / "floor.c") or _is_older(target, header):
+        target.parent.mkdir(exist_ok=True)
+        compiler = shutil.which("cc") or "gcc"
+        source = str(SERVERS / "floor.c")
+        flags = ["-O3", "-march=native", "-Wall", "-DFLOOR_TLS"]
+        _run([compiler, *flags, "-o", str(target), source, "-lssl", "-lcrypto"])
+    return {"openssl": _run(["openssl", "version"]).split()[1]}
 
 
 def _python(cache: Path) -> dict[str, str]:
@@ -144,6 +170,7 @@ def _apt(packages: tuple[str, ...]) -> None:
 
 _STEPS: dict[str, Callable[[Path], dict[str, str]]] = {
     "c": _c,
+    "openssl": _openssl,
     "python": _python,
     "node": _node,
     "bun": _bun,

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .catalogue import ROOT, SERVERS, Rival
+from .catalogue import ROOT, SERVERS, Rival, certificate
 
 _START = 20.0  # seconds a server may take to listen
 _STOP = 5.0  # seconds it may take to end before it is killed
@@ -33,6 +33,7 @@ def serving(
         "PORT": str(port),
         "NODE_PATH": str(cache / "node" / "node_modules"),
         "PYTHONDONTWRITEBYTECODE": "1",
+        **(_tls(cache) if rival.tls else {}),
         **rival.environment,
     }
     log = (logs or cache / "logs") / f"{rival.name}.log"
@@ -57,6 +58,11 @@ def serving(
         yield port, process.pid
     finally:
         _stop(process)
+
+
+def _tls(cache: Path) -> dict[str, str]:
+    cert, key = certificate(cache)
+    return {"TLS_CERT": str(cert), "TLS_KEY": str(key)}
 
 
 def pinned(command: list[str], cpu: int | None) -> list[str]:

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
+from .catalogue import BY_NAME
 from .works import FIGURES, WORKS
 
 FLOORS = ("floor-each", "floor-turn")
+TLS_FLOORS = ("floor-tls",)  # of those that speak it
 
 
 def markdown(document: Mapping[str, Any]) -> str:
@@ -20,8 +22,9 @@ def markdown(document: Mapping[str, Any]) -> str:
         "Server CPU in µs per message, delivery or handshake; memory in bytes of RSS per idle "
         "connection. Median of interleaved runs, in brackets the least and the greatest.",
         _table(document, figures, _cell),
-        "The same as multiples of the C floor (the better of its two ways of sending).",
-        _table(document, [f for f in figures if _floor(document, f)], _ratio),
+        "The same as multiples of the C floor (the better of its two ways of sending; of servers "
+        "that speak TLS, that with OpenSSL).",
+        _table(document, [f for f in figures if _has_floor(document, f)], _ratio),
     ]
     missing = _missing(document)
     return "\n\n".join(parts + ([missing] if missing else [])) + "\n"
@@ -59,8 +62,6 @@ def _table(document: Mapping[str, Any], figures: Sequence[str], cell: Any) -> st
 
 
 def _titled(document: Mapping[str, Any], name: str) -> str:
-    from .catalogue import BY_NAME
-
     title: str = document["titles"][name]
     package = BY_NAME[name].package if name in BY_NAME else ""
     version = document["versions"].get(package)
@@ -78,13 +79,18 @@ def _cell(document: Mapping[str, Any], figure: str, server: str) -> str:
 
 def _ratio(document: Mapping[str, Any], figure: str, server: str) -> str:
     samples = document["figures"][figure].get(server)
-    floor = _floor(document, figure)
+    is_tls = server in BY_NAME and BY_NAME[server].tls
+    floor = _floor(document, figure, TLS_FLOORS if is_tls else FLOORS)
     return f"{median(samples) / floor:.2f}" if samples and floor else "–"
 
 
-def _floor(document: Mapping[str, Any], figure: str) -> float:
+def _has_floor(document: Mapping[str, Any], figure: str) -> bool:
+    return any(_floor(document, figure, floors) for floors in (FLOORS, TLS_FLOORS))
+
+
+def _floor(document: Mapping[str, Any], figure: str, floors: Sequence[str]) -> float:
     samples = document["figures"].get(figure, {})
-    return min((median(samples[name]) for name in FLOORS if samples.get(name)), default=0.0)
+    return min((median(samples[name]) for name in floors if samples.get(name)), default=0.0)
 
 
 def number(value: float) -> str:

@@ -16,7 +16,7 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
-from glyph_fast import Connection, MessageContext, MessageType, Request, Response, Server
+from glyph_fast import Config, Connection, MessageContext, MessageType, Request, Response, Server
 
 ROOM = "viewers"
 INTERVAL_S = 1.0
@@ -33,7 +33,7 @@ class Traffic:
     messages: int = 0
 
 
-server = Server()
+server = Server(Config(serve_client=True))  # the page's script, /glyph-fast.js
 traffic = Traffic()
 history: deque[Sample] = deque(maxlen=HISTORY)
 

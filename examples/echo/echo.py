@@ -1,8 +1,8 @@
 """The smallest server: every message comes back as it was.
 
     cd examples/echo
-    glyph-fast serve echo:server            # or: python echo.py
-    python -m websockets ws://127.0.0.1:8080/ws
+    glyph-fast serve echo:server                # or: python echo.py
+    glyph-fast connect ws://127.0.0.1:8080/ws   # in another terminal; needs the extra `tools`
 
 Only `{"type": "ping"}` and the three other built-in words never get here: the server answers them
 itself, unless `--client-commands none` makes them ordinary messages.

@@ -1,4 +1,4 @@
-"""A chat of many rooms whose server stores nothing.
+"""A chat of many rooms that remember.
 
     cd examples/websocket-chat
     glyph-fast serve main:server            # or: python main.py
@@ -9,6 +9,7 @@ The README beside this file explains the design. The page is the one that comes 
 
 from __future__ import annotations
 
+import random
 import re
 import time
 
@@ -18,17 +19,13 @@ from glyph_fast.chat import add_page
 ROUTE = "/rooms/:room/:nick"
 MAX_NAME = 32
 MAX_TEXT = 2000
+MAX_KEY = 64
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 server = Server()
+server.room("*", history_size=200, history_ttl="1d", presence=True)
 add_page(server, "/")
-
-
-def publish(conn: Connection, room: str, kind: str, **more: object) -> None:
-    """Tell the room, its sender included, something about the connection it came from."""
-    message = {"type": kind, "id": conn.id, "name": conn.path_params["nick"], **more}
-    server.hub.broadcast_json_to_room(room, message)
 
 
 def is_name(text: str) -> bool:
@@ -41,28 +38,30 @@ def enter(conn: Connection) -> None:
     room, nick = conn.path_params["room"], conn.path_params["nick"]
     if not is_name(room) or not is_name(nick):
         raise Reject(400, f"a room and a name have 1 to {MAX_NAME} visible characters")
+    conn.info = {"name": nick}
     try:
         conn.join_room(room)
     except RoomFull as exc:
         raise Reject(403, str(exc)) from exc
-    conn.send_json({"type": "welcome", "id": conn.id, "name": nick, "room": room})
-    publish(conn, room, "joined")
 
 
 @server.on_message(MessageType.JSON, route=ROUTE)
 def relay(ctx: MessageContext) -> None:
-    room = ctx.conn.path_params["room"]
-    match ctx.message.data:
-        case {"type": "who" | "here" | "typing" as kind}:
-            publish(ctx.conn, room, kind)
+    conn, data = ctx.conn, ctx.message.data
+    room, nick = conn.path_params["room"], conn.path_params["nick"]
+    conn.info = {"name": nick}
+    match data:
         case {"type": "say", "text": str(text)} if 0 < len(text) <= MAX_TEXT:
-            publish(ctx.conn, room, "say", text=text, time=int(time.time()))
+            key = data["key"] if is_key(data.get("key")) else None
+            said = {"type": "say", "id": conn.id, "name": nick, "text": text, "key": key}
+            ctx.hub.broadcast_json_to_room(room, said | {"time": int(time.time())})
+        case {"type": "typing"}:
+            conn.info = {"name": nick, "typing": random.randrange(1, 10**9)}
 
 
-@server.on_disconnect(route=ROUTE)
-def leave(conn: Connection) -> None:
-    for room in conn.get_rooms():  # none, if it was refused
-        publish(conn, room, "left")
+def is_key(key: object) -> bool:
+    """Whether the page would know a message by it again."""
+    return isinstance(key, str) and 0 < len(key) <= MAX_KEY
 
 
 if __name__ == "__main__":

@@ -3,7 +3,23 @@
  *
  * No send ever waits: a full socket answers -EAGAIN as it would to `send`, so all of them are over
  * when the call returns. The memory to send has to stay where it is only until then. A batch
- * belongs to the thread that opened it. */
+ * belongs to the thread that opened it.
+ *
+ * How the two rings are read. The kernel takes submissions from `head` to `tail` and we move the
+ * tail; it adds completions at its tail and we move the head. Both counters only grow and wrap as
+ * unsigned numbers do; a mask makes places of them. The indirection of the submission ring is
+ * filled once, in order, since every submission is taken before the next batch is begun.
+ *
+ * Order of memory. A submission is written before the tail that shows it (release), and a
+ * completion is read after the tail that shows it (acquire). With IORING_SETUP_SINGLE_ISSUER and
+ * DEFER_TASKRUN the kernel does all of it inside our own call, so this is what the ABI asks for,
+ * not what saves us.
+ *
+ * What a short result means. `io_uring_enter` may be interrupted after it took some submissions
+ * and before all are complete: it is called again for the rest, and no send is added twice,
+ * because `to_submit` counts down by what it took. A send that the kernel never looked at keeps
+ * GF_UNSENT; its bytes are still in the ring of its connection, and go by `send`. A send may take
+ * fewer bytes than it was given, as `send` does. */
 #ifndef GLYPH_FAST_BATCH_H
 #define GLYPH_FAST_BATCH_H
 
@@ -33,6 +49,7 @@
 
 typedef struct {
     int ring;
+    pid_t pid; /* of the process whose mappings these are */
     unsigned size, count; /* sends that fit, sends added */
     unsigned *send_tail, *done_head, *done_tail, send_mask, done_mask;
     struct io_uring_sqe *sends;
@@ -46,9 +63,11 @@ static void gf_batch_close(gf_batch *batch)
 {
     if (batch == NULL)
         return;
-    if (batch->sends != NULL)
+    /* A child has not inherited the mappings: what lies there in it is somebody else's. */
+    const int is_ours = batch->pid == getpid();
+    if (batch->sends != NULL && is_ours)
         munmap(batch->sends, batch->sends_size);
-    if (batch->shared != NULL)
+    if (batch->shared != NULL && is_ours)
         munmap(batch->shared, batch->shared_size);
     close(batch->ring);
     free(batch);
@@ -80,7 +99,9 @@ static gf_batch *gf_batch_open(unsigned size)
     size_t sends_end = how.sq_off.array + how.sq_entries * sizeof(unsigned);
     size_t done_end = how.cq_off.cqes + how.cq_entries * sizeof(struct io_uring_cqe);
     batch->ring = ring;
+    batch->pid = getpid();
     batch->size = size;
+    /* With IORING_FEAT_SINGLE_MMAP both rings lie in one mapping, as large as the larger. */
     batch->shared_size = sends_end > done_end ? sends_end : done_end;
     batch->sends_size = how.sq_entries * sizeof(struct io_uring_sqe);
     batch->shared = gf_batch_map(ring, batch->shared_size, IORING_OFF_SQ_RING);

@@ -119,6 +119,10 @@ cdef class Dispatch:
     `_unhandled`, `_go_on` and `_fail`.
     """
 
+    def __cinit__(self):
+        self.message_type = Message
+        self.context_type = Context
+
     def __init__(self, hub, type message_type not None, type context_type not None, text, binary):
         self.hub = hub
         self.message_type = message_type
@@ -129,6 +133,7 @@ cdef class Dispatch:
 
     def message(self, Connection conn not None, int opcode, payload):
         """A message came: handle it now, or after those before it."""
+        check_payload(opcode, payload)
         if conn._inbox is None:
             handle_now(self, conn, opcode, payload)
         else:
@@ -136,11 +141,30 @@ cdef class Dispatch:
 
     def handle(self, Connection conn not None, int opcode, payload):
         """Run the handlers of a message; False when one waits."""
+        check_payload(opcode, payload)
         return bool(handle_now(self, conn, opcode, payload))
 
     def run(self, Connection conn not None, ctx, tuple calls not None, Py_ssize_t index):
         """Call handlers from `index` on; False when one waits, and the rest follows then."""
+        if index < 0:
+            raise ValueError(f"index is {index}, expected 0 or more")
         return bool(run_now(self, conn, ctx, calls, index))
+
+
+cdef enum:
+    WAITS    # a handler does, or what hears of its failure: the rest follows later, or not at all
+    GOES_ON  # with the next handler
+    STOPPED  # a handler failed: none behind it runs
+
+
+cdef int check_payload(int opcode, object payload) except -1:
+    """What follows takes the core's word for it."""
+    if not isinstance(payload, str if opcode == TEXT else bytes):
+        raise TypeError(
+            f"a message is str with opcode {TEXT}, bytes with {BINARY},"
+            f" not {type(payload).__name__} with {opcode}"
+        )
+    return 0
 
 
 cdef int handle_now(Dispatch dispatch, Connection conn, int opcode, object payload) except -1:
@@ -156,12 +180,15 @@ cdef int handle_now(Dispatch dispatch, Connection conn, int opcode, object paylo
     else:
         dispatch.spare = None
     if opcode == TEXT and may_be_json(<str>payload):
+        conn._turn.weight += JSON_FRAMES
         ctx.message, calls = dispatch._read(conn, payload)
     else:
         message = ctx.message
         message.raw = message.data = payload
         message.connection_id = conn.id
-        if opcode == TEXT:
+        if conn._plan is None:  # nobody has said who handles its messages
+            calls = EMPTY
+        elif opcode == TEXT:
             message.type = dispatch.text
             calls = conn._plan.text
         else:
@@ -188,6 +215,7 @@ cdef int run_now(
     """As `Dispatch.run`: 1 when all is done, 0 when a handler waits."""
     cdef PyObject* call = NULL
     cdef PyObject* answer
+    cdef int state
     cdef double started = 0.0
     dispatch.runs += 1
     if dispatch.runs % HANDLER_SAMPLE == 0:
@@ -201,32 +229,40 @@ cdef int run_now(
         # A handler that ends in `ctx.reply(…)` may return what that returned.
         if answer == <PyObject*>None or type(<object>answer) is result_type:
             Py_DECREF(<object>answer)
-        elif not go_on_now(dispatch, conn, ctx, calls, index, answer):
-            return False
+            continue
+        state = go_on_now(dispatch, conn, ctx, calls, index, answer)
+        if state != GOES_ON:
+            return state == STOPPED
     if started:
-        conn.turn.counters.handler_seconds.add(gf_now() - started, HANDLER_SAMPLE)
+        conn._turn.counters.handler_seconds.add(gf_now() - started, HANDLER_SAMPLE)
     return True
 
 
 cdef int fail_now(Dispatch dispatch, Connection conn, object ctx, object call) except -1:
     """A handler has raised what is set now."""
+    cdef bint goes_on = True
     try:
         gf_failed()
     except BaseException as exc:
-        return bool(dispatch._fail(conn, ctx, call, exc))
-    return True
+        goes_on = dispatch._fail(conn, ctx, call, exc)
+    return goes_on
 
 
 cdef int go_on_now(
     Dispatch dispatch, Connection conn, object ctx, tuple calls, Py_ssize_t index, PyObject* answer
 ) except -1:
-    """Take what a handler has returned, a reference of ours."""
+    """Take what a handler has returned, a reference of ours: what comes of the handlers behind it.
+
+    A coroutine that raises before its first wait has failed as a plain function does.
+    """
+    cdef int state
     result = <object>answer
     Py_DECREF(result)
     try:
-        return bool(dispatch._go_on(conn, ctx, calls, index, result))
+        state = GOES_ON if dispatch._go_on(conn, ctx, calls, index, result) else WAITS
     except BaseException as exc:
-        return bool(dispatch._fail(conn, ctx, calls[index - 1], exc))
+        state = STOPPED if dispatch._fail(conn, ctx, calls[index - 1], exc) else WAITS
+    return state
 
 
 cdef object new(type cls):

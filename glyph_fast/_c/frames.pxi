@@ -11,6 +11,16 @@ cdef int buffer_append(Buffer* buffer, const byte* data, Py_ssize_t size) except
     return 0
 
 
+cdef int buffer_prepend(Buffer* buffer, const byte* data, Py_ssize_t size) except -1:
+    """Put a copy before what is there."""
+    if not buffer_reserve(buffer, size):
+        raise MemoryError
+    memmove(buffer.data + size, buffer.data, buffer.size)
+    memcpy(buffer.data, data, size)
+    buffer.size += size
+    return 0
+
+
 cdef bint buffer_reserve(Buffer* buffer, Py_ssize_t size) noexcept:
     """Have room for `size` more bytes."""
     cdef Py_ssize_t needed = buffer.size + size
@@ -44,6 +54,19 @@ def apply_mask(buffer, bytes key not None, Py_ssize_t phase=0):
     PyObject_GetBuffer(buffer, &view, PyBUF_WRITABLE)
     gf_mask(<byte*>view.buf, <byte*>view.buf, view.len, <byte*>PyBytes_AS_STRING(key), phase & 3)
     PyBuffer_Release(&view)
+
+
+def reset_socket(int fd):
+    """Reset a connected socket at once, whoever else holds a copy of its descriptor.
+
+    Where the system cannot (not TCP, not Linux), the close that has to follow does.
+    """
+    gf_reset(fd)
+
+
+def unacknowledged(int fd):
+    """Bytes in a socket's send buffer that the peer has not acknowledged; 0 where none can tell."""
+    return gf_unacknowledged(fd)
 
 
 def encode_frame(int opcode, payload, *, bint fin=True, bint rsv1=False, bytes key=None):
@@ -128,7 +151,10 @@ cdef object payload_of(object message, int* opcode):
     if hasattr(message, "to_json"):
         opcode[0] = TEXT
         return bytes(message.to_json())
-    raise TypeError(f"a message is str, bytes or Message, not {type(message).__name__}")
+    raise TypeError(
+        f"a message is str, bytes or Message, not {type(message).__name__}: "
+        "send_json and broadcast_json take values"
+    )
 
 
 cdef bytes close_payload(int code, str reason):
@@ -147,7 +173,7 @@ cdef class Frame:
     Raises TypeError for anything else. `variants` is for codecs that keep their own encoding here.
     """
 
-    def __init__(self, message):
+    def __cinit__(self, message):
         payload = payload_of(message, &self.opcode)
         self.data = encode(0x80 | self.opcode, payload, None)
         cdef Py_ssize_t size = PyBytes_GET_SIZE(self.data)

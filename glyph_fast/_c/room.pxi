@@ -7,9 +7,12 @@ cdef class Room:
     `limit` is the greatest number of members, 0 for none.
     """
 
+    def __cinit__(self):
+        self.members = {}
+        self.roll_count = -1
+
     def __init__(self, Py_ssize_t limit=0):
         self.limit = limit
-        self.members = {}
 
     def __dealloc__(self):
         free(self.roll)
@@ -25,7 +28,13 @@ cdef class Room:
         return iter(list(self.members.values()))
 
     def add(self, Connection conn not None):
-        """Add a member; adding it twice changes nothing. Raises RoomFull at the limit."""
+        """Add a member; adding it twice changes nothing. Raises RoomFull at the limit.
+
+        From another thread the call is handed over.
+        """
+        if PyThread_get_thread_ident() != conn._turn.owner:
+            conn._turn.post(self.add, conn)
+            return
         if conn.id not in self.members:
             if self.limit and len(self.members) >= self.limit:
                 raise RoomFull("", self.limit)
@@ -33,7 +42,10 @@ cdef class Room:
             self.roll_count = -1
 
     def discard(self, Connection conn not None):
-        """Remove a member, if it is one."""
+        """Remove a member, if it is one. From another thread the call is handed over."""
+        if PyThread_get_thread_ident() != conn._turn.owner:
+            conn._turn.post(self.discard, conn)
+            return
         self.members.pop(conn.id, None)
         self.roll_count = -1
 
@@ -41,21 +53,43 @@ cdef class Room:
         """Give every open member but those with an excluded id a reference to `frame`.
 
         Runs no user code, so the members cannot change meanwhile. Members that are closing are
-        passed over and not counted.
+        passed over and not counted. From another thread the call is handed over: it is pending.
         """
         cdef int64_t counts[3]
         cdef Turn turn = None
         cdef double started = gf_now()
         counts[0] = counts[1] = counts[2] = 0
-        self.skip(exclude, True)
+        cdef Connection conn
+        cdef list skipped = None
+        if exclude is not None and not isinstance(exclude, str):
+            exclude = frozenset(exclude)  # what cannot be an id is refused before anyone is marked
+        if self.roll_count < 0:
+            self.call_roll()
+        if not self.roll_count:
+            return NOBODY
+        turn = (<Connection>self.roll[0])._turn
+        if PyThread_get_thread_ident() != turn.owner:
+            turn.post(self.publish, frame, exclude)
+            return PENDING_RESULT
+        if exclude is not None:
+            skipped = self.named((exclude,) if isinstance(exclude, str) else exclude)
+            for conn in skipped:
+                conn.is_skipped = True
         try:
             turn = self.publish_to_all(frame, counts)
         finally:
-            self.skip(exclude, False)
+            if skipped is not None:
+                for conn in skipped:
+                    conn.is_skipped = False
         if turn is None:
             return NOBODY
         turn.counters.broadcast_seconds.add(gf_now() - started, 1)
-        return SendResult(counts[0], counts[1], counts[2])
+        if turn.displaced:
+            displaced, turn.displaced = turn.displaced, 0
+            return SendResult(counts[0], counts[1], counts[2], displaced=displaced)
+        # Without its own `__new__`, which takes thrice as long.
+        fates = (counts[0], counts[1], counts[2])
+        return (<PyTypeObject*>tuple).tp_new(result_type, (fates,), NULL)
 
     cdef Turn publish_to_all(self, Frame frame, int64_t* counts):
         """Publish to the members not marked to be skipped; None when there was nobody."""
@@ -66,23 +100,22 @@ cdef class Room:
         cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
         cdef Py_ssize_t most_messages = 0
         cdef Py_ssize_t most_bytes = 0
-        if self.roll_count < 0:
-            self.call_roll()
         while i < self.roll_count:
             if i + PREFETCH < self.roll_count:
                 gf_prefetch(self.roll[i + PREFETCH])
             conn = <Connection>self.roll[i]
             i += 1
-            if conn.phase != OPEN or conn.is_skipped:
+            if conn._phase != OPEN or conn.is_skipped:
                 continue
             if turn is None:
-                turn = conn.turn
+                turn = conn._turn
+                turn.displaced = 0
                 most_messages = turn.limits.queue_messages
-                most_bytes = turn.limits.queue_bytes - size
-            if conn.codec is not None or conn.role != SERVER:
-                counts[conn.push(conn.data_of(frame))] += 1
+                most_bytes = turn.limits.queue_bytes
+            if conn._codec is not None or conn._role != SERVER:
+                counts[conn.push_or_cut(frame)] += 1
             elif (conn.outgoing == NULL and conn.ring_count < most_messages
-                    and (conn.ring_bytes <= most_bytes or not conn.ring_count)):
+                    and conn.ring_bytes < most_bytes):
                 # What `push` does with a queue that has room.
                 if conn.ring_count < conn.ring_capacity:
                     Py_INCREF(data)
@@ -91,13 +124,15 @@ cdef class Room:
                     )
                     conn.ring_count += 1
                     conn.ring_bytes += size
-                else:
-                    conn.ring_append(data)
+                elif (<quiet_push>append_now)(conn, data) < 0:
+                    conn.break_off()
+                    counts[REFUSED] += 1
+                    continue
                 if not conn.dirty:
                     turn.mark(conn)
                 counts[BEHIND if conn.blocked else ACCEPTED] += 1
             else:
-                counts[conn.push(data)] += 1
+                counts[conn.push_or_cut(frame)] += 1
         return turn
 
     cdef int call_roll(self) except -1:
@@ -118,12 +153,13 @@ cdef class Room:
         self.roll_count = count
         return 0
 
-    cdef int skip(self, exclude, bint skipped) except -1:
-        """Mark the excluded members, so that the others need no comparison of ids."""
-        if exclude is None:
-            return 0
-        for name in (exclude,) if isinstance(exclude, str) else exclude:
+    cdef list named(self, names):
+        """The members with these ids, so that the others need no comparison of ids."""
+        cdef list found = []
+        for name in names:
             member = self.members.get(name)
             if member is not None:
-                (<Connection>member).is_skipped = skipped
-        return 0
+                found.append(member)
+        if self.roll_count < 0:  # changed by the `__eq__` of something that is no id
+            self.call_roll()
+        return found

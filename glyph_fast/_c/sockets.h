@@ -11,7 +11,9 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <linux/sockios.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -107,11 +109,30 @@ static inline ssize_t gf_send_all(int fd, gf_iovec *buffers, size_t count)
 
 static inline int gf_shutdown(int fd) { return shutdown(fd, SHUT_WR); }
 
-/* Make the coming close a reset. */
+/* Bytes of the send buffer that the peer has not acknowledged; 0 where that is not known. */
+static inline ssize_t gf_unacknowledged(int fd)
+{
+    int size = 0;
+    return ioctl(fd, SIOCOUTQ, &size) < 0 ? 0 : size;
+}
+
+/* Reset the connection, at once where the kernel can (TCP), else by the coming close. A close alone
+ * would wait for all copies of the descriptor to be closed, and a forked child may hold one. */
 static inline void gf_reset(int fd)
 {
     struct linger linger = {1, 0};
+    struct sockaddr nobody;
+    memset(&nobody, 0, sizeof nobody);
+    nobody.sa_family = AF_UNSPEC;
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+    connect(fd, &nobody, sizeof nobody);
+}
+
+/* Close, and end the connection for all who hold a copy of the descriptor (RFC 6455 §7.1.1). */
+static inline int gf_end(int fd)
+{
+    shutdown(fd, SHUT_RDWR);
+    return close(fd);
 }
 
 static inline int gf_close(int fd) { return close(fd); }
@@ -152,7 +173,9 @@ static inline ssize_t gf_send(int f, const void *d, size_t s)
 static inline ssize_t gf_send_all(int f, gf_iovec *b, size_t c)
 { (void)f; (void)b; (void)c; return gf_absent(); }
 static inline int gf_shutdown(int f) { (void)f; return gf_absent(); }
+static inline ssize_t gf_unacknowledged(int f) { (void)f; return 0; }
 static inline void gf_reset(int f) { (void)f; }
+static inline int gf_end(int f) { (void)f; return gf_absent(); }
 static inline int gf_close(int f) { (void)f; return gf_absent(); }
 
 #endif

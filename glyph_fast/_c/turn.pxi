@@ -1,4 +1,38 @@
 # What the connections of one loop share, and the work at the end of its turn.
+#
+# Who holds a connection. The turn does, from `link` to `unlink`, by a counted reference in a list
+# that runs through the connections themselves: entering and leaving it takes no memory, so neither
+# can fail. A place in `dirty` holds one more. So a connection that closes while something of this
+# turn still names it is there until that is done, and the reference that ends it may be the last.
+#
+# Order in a turn. Messages are handled as they are read; each marks the connections it writes to
+# (`mark`). `flush` then goes in rounds: calls of other threads, one write for each marked
+# connection, reports. Reports run user code, which may mark, close and post again, hence rounds,
+# and a bounded number of them: a program that answers each report with another message must not
+# keep the loop from its other work. What is left is scheduled for the next turn.
+#
+# Memory may fail at each of these places. Nothing that must happen depends on an append: a
+# connection that could not be noted sets `has_missed`, and the next sweep looks at all of them.
+
+cdef enum:  # what is reported of a connection
+    RESUMED
+    DRAINED
+    ENDED
+
+
+cdef object turns = WeakSet()  # all there are: a child process has to disown its copies of them
+
+
+def _disown():
+    """After a fork, in the child: sockets, epoll and ring are the parent's, and it goes on."""
+    cdef Turn turn
+    for turn in list(turns):
+        turn.owner = 0
+        turn.is_forked = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_disown)
 
 
 cdef class Limits:
@@ -18,6 +52,7 @@ cdef class Limits:
         double write_timeout=10.0,
         double close_timeout=5.0,
         double head_timeout=10.0,
+        double keep_alive_timeout=75.0,
         double ping_interval=30.0,
         Py_ssize_t max_missed_pongs=3,
         double message_rate=0.0,
@@ -33,6 +68,7 @@ cdef class Limits:
         self.write_timeout = write_timeout
         self.close_timeout = close_timeout
         self.head_timeout = head_timeout
+        self.keep_alive_timeout = keep_alive_timeout
         self.ping_interval = ping_interval
         self.max_missed_pongs = max_missed_pongs
         self.message_rate = message_rate
@@ -64,7 +100,8 @@ cdef class Turn:
     makes a Turn owns it until another calls `bind`.
     """
 
-    def __cinit__(self):
+    def __cinit__(self, Limits limits not None, handler, *, connection_type=None, wake=None,
+                  wake_threadsafe=None, clock=time.monotonic):
         self.epoll = -1
         self.gathered = <byte*>malloc(GATHER_SIZE)
         self.staged = <byte*>malloc(STAGE_SIZE)
@@ -72,9 +109,6 @@ cdef class Turn:
         self.batch_refused = os.environ.get("GLYPH_FAST_IO_URING", "") == "0"
         if self.gathered == NULL or self.staged == NULL or self.spare_rings == NULL:
             raise MemoryError
-
-    def __init__(self, Limits limits not None, handler, *, connection_type=None, wake=None,
-                 wake_threadsafe=None, clock=time.monotonic):
         self.limits = limits
         self.handler = handler
         owner = getattr(getattr(handler, "message", None), "__self__", None)
@@ -92,6 +126,10 @@ cdef class Turn:
         self.drained = []
         self.closed = []
         self.keys = b""
+        turns.add(self)
+
+    def __init__(self, *_args, **_named):
+        pass  # all is done: an object that exists is whole, and a second call changes nothing
 
     def __dealloc__(self):
         cdef Py_ssize_t i
@@ -124,6 +162,7 @@ cdef class Turn:
     def bind(self):
         """Make the calling thread the owner: calls from others are handed over by `post`."""
         self.owner = PyThread_get_thread_ident()
+        self.is_forked = False
         self.drop_batch()  # it belonged to the other thread
 
     def is_owner(self):
@@ -134,29 +173,66 @@ cdef class Turn:
         """Call `function(*args)` in the owner's thread, in the order of the posts of each thread.
 
         What it raises goes to the handler's `failed`, but for ConnectionClosed, which nobody
-        could answer any more.
+        could answer any more. Raises RuntimeError in a process forked from the owner's, where
+        nobody would ever call it.
         """
+        if self.is_forked:
+            raise RuntimeError(FORKED)
         self._posted.append((function, args))
         # After the append, and taken back before the posts are run: whoever finds it set is heard.
+        # With the two the other way round, a post between them would wait for the next wake.
         if not self.post_woken and self._wake_threadsafe is not None:
             self.post_woken = True
             self._wake_threadsafe()
 
+    def hand_over(self, function, *args):
+        """`post` a call, if the caller is in another thread; return whether it was."""
+        if PyThread_get_thread_ident() == self.owner:
+            return False
+        self.post(function, *args)
+        return True
+
+    def charge(self, Py_ssize_t frames):
+        """Let the message being handled count like so many frames more in its peer's share."""
+        self.weight += frames
+
+    cpdef int check_thread(self, str name) except -1:
+        """Refuse a call that is for the owner's thread alone, in any other."""
+        if PyThread_get_thread_ident() != self.owner:
+            raise RuntimeError(FORKED if self.is_forked else ELSEWHERE.format(name))
+        return 0
+
     cpdef schedule(self):
         """See that `flush` is called: at the end of this turn, or soon."""
+        cdef PyObject* woken
         if not self.in_turn and not self.scheduled:
             self.scheduled = True
             if self._wake is not None:
-                self._wake()
+                woken = PyObject_CallNoArgs(self._wake)
+                if woken != NULL:
+                    Py_DECREF(<object>woken)
+                elif PyErr_ExceptionMatches(MemoryError):
+                    PyErr_Clear()  # the next turn comes by itself, or with the next sweep
+                    self.scheduled = False
+                    self.has_missed = True
+                else:
+                    gf_failed()
 
     def flush(self):
         """Write once to every connection that has something to write, then report what happened.
 
         Reports (input held back, queues drained, connections closed) run user code, which may
-        write again: so it goes in rounds, a bounded number of them.
+        write again: so it goes in rounds, a bounded number of them. From another thread the call
+        is handed over.
         """
         cdef int i
-        cdef bint is_nested = self.in_turn  # a handler may flush too
+        if PyThread_get_thread_ident() != self.owner:
+            if not self.is_forked:  # there, an end that unwinds the loop must come to its end
+                self.post(bool)  # nothing; what runs the posts is a flush
+            return
+        # A handler may flush too. Then the turn around it still has descriptors fetched from epoll,
+        # so nothing is retired here: a number that was closed now could be reused within the turn.
+        cdef bint is_nested = self.in_turn
         self.scheduled = False
         self.in_turn = True
         try:
@@ -172,10 +248,34 @@ cdef class Turn:
             self.forget_run()
             if not is_nested and self.poller is not None:
                 (<Poller>self.poller).close_retired()
-        if self.rested and not is_nested:
-            self.go_on()
-        if self.dirty_count or self.resumed or self.drained or self.closed or self._posted:
-            self.schedule()
+            if self.rested and not is_nested:
+                self.go_on()
+            if self.dirty_count or self.resumed or self.drained or self.closed or self._posted:
+                self.schedule()
+
+    cdef int failed(self, conn, exc) except -1:
+        """Tell the handler; where it has no memory for that either, nobody hears of it."""
+        try:
+            self.handler.failed(conn, exc)
+        except Exception:
+            pass
+        return 0
+
+    cdef bint note(self, list conns, Connection conn) except -1:
+        """Put it on a list for the end of the turn; without memory the next sweep does."""
+        if quiet_append(conns, conn) < 0:
+            PyErr_Clear()
+            self.has_missed = True
+            return False
+        return True
+
+    cdef int find_missed(self) except -1:
+        """Catch up on what there was no memory to note."""
+        cdef Connection conn
+        self.has_missed = False
+        for conn in self:
+            conn.catch_up()
+        return 0
 
     cdef int go_on(self) except -1:
         """Let those who had their share of this turn have one of the next."""
@@ -190,13 +290,15 @@ cdef class Turn:
         cdef Py_ssize_t i
         self.post_woken = False
         for i in range(len(self._posted)):
+            if not self._posted:  # one of them has flushed, which ran the rest
+                break
             function, args = self._posted.popleft()
             try:
                 function(*args)
             except ConnectionClosed:
                 pass
-            except Exception as exc:
-                self.handler.failed(None, exc)
+            except BaseException as exc:
+                self.failed(None, exc)
         return 0
 
     cdef int write_all(self) except -1:
@@ -217,14 +319,19 @@ cdef class Turn:
             if i < self.dirty_count:
                 gf_prefetch(self.dirty[i])
             conn.dirty = False
-            if conn.phase != CLOSED:
-                conn.flush_now()
+            if conn._phase != CLOSED and (<quiet_write>write_now)(conn) < 0:
+                conn.break_off()
         self.dirty_count = 0
         self.staged_size = 0  # whoever has staged something is dirty
         return 0
 
     # Sends by one system call. No user code runs between the first of them and its result, so all
-    # rings stay as they are meanwhile, and nobody writes to these connections by another way.
+    # rings stay as they are meanwhile, and nobody writes to these connections by another way. What
+    # is sent lies in three places: a frame of its own in the frame (the ring holds it), replies of
+    # this turn in `staged`, a ring of several frames in `gathered`. The last is written over by the
+    # next connection with other frames, so the batch is sent before that. `places` says where in
+    # `dirty` each send came from; a slot is emptied only when its result is known, so whoever the
+    # kernel did not look at is found there by the walk that writes one by one.
 
     cdef int write_together(self) except -1:
         """Write to those with nothing but messages waiting, many by one system call.
@@ -241,7 +348,7 @@ cdef class Turn:
             conn = <Connection>self.dirty[i]
             if i + 1 < self.dirty_count:
                 gf_prefetch(self.dirty[i + 1])
-            if (conn.phase == CLOSED or conn.fd < 0 or conn.blocked or conn.packs
+            if (conn._phase == CLOSED or conn.fd < 0 or conn.blocked or conn.packs
                     or not conn.ring_count or conn.outgoing != NULL):
                 continue
             if conn.ring == NULL:
@@ -254,7 +361,8 @@ cdef class Turn:
                 if not self.is_gathered(conn):
                     if self.batch != NULL and self.batch.count:
                         self.send_batch(places)  # from what is about to be written over
-                    self.gather(conn)
+                    if not self.gather(conn):
+                        continue
                 data = <const char*>self.gathered
             if self.batch == NULL and not self.batch_refused:
                 self.batch = gf_batch_open(BATCH_SIZE)
@@ -302,23 +410,32 @@ cdef class Turn:
         return 0
 
     cdef int report(self) except -1:
+        self.report_each(self.resumed, RESUMED)
+        self.report_each(self.drained, DRAINED)
+        self.report_each(self.closed, ENDED)
+        return 0
+
+    cdef int report_each(self, list conns, int what) except -1:
+        """Report to each; who was not told, whatever happened, is told in the next round."""
         cdef Connection conn
-        cdef list conns
-        conns, self.resumed = self.resumed, []
-        for conn in conns:
-            conn.handle_held()
-        conns, self.drained = self.drained, []
-        for conn in conns:
-            try:
-                self.handler.drain(conn)
-            except Exception as exc:
-                self.handler.failed(conn, exc)
-        conns, self.closed = self.closed, []
-        for conn in conns:
-            try:
-                self.handler.close(conn, conn.close_code or ABNORMAL, conn.close_reason)
-            except Exception as exc:
-                self.handler.failed(conn, exc)
+        cdef list waiting = conns[::-1]
+        conns.clear()
+        try:
+            while waiting:
+                conn = waiting.pop()
+                if what == RESUMED:
+                    conn.handle_held()
+                    continue
+                try:
+                    if what == DRAINED:
+                        self.handler.drain(conn)
+                    else:
+                        code = conn.close_code or ABNORMAL
+                        self.handler.close(conn, code, conn.close_reason)
+                except BaseException as exc:
+                    self.failed(conn, exc)
+        finally:
+            conns[:0] = waiting[::-1]
         return 0
 
     def sweep(self, double now):
@@ -328,11 +445,18 @@ cdef class Turn:
         is late by at most the time between two sweeps, and never early.
         """
         cdef Connection conn
+        self.check_thread("sweep")
+        self.sweeps += 1
+        if self.has_missed:
+            self.find_missed()
         self.cursor = self.first
         while self.cursor != NULL:
             conn = <Connection>self.cursor
-            self.cursor = conn.next  # `unlink` moves it on when that one goes meanwhile
-            conn.sweep(now)
+            # Judging one may close it, and user code that is called then may close any other:
+            # `unlink` moves the cursor on when that is where it stands.
+            self.cursor = conn.next
+            if (<quiet_sweep>sweep_now)(conn, now) < 0:  # the others are judged all the same
+                conn.break_off()
 
     cdef int link(self, Connection conn) except -1:
         Py_INCREF(conn)
@@ -361,14 +485,15 @@ cdef class Turn:
     cdef int mark(self, Connection conn) except -1:
         cdef PyObject** grown
         cdef Py_ssize_t capacity
-        conn.dirty = True
         if self.dirty_count == self.dirty_capacity:
             capacity = max(<Py_ssize_t>64, 2 * self.dirty_capacity)
             grown = <PyObject**>realloc(self.dirty, capacity * sizeof(PyObject*))
             if grown == NULL:
-                raise MemoryError
+                self.has_missed = True  # the next sweep marks it
+                return 0
             self.dirty = grown
             self.dirty_capacity = capacity
+        conn.dirty = True
         Py_INCREF(conn)
         self.dirty[self.dirty_count] = <PyObject*>conn
         self.dirty_count += 1
@@ -377,8 +502,9 @@ cdef class Turn:
         return 0
 
     # Members of one room mostly have the same frames waiting at the end of a turn, so the frames
-    # gathered for one connection are kept until the next has other ones. References are held
-    # meanwhile: a freed frame's address could come back as another frame.
+    # gathered for one connection are kept until the next has other ones. Two runs are compared by
+    # the addresses of their frames, which is why references are held meanwhile: a freed frame's
+    # address could come back as another frame. `flush` lets them go, so no frame outlives its turn.
 
     cdef bint is_gathered(self, Connection conn):
         """Whether the whole ring of `conn` lies in `gathered`."""
@@ -392,7 +518,10 @@ cdef class Turn:
         return True
 
     cdef Py_ssize_t gather(self, Connection conn) except -1:
-        """Have the whole ring of `conn` in `gathered`; return its size. It must fit."""
+        """Have the whole ring of `conn` in `gathered`; return its size. It must fit.
+
+        Returns 0 where there is no memory to remember what lies there.
+        """
         cdef uint32_t i
         cdef uint32_t wrap = conn.ring_capacity - 1
         cdef uint32_t count = conn.ring_count
@@ -406,7 +535,7 @@ cdef class Turn:
         if count > self.run_capacity:
             grown = <PyObject**>realloc(self.run, conn.ring_capacity * sizeof(PyObject*))
             if grown == NULL:
-                raise MemoryError
+                return 0
             self.run = grown
             self.run_capacity = conn.ring_capacity
         for i in range(count):
@@ -423,6 +552,7 @@ cdef class Turn:
         cdef Py_ssize_t i
         cdef Py_ssize_t count = self.run_count
         self.run_count = 0
+        self.run_data = None
         for i in range(count):
             Py_DECREF(<object>self.run[i])
         return 0

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import re
 from collections.abc import Container
 
 from ..errors import Reject
 from ..http.request import Request
-from ..options import Address, bracketed
+from ..options.option import Address, bracketed
 
+_PORT = re.compile(r":[0-9]*$")
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
 
@@ -25,6 +27,9 @@ class Access:
         self._host = address.host.lower()
         self._is_loopback = address.is_loopback
         self._token = token.encode() if token is not None else None
+        self._names = {self._host}
+        if self._is_loopback:
+            self._names |= {"localhost", "127.0.0.1", "::1"}
         self._hosts: Container[str] | None = None
         self.port = address.port
 
@@ -36,13 +41,13 @@ class Access:
     @port.setter
     def port(self, port: int) -> None:
         self._port = port
-        names = {self._host}
-        if self._is_loopback:
-            names |= {"localhost", "127.0.0.1", "::1"}
+        names = {bracketed(name) for name in self._names}
         # Under "any address" the server cannot know its names, and there is always a token then.
-        self._hosts = None if _is_any(self._host) else {f"{bracketed(n)}:{port}" for n in names}
-        if self._hosts is not None and port == 80:
-            self._hosts |= {bracketed(name) for name in names}
+        self._hosts = None if _is_any(self._host) else {f"{name}:{port}" for name in names}
+        # On the loopback any port is as good: a tunnel (`ssh -L 9999:localhost:9090`) has one of
+        # its own, and a name that another site chose is what the check is for.
+        if self._hosts is not None and (port == 80 or self._is_loopback):
+            self._hosts |= names
 
     @property
     def needs_token(self) -> bool:
@@ -59,7 +64,10 @@ class Access:
 
     def check_host(self, request: Request) -> None:
         """Raise Reject (403) unless the request asks for the address that is listened on."""
-        if self._hosts is not None and request.host.lower() not in self._hosts:
+        host = request.host.lower()
+        if self._is_loopback:
+            host = _PORT.sub("", host)
+        if self._hosts is not None and host not in self._hosts:
             raise Reject(403, {"error": "the Host header is not this port's address"})
 
     def check_reading(self, request: Request) -> None:

@@ -7,7 +7,7 @@ import logging
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -15,10 +15,11 @@ from .. import json
 from ..errors import Reject
 from ..http.request import Request
 from ..http.response import Response, error_response
-from ..hub import Hub
+from ..hub.room_presence import LISTED
 from ..logs import SERVER, log
-from ..room import Room
 from .calls import CALLS, KEY_PATTERN, CallError, batch
+from .history import ask_of, written
+from .operated import Operated
 from .stats import Stats
 
 KEYS_KEPT = 10_000
@@ -71,10 +72,10 @@ class IdempotencyKeys:
 class Api:
     """The handlers of `/api/…`. Whether the request may ask for it has been checked before."""
 
-    def __init__(self, hub: Hub, stats: Stats) -> None:
-        self._hub = hub
-        self._rooms = hub.get_room_manager()
+    def __init__(self, operated: Operated, stats: Stats, history_answer: int) -> None:
+        self._operated = operated
         self._stats = stats
+        self._history_answer = history_answer
         self._keys = IdempotencyKeys()
 
     def acting(self) -> dict[str, Callable[[Request], Any]]:
@@ -83,20 +84,26 @@ class Api:
         return {**calls, "batch": self._batch}
 
     async def _call(self, name: str, request: Request) -> Response:
-        return await self._once(request, lambda body: self._do(name, body, request))
+        return await self._once(request, partial(self._do, name, request))
 
-    def _do(self, name: str, body: object, request: Request) -> dict[str, Any]:
-        result = CALLS[name](self._hub, body)
+    async def _do(self, name: str, request: Request, body: object, key: str) -> dict[str, Any]:
+        result = await self._operated.act(name, body, key)
         _log_action(request, name, body, result)
         return result
 
     async def _batch(self, request: Request) -> Response:
+        done = partial(_log_action, request)
         return await self._once(
-            request, lambda body: batch(self._hub, body, partial(_log_action, request))
+            request, lambda body, key: batch(self._operated.act, body, done, key)
         )
 
-    async def _once(self, request: Request, act: Callable[[object], dict[str, Any]]) -> Response:
-        """Answer, from memory if the request was answered before."""
+    async def _once(
+        self, request: Request, act: Callable[[object, str], Awaitable[dict[str, Any]]]
+    ) -> Response:
+        """Answer, from memory if the request was answered before.
+
+        `act` is given the body, and a key of this request, which another process may know.
+        """
         key = request.headers.get("idempotency-key")
         raw = await request.body()
         digest = hashlib.sha256(b"\n".join((request.raw_path.encode(), raw))).digest()
@@ -106,7 +113,8 @@ class Api:
         except CallError as exc:
             return error_response(exc.status, exc.reason)
         try:
-            response = Response(act(_json_body(raw)))
+            own = "" if key is None else f"{key} {digest.hex()}"
+            response = Response(await act(_json_body(raw), own))
         except CallError as exc:
             response = error_response(exc.status, exc.reason)
         if key is not None:
@@ -115,51 +123,67 @@ class Api:
 
     # Rooms.
 
-    def info(self, request: Request) -> dict[str, Any]:
+    async def info(self, request: Request) -> dict[str, Any]:
         """GET /api/info"""
-        return self._stats.info()
+        return await self._stats.info()
 
-    def rooms(self, request: Request) -> dict[str, Any]:
+    async def rooms(self, request: Request) -> dict[str, Any]:
         """GET /api/rooms"""
-        return {"rooms": [{"name": room.name, "size": len(room)} for room in self._rooms]}
+        sizes = await self._operated.rooms()
+        return {"rooms": [{"name": name, "size": size} for name, size in sizes.items()]}
 
-    def room(self, request: Request) -> dict[str, Any]:
+    async def room(self, request: Request) -> dict[str, Any]:
         """GET /api/rooms/NAME"""
-        room = self._rooms.get_room(request.path_params["name"])
+        name = request.path_params["name"]
+        room = await self._operated.room(name)
         if room is None:
             raise Reject(404, {"error": "no such room"})
-        return {
-            "name": room.name,
-            "size": len(room),
-            "members": list(room.members),
-            "metadata": _plain(room.get_all_metadata()),
-        }
+        return {"name": name, "size": len(room.members), **room._asdict()}
+
+    async def presence(self, request: Request) -> dict[str, Any]:
+        """GET /api/rooms/NAME/presence: members are listed up to the same number as for clients."""
+        name = request.path_params["name"]
+        if not self._operated.shows(name):
+            raise Reject(404, {"error": "this room has no presence"})
+        (clients, users), members = await self._operated.presence(name)
+        shown = [each._asdict() for each in members[:LISTED]]
+        return {"clients": clients, "users": users, "members": shown}
+
+    async def history(self, request: Request) -> Response:
+        """GET /api/rooms/NAME/history: what the room keeps, as `history` answers a client."""
+        room = self._with_history(request)
+        ask = ask_of(request, self._history_answer)
+        return written(await self._operated.history(room, ask), room)
+
+    async def delete_history(self, request: Request) -> dict[str, Any]:
+        """DELETE /api/rooms/NAME/history: what is kept goes; the position, the answer, stays."""
+        room = self._with_history(request)
+        position = await self._operated.remove_history(room)
+        _log_action(request, "delete history", {"room": room}, {})
+        return position._asdict()
+
+    def _with_history(self, request: Request) -> str:
+        name = request.path_params["name"]
+        if not self._operated.remembers(name):
+            raise Reject(404, {"error": "no such room with a history"})
+        return name
 
     async def put_metadata(self, request: Request) -> Response:
         """PUT /api/rooms/NAME/metadata: replaces it; a room that is not there is made."""
+        name = request.path_params["name"]
         try:
             body = _json_body(await request.body())
-            if not isinstance(body, dict):
-                raise CallError(400, "expected a JSON object")
-            room = self._room_to_describe(request.path_params["name"], bool(body))
         except CallError as exc:
             return error_response(exc.status, exc.reason)
-        if room is not None:
-            room.replace_metadata(body)
-            _log_action(request, "metadata", {"room": room.name}, {})
-        return Response(body)
-
-    def _room_to_describe(self, name: str, is_needed: bool) -> Room | None:
+        if not isinstance(body, dict):
+            return error_response(400, "expected a JSON object")
         try:
-            self._rooms.check_name(name)
+            is_done = await self._operated.describe_room(name, body)
         except ValueError as exc:
-            raise CallError(400, str(exc)) from None
-        room = self._rooms.get_room(name)
-        if room is not None or not is_needed:
-            return room
-        room = self._rooms.get_or_create_room(name)
-        room.is_kept = False  # its metadata keeps it
-        return room
+            return error_response(400, str(exc))
+        if is_done:
+            _log_action(request, "metadata", {"room": name}, {})
+        return Response(body)
 
 
 def _json_body(raw: bytes) -> Any:
@@ -167,18 +191,6 @@ def _json_body(raw: bytes) -> Any:
         return json.loads(raw)
     except ValueError:
         raise CallError(400, "request body is not valid JSON") from None
-
-
-def _plain(metadata: dict[str, Any]) -> dict[str, Any]:
-    """Metadata as JSON can hold it: what a program noted may be any object."""
-    plain = {}
-    for key, value in metadata.items():
-        try:
-            json.dumps(value)
-            plain[key] = value
-        except (TypeError, ValueError):
-            plain[key] = repr(value)
-    return plain
 
 
 def _log_action(request: Request, call: str, params: Any, result: Mapping[str, Any]) -> None:

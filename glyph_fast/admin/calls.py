@@ -6,14 +6,17 @@ derive from that. The functions run in the hub's loop, so what they return is ex
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from inspect import isawaitable
+from typing import Any, TypeAlias
 
-from .. import core, json
-from ..connection import Connection
-from ..errors import ConnectionClosed
-from ..hub import Hub
+from .. import json
+from ..dialects.bare import JsonText
+from ..dialects.publication import ROOM, json_publication
+from ..errors import BrokerUnavailable, ConnectionClosed
+from ..hub.connection import Connection
+from ..hub.hub import Hub
 from ..wire import NOBODY, NORMAL, SendResult, is_sendable_code
 
 MAX_BATCH = 1000  # calls
@@ -69,21 +72,28 @@ REASON = Kind(
 CLOSING = {"code": CODE, "reason": REASON}
 
 
+Result: TypeAlias = dict[str, Any] | Awaitable[dict[str, Any]]
+
+
 @dataclass(frozen=True)
 class Call:
     """One call: `one_of` are parameters of which exactly one is given."""
 
     summary: str
-    run: Callable[[Hub, Mapping[str, Any]], dict[str, Any]]
+    run: Callable[[Hub, Mapping[str, Any]], Result]
     required: Mapping[str, Kind]
     optional: Mapping[str, Kind]
     one_of: Mapping[str, Kind]
     answers: str  # the name of a schema: Sent or Closed
     may_miss: bool = False  # 404 when there is no such connection
+    run_once: Callable[[Hub, Mapping[str, Any], str], Result] | None = None  # with a key
 
-    def __call__(self, hub: Hub, params: object) -> dict[str, Any]:
-        """Check the parameters and do it. Raises CallError."""
-        return self.run(hub, self.check(params))
+    def __call__(self, hub: Hub, params: object, key: str = "") -> Result:
+        """Check the parameters and do it, once for a key. Raises CallError."""
+        checked = self.check(params)
+        if key and self.run_once is not None:
+            return self.run_once(hub, checked, key)
+        return self.run(hub, checked)
 
     def check(self, params: object) -> Mapping[str, Any]:
         """The parameters, if they are right; else CallError (400)."""
@@ -113,40 +123,64 @@ def _named(hub: Hub, params: Mapping[str, Any]) -> list[Connection]:
     return [conn for conn in found if conn.is_open]
 
 
-def _sent(results: Iterable[SendResult | None]) -> dict[str, int]:
-    sums = [sum(column) for column in zip(*(r or NOBODY for r in results), strict=True)]
-    return dict(zip(SendResult._fields, sums or NOBODY, strict=True))
+def sent(results: Sequence[SendResult]) -> dict[str, int]:
+    sums = [sum(column) for column in zip(*results, strict=True)]
+    answer = dict(zip(SendResult._fields, sums or NOBODY, strict=True))
+    if any(result.pending for result in results):
+        answer["pending"] = True
+    return answer
 
 
-def _text(value: object) -> str:
+def text_of(value: object) -> str:
     return json.dumps(value).decode()
 
 
-def publish(hub: Hub, params: Mapping[str, Any]) -> dict[str, Any]:
-    """To the members of one or several rooms; a member of several receives once."""
-    exclude = params.get("exclude")
-    names = params["rooms"] if "rooms" in params else [params["room"]]
-    rooms = hub.get_room_manager()
-    found = [room for name in dict.fromkeys(names) if (room := rooms.get_room(name)) is not None]
-    if not found:
-        return _sent([])
-    if len(found) == 1:
-        return _sent([found[0].broadcast(_text(params["data"]), exclude)])
-    everyone = core.Room()
-    for room in found:
-        for conn in room:
-            everyone.add(conn)
-    return _sent([everyone.publish(core.Frame(_text(params["data"])), frozenset(exclude or ()))])
+def publish(hub: Hub, params: Mapping[str, Any]) -> Result:
+    """To the members of one or several rooms; a member of several receives once.
+
+    Rooms that remember give it a place each, and a member of several of them receives once in each.
+    """
+    text, exclude = text_of(params["data"]), params.get("exclude")
+    if "room" in params:
+        if hub.get_room_manager()._terms(params["room"]) is not None:
+            return _publish_once(hub, params)
+        return sent([hub._publish_to_room(params["room"], text, exclude)])
+    result, places = hub._publish_to_rooms(params["rooms"], text, exclude)
+    answer: dict[str, Any] = sent([result])
+    if places:
+        answer["positions"] = {room: position._asdict() for room, position in places.items()}
+    return answer
+
+
+def publish_once(hub: Hub, params: Mapping[str, Any], key: str) -> Result:
+    """As `publish`; to one room, once for a key, though another process has answered it."""
+    if "rooms" in params:
+        return publish(hub, params)
+    return _publish_once(hub, params, key)
+
+
+async def _publish_once(hub: Hub, params: Mapping[str, Any], key: str = "") -> dict[str, Any]:
+    text = text_of(params["data"])
+    made = json_publication(ROOM, params["room"], text, params.get("exclude"))
+    try:
+        position, result, _ = await hub._publish_once(made, f"operator:{key}" if key else "")
+    except BrokerUnavailable:
+        raise CallError(503, "try again") from None
+    return sent([result]) | (position._asdict() if position.epoch else {})
 
 
 def broadcast(hub: Hub, params: Mapping[str, Any]) -> dict[str, Any]:
     """To every connection."""
-    return _sent([hub.broadcast(_text(params["data"]))])
+    return sent([hub.broadcast_json(params["data"])])
 
 
 def send(hub: Hub, params: Mapping[str, Any]) -> dict[str, Any]:
     """To one connection, or to all of one user."""
-    text, results = _text(params["data"]), []
+    text, results = text_of(params["data"]), []
+    user_rooms = hub.get_room_manager()._user_rooms
+    if user_rooms is not None and "user" in params:
+        # Kept for one who is away, too.
+        return sent([hub.send_to_user(params["user"], JsonText(params["data"]))])
     for conn in _named(hub, params):
         try:
             results.append(conn.send(text))
@@ -154,7 +188,7 @@ def send(hub: Hub, params: Mapping[str, Any]) -> dict[str, Any]:
             continue  # an earlier send found out that it is gone
     if not results:
         raise CallError(404, "no such connection")
-    return _sent(results)
+    return sent(results)
 
 
 def _close(connections: Iterable[Connection], params: Mapping[str, Any]) -> dict[str, Any]:
@@ -174,9 +208,18 @@ def close_room(hub: Hub, params: Mapping[str, Any]) -> dict[str, Any]:
     rooms = hub.get_room_manager()
     room = rooms.get_room(params["room"])
     if room is None:
+        rooms.delete_room(params["room"])  # what it remembers
         return {"closed": 0}
     members: list[Any] = list(room)
     rooms.delete_room(room.name)
+    return _close(members, params)
+
+
+def close_room_here(hub: Hub, params: Mapping[str, Any]) -> dict[str, Any]:
+    """As `close_room`, in this process alone."""
+    rooms = hub.get_room_manager()
+    members: list[Any] = list(rooms.get_room(params["room"]) or ())
+    rooms._delete_here(params["room"])
     return _close(members, params)
 
 
@@ -184,7 +227,8 @@ _WHO = {"connection": TEXT, "user": TEXT}
 CALLS: Mapping[str, Call] = {
     "publish": Call(
         "Send to the members of one or several rooms", publish,
-        {"data": VALUE}, {"exclude": NAMES}, {"room": TEXT, "rooms": NAMES}, "Sent",
+        {"data": VALUE}, {"exclude": NAMES}, {"room": TEXT, "rooms": NAMES}, "Published",
+        run_once=publish_once,
     ),
     "broadcast": Call("Send to everybody", broadcast, {"data": VALUE}, {}, {}, "Sent"),
     "send": Call(
@@ -200,22 +244,30 @@ CALLS: Mapping[str, Call] = {
 }  # fmt: skip
 
 
+async def finished(result: Result) -> dict[str, Any]:
+    """The result of a call, once it is there."""
+    return await result if isawaitable(result) else result
+
+
 Done = Callable[[str, Mapping[str, Any], dict[str, Any]], object]  # method, parameters, result
+Act = Callable[[str, object, str], Awaitable[dict[str, Any]]]  # method, parameters, key
 
 
-def batch(hub: Hub, body: object, done: Done) -> dict[str, Any]:
+async def batch(act: Act, body: object, done: Done, key: str = "") -> dict[str, Any]:
     """Do several calls in order. One that fails leaves `{"error", "status"}` in its place.
 
-    `done` is told of each that was done.
+    `done` is told of each that was done. With a key each is done once for it and its number.
     """
     if not isinstance(body, dict) or set(body) != {"calls"} or not isinstance(body["calls"], list):
         raise CallError(400, 'expected {"calls": [...]}')
     if len(body["calls"]) > MAX_BATCH:
         raise CallError(400, f"a batch has at most {MAX_BATCH} calls")
-    return {"results": [_one(hub, each, done) for each in body["calls"]]}
+    keys = [key and f"{key} {number}" for number in range(len(body["calls"]))]
+    calls = zip(body["calls"], keys, strict=True)
+    return {"results": [await _one(act, each, done, own) for each, own in calls]}
 
 
-def _one(hub: Hub, entry: object, done: Done) -> dict[str, Any]:
+async def _one(act: Act, entry: object, done: Done, key: str) -> dict[str, Any]:
     try:
         if not isinstance(entry, dict) or not set(entry) <= {"method", "params"}:
             raise CallError(400, 'expected {"method": NAME, "params": {...}}')
@@ -223,7 +275,7 @@ def _one(hub: Hub, entry: object, done: Done) -> dict[str, Any]:
         if not isinstance(method, str) or method not in CALLS:
             raise CallError(400, f"method: expected one of {', '.join(CALLS)}")
         params = entry.get("params", {})
-        result = CALLS[method](hub, params)
+        result = await act(method, params, key)
     except CallError as exc:
         return {"error": exc.reason, "status": exc.status}
     done(method, params, result)

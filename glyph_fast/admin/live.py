@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 
 from .. import json
-from ..connection import Connection
 from ..handlers.context import MessageContext
 from ..handlers.dispatcher import Dispatcher
-from ..hub import Hub
+from ..hub.connection import Connection
+from ..hub.hub import Hub
 from ..wire import POLICY_VIOLATION
 from .access import Access
 from .stats import Stats
@@ -40,13 +40,13 @@ class Live:
             await asyncio.sleep(INTERVAL_S)
             self.close_silent()
             if self._hub.get_room_manager().get_room_size(WATCHERS):
-                self._hub.broadcast_json_to_room(WATCHERS, self._stats.live())
+                self._hub.broadcast_json_to_room(WATCHERS, await self._stats.live())
 
-    def _connected(self, conn: Connection) -> None:
+    async def _connected(self, conn: Connection) -> None:
         if not self._access.needs_token:
-            self._admit(conn)
+            await self._admit(conn)
 
-    def _received(self, ctx: MessageContext) -> None:
+    async def _received(self, ctx: MessageContext) -> None:
         conn = ctx.conn
         if conn.is_in_room(WATCHERS):
             return
@@ -55,13 +55,15 @@ class Live:
         except ValueError:
             first = None
         if isinstance(first, dict) and self._access.is_token(first.get("token")):
-            self._admit(conn)
+            await self._admit(conn)
         else:
             conn.close(POLICY_VIOLATION, "wrong token")
 
-    def _admit(self, conn: Connection) -> None:
+    async def _admit(self, conn: Connection) -> None:
         conn.join_room(WATCHERS)
-        conn.send_json(self._stats.live())
+        figures = await self._stats.live()
+        if conn.is_open:
+            conn.send_json(figures)
 
     def close_silent(self) -> None:
         """Close whoever has not sent the token in time."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import __version__
+from ..hub.room_presence import LISTED
 from .calls import CALLS, KEY_PATTERN, MAX_BATCH, Call
 
 JSON = "application/json"
@@ -29,6 +30,15 @@ def document() -> dict[str, Any]:
     paths["/api/rooms"] = {"get": _get("List the rooms", "Rooms")}
     paths["/api/info"] = {"get": _get("What runs, and how much there is of it", "Info")}
     paths["/api/rooms/{name}"] = {"parameters": [_NAME], "get": _get("One room", "Room", 404)}
+    paths["/api/rooms/{name}/presence"] = {
+        "parameters": [_NAME],
+        "get": _get("Who is in a room that was declared with presence", "Presence", 404),
+    }
+    paths["/api/rooms/{name}/history"] = {
+        "parameters": [_NAME],
+        "get": _get("What a room keeps", "History", 404),
+        "delete": _get("Forget what a room keeps; its position stays", "Position", 404),
+    }
     paths["/api/rooms/{name}/metadata"] = {"parameters": [_NAME], "put": _put_metadata()}
     return {
         "openapi": "3.1.0",
@@ -123,10 +133,29 @@ def _object(**properties: Any) -> dict[str, Any]:
 
 
 _STRING = {"type": "string"}
+_SENT = _object(sent=_COUNT, queued=_COUNT, dropped=_COUNT)
+_SENT["properties"]["pending"] = {"const": True}  # there only when receivers are still to come
+_POSITION = _object(epoch=_STRING, offset=_COUNT)
+_PUBLISHED = {
+    **_SENT,
+    "properties": {  # of one room that remembers, or of several
+        **_SENT["properties"],
+        **_POSITION["properties"],
+        "positions": {"type": "object", "additionalProperties": _POSITION},
+    },
+}
+_KEPT = _object(
+    offset=_COUNT, type={"enum": ["json", "text", "binary"]}, timestamp=_STRING
+)  # and data, event, connection_id, user, metadata where there are any
+_HISTORY = _object(messages={"type": "array", "items": _KEPT}, epoch=_STRING, offset=_COUNT)
+_HISTORY["properties"] |= {"lost": {"const": True}, "more": {"const": True}}
 _SUMMARY = _object(name=_STRING, size=_COUNT)
 _SCHEMAS = {
     "Error": _object(error=_STRING),
-    "Sent": _object(sent=_COUNT, queued=_COUNT, dropped=_COUNT),
+    "Sent": _SENT,
+    "Published": _PUBLISHED,
+    "Position": _POSITION,
+    "History": _HISTORY,
     "Closed": _object(closed=_COUNT),
     "Results": _object(results={"type": "array", "items": {"type": "object"}}),
     "Rooms": _object(rooms={"type": "array", "items": _SUMMARY}),
@@ -136,6 +165,15 @@ _SCHEMAS = {
         size=_COUNT,
         members={"type": "array", "items": _STRING},
         metadata={"$ref": "#/components/schemas/Metadata"},
+    ),
+    "Presence": _object(
+        clients=_COUNT,
+        users=_COUNT,
+        members={
+            "type": "array",
+            "maxItems": LISTED,
+            "items": _object(id=_STRING, user={"type": ["string", "null"]}, info={}),
+        },
     ),
     "Info": _object(
         version=_STRING,

@@ -1,32 +1,32 @@
-"""The operators' port as a site: its routes, its rules, its beginning and its end."""
+"""The operators' port as a site: its routes and its rules."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
+from functools import partial
 from inspect import isawaitable
 from pathlib import Path
 from typing import Any
 
-from ..config import Config
-from ..engine.exchange import HttpRoute
-from ..engine.opening import Opening
 from ..handlers.dispatcher import Dispatcher
-from ..handlers.eager import start
-from ..handover import Inherited
 from ..http.request import Request
 from ..http.response import Response
-from ..http.router import Router
+from ..http.router import Router, relative_location
 from ..http.static import StaticFiles
-from ..hub import Hub
-from ..lifecycle import Lifecycle
-from ..logs import AccessLog, ErrorLog
+from ..hub.hub import Hub
+from ..logs import AccessLog
+from ..opening.exchange import HttpRoute
+from ..opening.site import Site
+from ..options.config import Config
 from .access import Access
 from .api import Api
+from .channels import PATH as CHANNELS_PATH
+from .channels import answer as channels_answer
 from .live import PATH as LIVE_PATH
 from .live import Live
 from .openapi import document
-from .prometheus import CONTENT_TYPE, exposition, new_registry
+from .operated import Operated
+from .prometheus import CONTENT_TYPE, exposition
 from .stats import Stats
 
 STATIC = Path(__file__).parent / "static"
@@ -44,82 +44,46 @@ Check = Callable[[Request], None]
 
 
 class OperatorsPort:
-    """Serves the figures of `hub` and what may be done to it, from `start` to `stop`.
+    """What is served about a server and may be done to it; who runs it tells `listening` where.
 
     `status` is that of the public port: `ok` while it takes new connections, `starting` before and
-    `draining` after. `line` is what is announced.
+    `draining` after.
     """
 
-    def __init__(
-        self, config: Config, hub: Hub, errors: ErrorLog, inherited: Inherited | None = None
-    ) -> None:
+    def __init__(self, config: Config, operated: Operated) -> None:
         assert config.admin is not None
-        self._address = config.admin
         self.status: Callable[[], str] = lambda: "starting"
-        self.line = ""
-        self._config = _own_config(config)
-        self._hub = Hub(self._config)
+        self.address = config.admin
+        self.config = _own_config(config)
+        self.hub = Hub(self.config)
         access = AccessLog("admin")
-        self._dispatcher = Dispatcher(self._hub, access)
+        self.dispatcher = Dispatcher(self.hub, access)
         self._routes: Router[HttpRoute] = Router()
         websockets: Router[bool] = Router()
         websockets.add(None, LIVE_PATH, False)
         self._access = Access(config.admin, config.admin_token)
-        self._stats = Stats(config, hub, errors)
-        self._api = Api(hub, self._stats)
-        self._registry = new_registry(hub)
-        live = Live(self._hub, self._dispatcher, self._access, self._stats)
+        self._operated = operated
+        self._stats = Stats(config, operated)
+        self._api = Api(operated, self._stats, config.history_answer)
+        live = Live(self.hub, self.dispatcher, self._access, self._stats)
+        self.background = [live.publish]
         self._add_routes()
-        opening = Opening(
-            self._config,
+        self.site = Site(
             routes=self._routes,
             websockets=websockets,
             statics=[StaticFiles(DASHBOARD, STATIC)],
             authenticate=self._access.check_host,
-            start=start,
-            opened=self._dispatcher.opened,
-            count=self._hub.get_connection_count,
-            count_user=self._hub.get_user_connection_count,
-            metrics=self._hub.metrics,
-            errors=self._dispatcher.errors,
+            opened=self.dispatcher.opened,
+            count_connections=self.hub.get_connection_count,
+            count_user=self.hub.get_user_connection_count,
+            metrics=self.hub.metrics,
+            errors=self.dispatcher.errors,
             access=access,
         )
-        self.lifecycle = Lifecycle(
-            self._config,
-            self._hub,
-            self._dispatcher,
-            opening,
-            background=[live.publish],
-            role="admin",
-            inherited=inherited,
-        )
-        self._run: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        """Listen. Raises OSError, whose `filename` is the address, when that cannot be."""
-        listening = asyncio.Event()
-
-        def announce(line: str) -> None:
-            self.line = line
-            self._access.port = int(line.rpartition(":")[2])
-            listening.set()
-
-        self._run = asyncio.create_task(self.lifecycle.run(announce), name="operators' port")
-        waiting = asyncio.create_task(listening.wait())
-        await asyncio.wait((self._run, waiting), return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-        if not listening.is_set():
-            try:
-                await self._run
-            except OSError as exc:
-                exc.filename = str(self._address)
-                raise
-
-    async def stop(self) -> None:
-        """Close everything; the figures are gone with the port."""
-        if self._run is not None:
-            self.lifecycle.stop()
-            await asyncio.wait((self._run,))
+    def listening(self, port: int) -> None:
+        """It is served on that port of its address."""
+        self._access.port = port
 
     # Routes.
 
@@ -130,23 +94,42 @@ class OperatorsPort:
         self._add("GET", "/metrics", self._metrics, check.check_reading)
         self._add("GET", "/stats", lambda request: self._stats.everything(), check.check_reading)
         self._add("GET", DASHBOARD, self._dashboard, check.check_host)
+        # Else it would be served as any other file, without the page's policy.
+        self._add("GET", f"{DASHBOARD}/{_PAGE.name}", self._dashboard, check.check_host)
         self._add("GET", "/", self._to_dashboard, check.check_host)
+        self._add("GET", DASHBOARD + "/", self._to_dashboard, check.check_host)
         self._add("GET", "/openapi.json", lambda request: document(), check.check_reading)
         self._add("GET", "/api/info", self._api.info, check.check_reading)
         self._add("GET", "/api/rooms", self._api.rooms, check.check_reading)
         self._add("GET", "/api/rooms/:name", self._api.room, check.check_reading)
+        self._add("GET", "/api/rooms/:name/presence", self._api.presence, check.check_reading)
+        history = "/api/rooms/:name/history"
+        self._add("GET", history, self._api.history, check.check_reading)
+        self._add("DELETE", history, self._api.delete_history, check.check_acting)
         path = "/api/rooms/:name/metadata"
         self._add("PUT", path, self._api.put_metadata, check.check_acting)
+        channels = partial(channels_answer, self._operated.channels)
+        # A message must not go to one who has left.
+        self._add("POST", CHANNELS_PATH, channels, check.check_acting, ends_with_client=True)
         for name, handler in self._api.acting().items():
             self._add("POST", f"/api/{name}", handler, check.check_acting)
 
-    def _add(self, method: str, path: str, handler: Handler, check: Check) -> None:
+    def _add(
+        self,
+        method: str,
+        path: str,
+        handler: Handler,
+        check: Check,
+        *,
+        ends_with_client: bool = False,
+    ) -> None:
         async def answer(request: Request) -> Any:
             check(request)
             result = handler(request)
             return await result if isawaitable(result) else result
 
-        self._routes.add(method, path, HttpRoute(answer, handler))
+        route = HttpRoute(answer, handler, may_wait=True, ends_with_client=ends_with_client)
+        self._routes.add(method, path, route)
 
     def _health(self, request: Request) -> Response:
         status = self.status()
@@ -157,10 +140,13 @@ class OperatorsPort:
 
     def _to_dashboard(self, request: Request) -> Response:
         """For who opens the address that `serve` prints."""
-        return Response("", 302, {"Location": DASHBOARD})
+        location = relative_location(request.raw_path, DASHBOARD, "")  # a proxy may strip a prefix
+        return Response("", 302, {"Location": location})
 
-    def _metrics(self, request: Request) -> Response:
-        return Response(exposition(self._registry), headers={"Content-Type": CONTENT_TYPE})
+    async def _metrics(self, request: Request) -> Response:
+        observed = await self._operated.observe()
+        text = exposition(observed, self._operated.workers())
+        return Response(text, headers={"Content-Type": CONTENT_TYPE})
 
 
 def _own_config(config: Config) -> Config:

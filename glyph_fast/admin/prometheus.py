@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from prometheus_client import (
@@ -20,9 +20,8 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from ..core import Histogram
-from ..hub import Hub
-from ..metrics import CLOSE_CODES, REFUSALS, REJECTIONS
+from ..hub.metrics import CLOSE_CODES, REFUSALS, REJECTIONS, Durations
+from .observation import Observation
 
 # The format older than OpenMetrics: there a gauge and a counter may be `glyph_fast_connections`
 # and `glyph_fast_connections_total`, which OpenMetrics takes for one name.
@@ -30,26 +29,23 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 PREFIX = "glyph_fast_"
 
 
-def new_registry(hub: Hub) -> CollectorRegistry:
-    """A registry of the hub's figures and of those of the process."""
+def exposition(observed: Observation, workers: Sequence[Mapping[str, Any]] | None = None) -> bytes:
+    """The text of all metrics: the server's, its workers' and those of this process."""
     registry = CollectorRegistry()
-    registry.register(ServerCollector(hub))
+    registry.register(ServerCollector(observed))
+    if workers is not None:
+        registry.register(WorkersCollector(workers))
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
-    return registry
-
-
-def exposition(registry: CollectorRegistry) -> bytes:
-    """The text of all metrics."""
     return generate_latest(registry)
 
 
 class ServerCollector(Collector):
-    """Reads a hub's figures each time it is asked."""
+    """The figures of a server."""
 
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
+    def __init__(self, observed: Observation) -> None:
+        self._observed = observed
 
     def describe(self) -> list[Metric]:
         """Nothing beforehand: the names are unique in any case."""
@@ -57,50 +53,54 @@ class ServerCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Every metric, as the contract names them."""
-        now, metrics = self._hub.figures(), self._hub.metrics
-        core = metrics.core
+        now, counts = self._observed.present, self._observed.counts
+        times = self._observed.histograms
         yield _gauge("connections", "Open WebSocket connections", now["connections"])
         yield _counter(
-            "connections", "WebSocket connections since the start", metrics.connections_total
+            "connections", "WebSocket connections since the start", counts["connections_total"]
         )
-        rejected = {reason: metrics.connections_rejected[reason] for reason in REJECTIONS}
         yield _counters(
             "connections_rejected",
             "Upgrades refused, by reason",
             "reason",
-            {**rejected, **metrics.connections_rejected},
+            {**dict.fromkeys(REJECTIONS, 0), **counts["connections_rejected"]},
         )
         yield _counters(
             "disconnects",
             "WebSocket connections ended, by close code",
             "code",
-            dict(sorted({**dict.fromkeys(CLOSE_CODES, 0), **metrics.disconnects}.items())),
+            _by_number({**dict.fromkeys(map(str, CLOSE_CODES), 0), **counts["disconnects"]}),
         )
         yield _counters(
             "requests_refused",
             "HTTP requests refused before any route was asked, by status",
             "status",
-            {**dict.fromkeys(REFUSALS, 0), **metrics.requests_refused},
+            {**dict.fromkeys(map(str, REFUSALS), 0), **counts["requests_refused"]},
         )
         yield _counter(
             "commands_refused",
             "Built-in messages of clients answered with an error",
-            metrics.commands_refused,
+            counts["commands_refused"],
         )
-        yield _counter("messages_received", "Messages from clients", core.messages_received)
-        yield _counter("messages_sent", "Messages to clients", core.messages_sent)
-        yield _counter("bytes_received", "Bytes from clients", core.bytes_received)
-        yield _counter("bytes_sent", "Bytes to clients", core.bytes_sent)
+        yield _counter(
+            "events_invalid",
+            "Events whose data did not fit the type their handler declares",
+            counts["events_invalid"],
+        )
+        yield _counter("messages_received", "Messages from clients", counts["messages_received"])
+        yield _counter("messages_sent", "Messages to clients", counts["messages_sent"])
+        yield _counter("bytes_received", "Bytes from clients", counts["bytes_received"])
+        yield _counter("bytes_sent", "Bytes to clients", counts["bytes_sent"])
         yield _counters(
             "messages_dropped",
             "Messages not delivered: a full queue's, by policy; or of a client beyond its rate",
             "reason",
-            metrics.messages_dropped,
+            counts["messages_dropped"],
         )
         yield _counter(
             "messages_unhandled",
             "Messages for which the program has no handler",
-            metrics.messages_unhandled,
+            counts["messages_unhandled"],
         )
         yield _gauge("queue_bytes", "Bytes in all send queues", now["queue_bytes"])
         yield _gauge("rooms", "Rooms", now["rooms"])
@@ -110,15 +110,54 @@ class ServerCollector(Collector):
         for room, size in now["room_members"].items():
             members.add_metric([room], size)
         yield members
-        yield _counter("handler_errors", "Exceptions raised by handlers", metrics.handler_errors)
+        yield _gauge("presence_members", "Members of rooms with presence", now["presence_members"])
+        yield _gauge("history_bytes", "Bytes of what rooms remember", now["history_bytes"])
+        yield _gauge("history_messages", "Messages that rooms keep", now["history_messages"])
+        yield _counters(
+            "resumes",
+            "Clients that joined with a position, by whether all that they missed was there",
+            "result",
+            counts["resumes"],
+        )
+        yield _counter(
+            "ids_forgotten", "Ids of messages forgotten before their time", now["ids_forgotten"]
+        )
+        yield _counter("handler_errors", "Exceptions raised by handlers", counts["handler_errors"])
         yield _histogram(
             "handler_seconds",
             "Time in message handlers; of those that do not wait one in 16 is timed, for all",
-            core.handler_seconds,
+            times["handler_seconds"],
         )
-        yield _histogram("broadcast_seconds", "Time to queue one broadcast", core.broadcast_seconds)
-        yield _counter("pongs_missed", "Pings that were not answered", core.pongs_missed)
-        yield _histogram("ping_rtt_seconds", "Round trips of pings", core.ping_rtt_seconds)
+        yield _histogram(
+            "broadcast_seconds", "Time to queue one broadcast", times["broadcast_seconds"]
+        )
+        yield _counter("pongs_missed", "Pings that were not answered", counts["pongs_missed"])
+        yield _histogram("ping_rtt_seconds", "Round trips of pings", times["ping_rtt_seconds"])
+
+
+class WorkersCollector(Collector):
+    """A line for each worker of a server of several processes."""
+
+    def __init__(self, workers: Sequence[Mapping[str, Any]]) -> None:
+        self._workers = workers
+
+    def describe(self) -> list[Metric]:
+        """Nothing beforehand: the names are unique in any case."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """What each has and costs."""
+        for name, help, made in (
+            ("connections", "Open WebSocket connections of a worker", GaugeMetricFamily),
+            ("cpu_seconds", "Processor time that a worker has used", CounterMetricFamily),
+            ("memory_bytes", "Resident memory of a worker", GaugeMetricFamily),
+            ("loop_lag_seconds", "How late the loop of a worker was of late", GaugeMetricFamily),
+            ("restarts", "How often a worker was started again", CounterMetricFamily),
+        ):
+            family = made(f"{PREFIX}worker_{name}", help, labels=["worker"])
+            for each in self._workers:
+                family.add_metric([str(each["worker"])], each[name])
+            yield family
 
 
 def _gauge(name: str, help: str, value: float) -> Metric:
@@ -136,7 +175,11 @@ def _counters(name: str, help: str, label: str, values: Mapping[Any, float]) -> 
     return family
 
 
-def _histogram(name: str, help: str, histogram: Histogram) -> Metric:
+def _by_number(counts: Mapping[str, int]) -> Mapping[str, int]:
+    return dict(sorted(counts.items(), key=lambda each: int(each[0])))
+
+
+def _histogram(name: str, help: str, histogram: Durations) -> Metric:
     counts, buckets, total = histogram.counts, [], 0
     for bound, count in zip((*map(str, histogram.bounds), "+Inf"), counts, strict=True):
         total += count

@@ -7,32 +7,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..config import Config
-from ..errors import ConfigError
+from ..errors import ConfigError, needs
 from ..handlers.dispatcher import Dispatcher
+from ..options.config import Config
 
 if TYPE_CHECKING:
     from .ready import TokenAuthentication
 
 
 def ready_authentication(
-    config: Config, dispatcher: Dispatcher, own: Callable[..., Any] | None
+    config: Config, dispatcher: Dispatcher, *, is_other: bool
 ) -> TokenAuthentication | None:
-    """Authentication by tokens, if the options ask for it; `own` is the program's authenticator.
+    """Authentication by tokens, if the options ask for it; `is_other`: the program has its own.
 
     Raises ConfigError when both are there, and for options that cannot work.
     """
     if not config.jwt.is_set:
         return None
-    if own is not None:
+    if is_other:
         raise ConfigError("jwt_secret and jwt_jwks do not go with @server.authenticate")
     try:
         from .ready import TokenAuthentication
     except ModuleNotFoundError as exc:
-        if exc.name != "jwt":
+        if (exc.name or "").partition(".")[0] != "jwt":
             raise
-        raise ConfigError("jwt_secret and jwt_jwks need PyJWT: pip install pyjwt") from None
+        option = "jwt_jwks" if config.jwt.jwks else "jwt_secret"
+        raise ConfigError(needs(option, "pyjwt", "jwt")) from None
     return TokenAuthentication(config, dispatcher)

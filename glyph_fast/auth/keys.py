@@ -8,6 +8,7 @@ a new key of the issuer is noticed. The second is bounded, for anybody can name 
 from __future__ import annotations
 
 import asyncio
+import codecs
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -140,7 +141,7 @@ def read_keys(data: bytes, algorithms: Sequence[str]) -> list[PublicKey]:
 
     Others are passed over, as RFC 7517 §5 asks: other types, other uses, RSA below 2048 bits.
     """
-    value = json.loads(data)
+    value = json.loads(data.removeprefix(codecs.BOM_UTF8))  # RFC 8259 §8.1 lets us ignore it
     entries = value.get("keys") if isinstance(value, dict) else None
     if not isinstance(entries, list):
         raise ValueError('not a set of keys: expected {"keys": [...]}')

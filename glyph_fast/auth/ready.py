@@ -18,17 +18,19 @@ from urllib.parse import urlsplit
 
 from jwt.algorithms import has_crypto
 
-from ..config import Config
-from ..connection import Connection
-from ..errors import ConfigError, Reject
-from ..handlers.builtin import Refused
+from ..errors import ConfigError, Reject, needs
 from ..handlers.context import MessageContext
 from ..handlers.dispatcher import Dispatcher
+from ..handlers.permission import Refused
 from ..http.request import Request
-from ..jwtoptions import is_url
+from ..hub.connection import Connection
+from ..hub.identity import info_json
+from ..hub.users import user_of
 from ..logs import SERVER, log
-from ..options import Address
-from ..users import user_of
+from ..options.config import Config
+from ..options.jwt import is_url
+from ..options.option import Address
+from ..wire import CLIENT_SUBPROTOCOL
 from .bearer import SUBPROTOCOL, AmbiguousToken, find_token
 from .fetch import fetch, read_file
 from .keys import MIN_INTERVAL_S, KeySet, KeysUnavailable, Secret
@@ -46,8 +48,8 @@ class TokenAuthentication:
         dispatcher.built_in_events = {REFRESH: self.refresh}
         dispatcher.renew()
         # A browser that offers subprotocols fails unless one is chosen (WHATWG WebSockets §2.2),
-        # and the token must not be it.
-        self.subprotocols = (*config.subprotocols, SUBPROTOCOL)
+        # and the token must not be it. Our client libraries offer one of their own as well.
+        self.subprotocols = (*config.subprotocols, CLIENT_SUBPROTOCOL, SUBPROTOCOL)
         self._set: KeySet | None = None
         secret, source, audience, _ = config.jwt
         algorithms = config.jwt.accepted
@@ -60,7 +62,7 @@ class TokenAuthentication:
             return
         assert source is not None
         if not has_crypto:
-            raise ConfigError("jwt_jwks needs cryptography: pip install 'glyph-fast[jwt]'")
+            raise ConfigError(needs("jwt_jwks", "cryptography", "jwt"))
         self._source = source
         self._set = _key_set(source, algorithms)
         self._tokens = Tokens(self._set, algorithms, audience=audience, renewable=self._set)
@@ -98,21 +100,22 @@ class TokenAuthentication:
             claims = self._tokens.verify(token)
         except InvalidToken as exc:
             raise _unauthorized(str(exc)) from None
-        return self._wait(claims) if isawaitable(claims) else claims
+        return self._wait(claims) if isawaitable(claims) else _with_sound_info(claims)
 
     async def _wait(self, claims: Awaitable[Claims]) -> Claims:
         try:
-            return await claims
+            return _with_sound_info(await claims)
         except InvalidToken as exc:
             raise _unauthorized(str(exc)) from None
         except KeysUnavailable:
             retry = {"Retry-After": f"{MIN_INTERVAL_S:g}"}
             raise Reject(503, {"error": "tokens cannot be verified now"}, retry) from None
 
-    def opened(self, conn: Connection) -> None:
+    def opened(self, conn: Connection, _: float | None = None) -> None:
         """A connection was upgraded that `authenticate` has let in: as `Dispatcher.opened`."""
-        self._dispatcher.opened(conn)
-        self._dispatcher.hub.expire(conn, expires_at(conn.identity))
+        claims = conn.identity
+        conn._info = info_json(claims.get("info"))
+        self._dispatcher.opened(conn, expires_at(claims))
 
     # Messages.
 
@@ -121,7 +124,8 @@ class TokenAuthentication:
         data = ctx.message.data
         token = data.get("token") if isinstance(data, dict) else None
         if not isinstance(token, str):
-            raise Refused("token is missing")
+            is_there = isinstance(data, dict) and token is not None
+            raise Refused("token must be text" if is_there else "token is missing")
         try:
             claims = self._tokens.verify(token)
         except InvalidToken as exc:
@@ -147,6 +151,12 @@ class TokenAuthentication:
             raise Refused("the token is not one of the same user")
         if not conn.is_open:
             return
+        info = claims.get("info")
+        if info != conn.identity.get("info"):  # else what the program has set meanwhile stays
+            try:
+                conn.info = info
+            except ValueError as exc:
+                raise Refused(str(exc)) from None
         conn.identity = claims
         ctx.hub.expire(conn, expires_at(claims))
         answer: dict[str, Any] = {"type": f"{REFRESH}_success"}
@@ -164,6 +174,15 @@ def _key_set(source: str, algorithms: tuple[str, ...]) -> KeySet:
     except (OSError, ValueError) as exc:
         raise ConfigError(f"cannot use the keys of {source}: {exc}") from None
     return keys
+
+
+def _with_sound_info(claims: Claims) -> Claims:
+    """The claims, where others can be shown what they say of the client. Raises Reject."""
+    try:
+        info_json(claims.get("info"))
+    except ValueError as exc:
+        raise _unauthorized(str(exc)) from None
+    return claims
 
 
 def _unauthorized(reason: str) -> Reject:

@@ -1,50 +1,65 @@
-"""The bundled chat: one page, and a program in Glyph that stores nothing.
+"""The bundled chat: one page, and a program in Glyph for rooms that remember.
 
 `glyph-fast serve` without a target serves this. `main.glyph` beside this file is the relay: each
 room a page has open is a WebSocket of its own at `/rooms/:room/:nick`. Python adds what the
-language has no words for: the page with its policy, and that nobody joins a second room.
-docs/chat.md lists the messages.
+language has no words for: the page with its policy, what rooms keep, and that nobody joins a second
+one. docs/chat.md lists the messages.
 """
 
 from __future__ import annotations
 
-import re
-from base64 import b64encode
 from hashlib import sha256
 from pathlib import Path
 
 from glyph_fast import Config, Connection, GlyphServer, Request, Response, Server
 
+from ..http.policy import content_security_policy
+from ..opening.client_script import SCRIPT, ClientScript
+
 PROGRAM = Path(__file__).with_name("main.glyph")
+HISTORY = 200  # messages of a room that are kept, and
+HISTORY_TTL = "1d"  # how long after the latest
+RATE_LIMIT = "10/s:100"  # messages of one connection; more than anybody types
 PAGE = Path(__file__).with_name("page") / "index.html"
 
 
 def create_server(config: Config | None = None) -> GlyphServer:
     """A server of the chat: the page at `/`, the rooms at `/rooms/:room/:nick`."""
-    server = GlyphServer(config)
+    server = GlyphServer(_limited(config or Config()).replace(serve_client=True))
     add_page(server)
     server.load(PROGRAM)
 
+    # A connection speaks in the room of its address, and through the program: "join_room" would let
+    # it listen unseen, "broadcast" speak without its name.
+    server.room(
+        "*", client_publish=False, history_size=HISTORY, history_ttl=HISTORY_TTL, presence=True
+    )
+
     @server.on_join()
     def refuse(conn: Connection, room: str) -> bool:
-        # A connection speaks in the room of its address; "join_room" would let it listen unseen.
-        return False
+        return False  # also where an operator's list turns the words on for all rooms
 
     return server
 
 
-def add_page(server: Server, path: str = "/") -> None:
-    """Serve the page of the chat at `path`; it looks for `rooms/…` beside itself.
+def _limited(config: Config) -> Config:
+    """The options with a limit of messages: each goes to everybody, so nobody may send at will."""
+    return config if config.rate_limit is not None else config.replace(rate_limit=RATE_LIMIT)
 
-    Its policy (CSP) allows the one script and the one style it contains and WebSockets to its own
-    origin, nothing else; text can become neither markup nor code. A browser asks each time whether
-    the page changed, and is answered 304 when not.
+
+def add_page(server: Server, path: str = "/") -> None:
+    """Serve the page of the chat at `path`, and the client library that it uses beside it.
+
+    It looks for `rooms/…` there, too. Its policy (CSP) allows the one script and the one style it
+    contains, the library, and WebSockets to its own origin, nothing else; text can become neither
+    markup nor code. A browser asks each time whether it changed, and is answered 304 when not.
     """
+    server.get(path[: path.rindex("/") + 1] + SCRIPT)(ClientScript().answer)
     html = PAGE.read_text(encoding="utf-8")
     etag = f'"{sha256(html.encode()).hexdigest()[:32]}"'
     headers = {
         "Cache-Control": "no-cache",
-        "Content-Security-Policy": _content_security_policy(html),
+        "Content-Security-Policy": content_security_policy(html),
         "Content-Type": "text/html; charset=utf-8",
         "Cross-Origin-Opener-Policy": "same-origin",
         "ETag": etag,
@@ -58,27 +73,3 @@ def add_page(server: Server, path: str = "/") -> None:
         if {"*", etag} & {tag.strip().removeprefix("W/") for tag in known}:  # RFC 9110 §13.1.2
             return Response(b"", 304, headers)
         return Response(html, 200, headers)
-
-
-def _content_security_policy(html: str) -> str:
-    """What the page may do. Its script and style are named by their hash, so no other would run."""
-    return "; ".join(
-        (
-            "default-src 'none'",
-            f"script-src {_source_hash(html, 'script')}",
-            f"style-src {_source_hash(html, 'style')}",
-            "connect-src 'self'",
-            "img-src data:",
-            "base-uri 'none'",
-            "form-action 'none'",
-            "frame-ancestors 'none'",
-            "require-trusted-types-for 'script'",  # an innerHTML would throw
-            "trusted-types 'none'",
-        )
-    )
-
-
-def _source_hash(html: str, element: str) -> str:
-    """The CSP source of the only `element` in `html`: the hash of what stands between its tags."""
-    (content,) = re.findall(rf"<{element}>(.*?)</{element}>", html, re.DOTALL)
-    return f"'sha256-{b64encode(sha256(content.encode()).digest()).decode()}'"

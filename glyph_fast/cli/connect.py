@@ -14,18 +14,27 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
+from importlib.util import find_spec
 from typing import Any
 
 import click
 
 from .. import json
+from ..engine.tls import client_context
 from ..http.headers import TOKEN
-from ..wire import ABNORMAL, NORMAL
-from . import Failure, is_terminal, silence_stdout, why
+from ..logs import visible
+from ..options.option import size
+from ..urls import WebSocketUrl, websocket_url
+from ..wire import ABNORMAL
+from . import Failure, Seconds, is_terminal, lacking, silence_stdout
+from .dialogue import Dialogue, Opening, open_dialogue
 
+EDITOR = "prompt_toolkit"  # of lines on a terminal
 DEFAULT_WAIT_S = 1.0
-CLOSE_WAIT_S = 5.0  # for the answer to a close frame
-MAX_ANSWER = 200  # characters of a refusal's body that are shown
+DEFAULT_TIMEOUT_S = 10.0
+DEFAULT_MAX_SIZE = "64MiB"
+READ_AHEAD = 1024 * 1024  # bytes of stdin, before the network has taken them
+MAX_LINE = 64 * 1024 * 1024  # bytes of a line that is sent
 
 
 class Screen:
@@ -35,103 +44,77 @@ class Screen:
         self._is_terminal = is_terminal
         self._is_coloured = is_terminal and not os.environ.get("NO_COLOR")
 
-    def frame(self, kind: str, payload: bytes) -> None:
+    def frame(self, payload: str | bytes) -> None:
         """A message that came; binary ones are written in hexadecimal."""
-        body = payload.hex(" ") if kind == "binary" else payload.decode(errors="replace")
+        is_binary = isinstance(payload, bytes)
+        body = payload.hex(" ") if isinstance(payload, bytes) else payload
         if not self._is_terminal:
-            click.echo(body)
+            print(body, flush=True)  # as it came: `click.echo` would take parts out
             return
-        head = f"{datetime.now():%H:%M:%S.%f}"[:-3] + f" {kind} {len(payload)} B"
+        nbytes = len(payload if isinstance(payload, bytes) else payload.encode())
+        head = f"{datetime.now():%H:%M:%S.%f}"[:-3]
+        head += f" {'binary' if is_binary else 'text'} {nbytes} B"
         # Not `click.echo`: what stands for stdout while a line is edited is unknown to it.
-        print(self._dimmed(head), _visible(body), flush=True)
+        print(self._dimmed(head), visible(body, keep="\n\t"), flush=True)
 
     def note(self, text: str) -> None:
         """Something that is no frame."""
-        print(self._dimmed(_visible(text)), file=sys.stderr, flush=True)
+        if sys.stderr is None:  # where `print` would take stdout
+            return
+        with suppress(OSError):  # it is full: the frames matter
+            print(self._dimmed(visible(text)), file=sys.stderr, flush=True)
 
     def _dimmed(self, text: str) -> str:
         return click.style(text, dim=True) if self._is_coloured else text
 
 
-class Dialogue:
-    """One connection, from the handshake to the close."""
+class Conversation:
+    """A dialogue with what is typed on one side, and a screen on the other."""
 
-    def __init__(self, screen: Screen, *, is_json: bool, wait: float) -> None:
+    def __init__(self, dialogue: Dialogue, screen: Screen, *, is_json: bool, wait: float) -> None:
+        self._dialogue = dialogue
         self._screen = screen
         self._is_json = is_json
         self._wait = wait
-        self._ended = asyncio.Event()
-        self._is_closing = False  # the close frame is ours
-        self._is_unread = False  # whoever read our output has enough
-        self.transport: Any = None
-        self.close: tuple[int, str] | None = None  # what the peer's close frame said
+        self._unwritten: OSError | None = None  # why nothing can be written any more
+        dialogue.heard = self.heard
 
-    async def run(self, url: str, headers: Sequence[tuple[str, str]]) -> None:
-        """Talk until either side has enough. Raises Failure when there is no connection."""
-        picows = _picows()
-        dialogue = self
-
-        class Listener(picows.WSListener):  # type: ignore[name-defined,misc]
-            def on_ws_connected(self, transport: Any) -> None:
-                dialogue.transport = transport  # frames may come before `ws_connect` returns
-                chosen = transport.response.headers.get("Sec-WebSocket-Protocol")
-                with_it = f", subprotocol {chosen}" if chosen else ""
-                dialogue._screen.note(f"connected to {url}{with_it}")
-
-            def on_ws_frame(self, transport: Any, frame: Any) -> None:
-                dialogue.received(picows, frame)
-
-            def on_ws_disconnected(self, transport: Any) -> None:
-                dialogue._ended.set()
-
+    async def run(self, first: bytes) -> None:
+        """Talk until either side has enough. Raises Failure when the connection is lost."""
+        listening = asyncio.create_task(self._dialogue.listen(first))
         try:
-            await picows.ws_connect(
-                Listener, url, extra_headers=list(headers), enable_auto_pong=True
-            )
-        except (OSError, picows.WSError, ValueError, TimeoutError) as exc:
-            raise Failure(f"cannot connect to {url}: {_refusal(exc)}") from exc
-        if is_terminal(sys.stdin) and is_terminal(sys.stdout):
-            await self._edit()
-        else:
-            loop = asyncio.get_running_loop()
-            lines = threading.Thread(
-                target=read_lines, args=(loop, self.typed, self.end), daemon=True
-            )
-            lines.start()
-            await self._ended.wait()
-        if self._is_unread:
-            raise BrokenPipeError
-        if self.close is None and not self._is_closing:
+            if is_terminal(sys.stdin) and is_terminal(sys.stdout):
+                await self._edit(listening)
+            else:
+                start_reading(self.typed, self._dialogue.drain, self.end)
+            await listening
+        finally:
+            listening.cancel()
+        if self._unwritten is not None:
+            raise self._unwritten
+        code, reason = self._dialogue.close_info or (ABNORMAL, "")
+        if code == ABNORMAL and not self._dialogue.is_closing:
             raise Failure("the connection was lost")
-        code, reason = self.close or (ABNORMAL, "")
         self._screen.note(f"closed with {code}" + (f": {reason}" if reason else ""))
 
-    async def _edit(self) -> None:
+    async def _edit(self, listening: asyncio.Task[None]) -> None:
         """Send lines that are edited on the terminal, until either side has enough."""
         editing = asyncio.create_task(edit_lines(self.typed))
-        ended = asyncio.create_task(self._ended.wait())
-        await asyncio.wait((editing, ended), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((editing, listening), return_when=asyncio.FIRST_COMPLETED)
         editing.cancel()
         with suppress(asyncio.CancelledError):
             await editing
         self.end()
-        await ended
 
-    def received(self, picows: Any, frame: Any) -> None:
-        """A frame came."""
-        kind = frame.msg_type
-        if kind == picows.WSMsgType.CLOSE:
-            self.close = (int(frame.get_close_code() or 1005), _text(frame.get_close_message()))
-            self.transport.send_close(frame.get_close_code() or NORMAL)
-            self.transport.disconnect()
-        elif kind in (picows.WSMsgType.TEXT, picows.WSMsgType.BINARY):
-            name = "text" if kind == picows.WSMsgType.TEXT else "binary"
+    def heard(self, payload: str | bytes) -> None:
+        """A message came."""
+        if self._unwritten is None:
             try:
-                self._screen.frame(name, frame.get_payload_as_bytes())
-            except BrokenPipeError:
+                self._screen.frame(payload)
+            except OSError as exc:  # whoever read our output has enough, or the disk is full
                 silence_stdout()
-                self._is_unread = True
-                self._close()
+                self._unwritten = exc
+                self._dialogue.close()
 
     def typed(self, line: str) -> None:
         """A line was typed: send it."""
@@ -142,24 +125,18 @@ class Dialogue:
                 self._screen.note(f"not sent, this is not JSON: {exc}")
                 return
         try:
-            payload = line.encode()
+            line.encode()
         except UnicodeEncodeError:
             self._screen.note("not sent, this is not UTF-8")
             return
-        from picows import WSMsgType
-
-        if not self._ended.is_set():
-            self.transport.send(WSMsgType.TEXT, payload)
+        if len(line) > MAX_LINE:
+            self._screen.note(f"not sent, this line is longer than {MAX_LINE} bytes")
+            return
+        self._dialogue.send(line)
 
     def end(self) -> None:
         """There are no more lines: what is on its way may still come, then the close."""
-        asyncio.get_running_loop().call_later(self._wait, self._close)
-
-    def _close(self) -> None:
-        if not self._is_closing and not self._ended.is_set():
-            self._is_closing = True
-            self.transport.send_close(NORMAL)
-            asyncio.get_running_loop().call_later(CLOSE_WAIT_S, self.transport.disconnect)
+        asyncio.get_running_loop().call_later(self._wait, self._dialogue.close)
 
 
 async def edit_lines(typed: Callable[[str], object]) -> None:
@@ -173,95 +150,113 @@ async def edit_lines(typed: Callable[[str], object]) -> None:
             typed(await session.prompt_async("> "))
 
 
-def read_lines(
-    loop: asyncio.AbstractEventLoop, typed: Callable[[str], object], end: Callable[[], object]
+def start_reading(
+    typed: Callable[[str], object], drain: Callable[[], Any], end: Callable[[], object]
 ) -> None:
-    """Hand each line of stdin to the loop; for a thread of its own, which may wait for ever."""
-    with suppress(RuntimeError):  # the loop is closed: nobody wants more lines
-        for line in () if sys.stdin is None else _lines(sys.stdin.fileno()):
-            text = line.removesuffix(b"\r").decode(errors="surrogateescape")
-            loop.call_soon_threadsafe(typed, text)
-        loop.call_soon_threadsafe(end)
+    """Hand each line of stdin to the running loop, in a thread of its own, which may wait for ever.
+
+    What is read far ahead of the network waits for it: `drain` is a coroutine function.
+    """
+    loop = asyncio.get_running_loop()
+
+    def wait(gate: threading.Event) -> None:
+        asyncio.create_task(drain()).add_done_callback(lambda _: gate.set())
+
+    def read() -> None:
+        ahead = 0
+        with suppress(RuntimeError, OSError):  # the loop is closed: nobody wants more lines
+            for line in () if sys.stdin is None else _lines(sys.stdin.fileno()):
+                text = line.removesuffix(b"\r").decode(errors="surrogateescape")
+                loop.call_soon_threadsafe(typed, text)
+                ahead += len(line)
+                if ahead > READ_AHEAD:
+                    gate = threading.Event()
+                    loop.call_soon_threadsafe(wait, gate)
+                    gate.wait()
+                    ahead = 0
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(end)
+
+    threading.Thread(target=read, daemon=True).start()
 
 
 def _lines(descriptor: int) -> Iterator[bytes]:
-    """The lines of a pipe, without their ends.
+    """The lines of a pipe, without their ends; of one beyond MAX_LINE the beginning.
 
     Not read through `sys.stdin`: a thread that waits there holds its lock, and the interpreter,
     which needs that to end, aborts.
     """
-    rest = b""
+    line = bytearray()
     while chunk := os.read(descriptor, 65536):
-        *whole, rest = (rest + chunk).split(b"\n")
-        yield from whole
-    if rest:
-        yield rest
-
-
-def _visible(text: str) -> str:
-    """`text` without what would command the terminal."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
-
-
-def _refusal(exc: Exception) -> str:
-    """Why there is no connection; of a server that said no, what it said."""
-    if isinstance(exc, OSError):
-        return why(exc)
-    response, body = getattr(exc, "response", None), getattr(exc, "raw_body", None)
-    if response is None:
-        return str(exc)
-    said = _visible(_text(body).strip()[:MAX_ANSWER])
-    return f"the server answered {int(response.status)}" + (f": {said}" if said else "")
-
-
-def _picows() -> Any:
-    try:
-        import picows
-    except ImportError as exc:
-        raise Failure("connect needs picows, which is not installed here") from exc
-    return picows
-
-
-def _text(message: Any) -> str:
-    if message is None:
-        return ""
-    return message if isinstance(message, str) else bytes(message).decode(errors="replace")
+        *ends, rest = chunk.split(b"\n")
+        for end in ends:
+            yield bytes(line + end)
+            line.clear()
+        if len(line) <= MAX_LINE:
+            line += rest
+    if line:
+        yield bytes(line)
 
 
 def _header(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> Any:
     pairs = [tuple(part.strip() for part in value.partition(":")[::2]) for value in values]
     if not all(TOKEN.fullmatch(name) and value.isprintable() and value for name, value in pairs):
         raise click.BadParameter("expected 'Name: value'")
-    return pairs
+    return [(name, value.encode().decode("latin-1")) for name, value in pairs]  # sent as UTF-8
+
+
+def _url(ctx: click.Context, param: click.Parameter, value: str) -> WebSocketUrl:
+    try:
+        return websocket_url(value)
+    except ValueError as exc:
+        raise click.BadParameter(str(exc)) from None
+
+
+def _size(ctx: click.Context, param: click.Parameter, value: str) -> int:
+    try:
+        return int(size()(value))
+    except ValueError as exc:
+        raise click.BadParameter(f"expected {exc}, found {value!r}") from None
 
 
 @click.command()
-@click.argument("url")
+@click.argument("url", callback=_url)
 @click.option("--header", "-H", "headers", multiple=True, callback=_header, metavar="NAME:VALUE",
               help="Send a header with the handshake; may be repeated.")  # fmt: skip
 @click.option("--origin", help="The Origin to claim.")
-@click.option("--subprotocol", multiple=True, help="A subprotocol to offer; may be repeated.")
+@click.option("--subprotocol", "subprotocols", multiple=True,
+              help="A subprotocol to offer; may be repeated.")  # fmt: skip
 @click.option("--json", "is_json", is_flag=True, help="Send only lines that are JSON.")
-@click.option("--wait", type=click.FloatRange(min=0), default=DEFAULT_WAIT_S, show_default=True,
+@click.option("--wait", type=Seconds(min=0), default=DEFAULT_WAIT_S, show_default=True,
               help="Seconds to go on listening after the last line.")  # fmt: skip
-def connect(
-    url: str,
-    headers: Sequence[tuple[str, str]],
-    origin: str | None,
-    subprotocol: Sequence[str],
-    is_json: bool,
-    wait: float,
-) -> None:
-    """Talk to a WebSocket server: lines that are typed go out, frames that come are shown."""
-    if not url.startswith(("ws://", "wss://")):
-        raise click.BadParameter(f"expected a URL that begins with ws:// or wss://, found {url!r}")
-    fields = list(headers)
-    if origin is not None:
-        fields.append(("Origin", origin))
-    if subprotocol:
-        fields.append(("Sec-WebSocket-Protocol", ", ".join(subprotocol)))
+@click.option("--timeout", type=Seconds(min=0, min_open=True), default=DEFAULT_TIMEOUT_S,
+              show_default=True, help="Seconds for the connection to open.")  # fmt: skip
+@click.option("--max-size", callback=_size, default=DEFAULT_MAX_SIZE, show_default=True,
+              help="The largest message to take.")  # fmt: skip
+@click.option("--ca", metavar="FILE", help="Trust these authorities (PEM) alone, for wss.")
+@click.option("--insecure", is_flag=True, help="Trust any certificate, for wss.")
+def connect(url: WebSocketUrl, is_json: bool, wait: float, **values: Any) -> None:
+    """Talk to a WebSocket server: lines that are typed go out, frames that come are shown.
 
-    async def talk() -> None:
-        await Dialogue(Screen(is_terminal(sys.stdout)), is_json=is_json, wait=wait).run(url, fields)
+    The connection is direct, whatever proxy the environment names, and redirects are shown but not
+    followed. A user in the URL (user:password@host) is sent as Basic authentication.
+    """
+    if is_terminal(sys.stdin) and is_terminal(sys.stdout) and not find_spec(EDITOR):
+        raise lacking("connect", EDITOR)  # before anything is opened
+    if is_terminal(sys.stdin) and is_terminal(sys.stdout) and find_spec(EDITOR) is None:
+        raise lacking("connect", EDITOR)  # lines from a pipe need nothing
+    ca, insecure = values.pop("ca"), values.pop("insecure")
+    if ca is not None and insecure:
+        raise click.UsageError("--ca and --insecure do not go together")
+    if (ca is not None or insecure) and not url.is_secure:
+        raise click.UsageError("--ca and --insecure are for wss://")
+    tls = client_context(ca, insecure=insecure) if url.is_secure else None
+    asyncio.run(_talk(Opening(url, tls=tls, **values), is_json=is_json, wait=wait))
 
-    asyncio.run(talk())
+
+async def _talk(opening: Opening, *, is_json: bool, wait: float) -> None:
+    screen = Screen(is_terminal(sys.stdout))
+    dialogue, first = await open_dialogue(opening)
+    chosen = f", subprotocol {dialogue.subprotocol}" if dialogue.subprotocol else ""
+    screen.note(f"connected to {opening.url.text}{chosen}")
+    await Conversation(dialogue, screen, is_json=is_json, wait=wait).run(first)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from ..glyph.check import as_text
-from ..glyph.diagnostics import Diagnostic
-from ..glyph.format import CannotFormat, format_source
-from ..glyph.modules import read_source
-from . import LOAD_FAILED, Failure, why
+from ..glyph.checks.modules import read_source
+from ..glyph.serving.check import as_text
+from ..glyph.syntax.diagnostics import Diagnostic
+from ..glyph.syntax.format import CannotFormat, format_source
+from . import LOAD_FAILED, Failure, say, shown, why
 
 
 @click.command()
@@ -33,13 +33,13 @@ def fmt(ctx: click.Context, files: tuple[str, ...], only_check: bool) -> None:
             if after != before and not only_check:
                 _replace(path, after)
         except CannotFormat as exc:
-            click.echo(as_text(exc.diagnostics), err=True)
+            say(as_text(exc.diagnostics))
             status = LOAD_FAILED
         except OSError as exc:
             raise Failure(f"could not read or write {file}: {why(exc)}") from exc
         else:
             if after != before:
-                click.echo(f"{'would change' if only_check else 'changed'} {file}")
+                click.echo(shown(f"{'would change' if only_check else 'changed'} {file}"))
                 status = LOAD_FAILED if only_check else status
     ctx.exit(status)
 

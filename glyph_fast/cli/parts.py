@@ -7,10 +7,10 @@ import platform
 from typing import NamedTuple
 
 from .. import __version__
-from ..choice import check_core, choose_engine, choose_loop
-from ..config import Config
 from ..errors import ConfigError
-from ..sources import load_config
+from ..options.choice import check_core, choose_engine, choose_loop
+from ..options.config import Config
+from ..options.sources import load_config
 from . import PROGRAM, Failure
 
 

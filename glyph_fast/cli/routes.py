@@ -10,12 +10,15 @@ from typing import Protocol, TypedDict
 
 import click
 
-from ..config import Config
 from ..logs import qualified_name
-from ..sources import load_config
+from ..options.config import Config
+from ..options.rooms import Declarations, RoomDeclaration
+from ..options.sources import given_options
+from . import shown
 from .parts import load_core
 from .target import load_target
 
+ROOM = "room"
 HEADINGS = ("KIND", "METHOD", "PATTERN", "HANDLERS")
 
 
@@ -24,7 +27,7 @@ class RouteInfo(Protocol):
 
     @property
     def kind(self) -> str:
-        """ws or http."""
+        """ws, http or room."""
 
     @property
     def method(self) -> str:
@@ -51,12 +54,23 @@ class Row(TypedDict):
 @click.command()
 @click.argument("target")
 @click.option("--json", "as_json", is_flag=True, help="Write a JSON array instead of a table.")
-def routes(target: str, as_json: bool) -> None:
-    """List the routes of TARGET, FILE.glyph or module:attribute, with their handlers."""
-    config: Config = load_config({}, os.environ)
+@click.option(
+    "--skip-unsupported", is_flag=True, help="List what `serve --skip-unsupported` serves."
+)
+def routes(target: str, as_json: bool, skip_unsupported: bool) -> None:
+    """List the routes of TARGET, FILE.glyph or module:attribute, with their handlers.
+
+    What is declared about rooms follows them, in the order in which patterns are looked at.
+    """
+    given = given_options({"skip_unsupported": skip_unsupported or None}, os.environ)
+    config = given.over(Config())
     load_core(config.core)
-    rows = [describe(route) for route in load_target(target, config).routes()]
-    click.echo(json.dumps(rows, indent=2) if as_json else table(rows))
+    server = load_target(target, config)
+    rows = [describe(route) for route in server.routes()]
+    # What the program declares itself stands last, and is looked at after the file's.
+    at = next((i for i, row in enumerate(rows) if row["kind"] == ROOM), len(rows))
+    rows[at:at] = map(declared_row, Declarations(in_file=given.over(server.config).rooms))
+    click.echo(json.dumps(rows, indent=2) if as_json else shown(table(rows)))
 
 
 def describe(route: RouteInfo) -> Row:
@@ -67,6 +81,11 @@ def describe(route: RouteInfo) -> Row:
         "pattern": route.pattern,
         "handlers": [handler_name(each) for each in route.handlers],
     }
+
+
+def declared_row(declared: RoomDeclaration) -> Row:
+    """What the file declares about rooms."""
+    return {"kind": ROOM, "method": "", "pattern": declared.pattern, "handlers": [str(declared)]}
 
 
 def handler_name(handler: object) -> str:

@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
-from collections.abc import Iterable
+import signal
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import click
 
 from .. import __version__
-from ..config import CONFIG_FILE, DEFAULT_FILE, NOT_YET, OPTIONS, Config
 from ..errors import ConfigError, ListenError
-from ..handover import is_watched, own_command
 from ..logs import SERVER, configure_logging, log
-from ..options import Option, bracketed, by_group
-from ..sources import given_options
-from ..watcher import check_watching, watch
+from ..options.config import CONFIG_FILE, DEFAULT_FILE, NOT_YET, OPTIONS, Config
+from ..options.option import Option, bracketed, by_group
+from ..options.sources import given_options
+from ..process.handover import is_watched, own_command
+from ..process.process import end_at_once
+from ..process.watcher import check_watching, watch
+from ..process.worker import Seat
 from . import NOT_LISTENING, PROGRAM, Failure, silence_stdout, why
 from .open_files import is_too_low, raise_open_file_limit
 from .parts import choose_parts, load_core
-from .target import Servable, failure_of, load_target
+from .target import failure_of, load_target
 
 HELP = """Serve a program.
 
-TARGET is a program in Glyph (FILE.glyph) or a Server made in Python (module:attribute). Without
-one, the bundled chat is served.
+TARGET is a program in Glyph (FILE.glyph), a Server made in Python or an ASGI application
+(module:attribute), or a function that makes one (module:function()). Without one, the bundled chat
+is served.
 
 The options of a Python program's own Config stand unless they are given here, in the environment
 or in the file.
 """
 EPILOG = """Each option is also an environment variable, GLYPH_FAST_ and its name, and a key of
 glyph-fast.toml. For one that may be repeated both are lists with the name in the plural
-(GLYPH_FAST_ALLOWED_ORIGINS, with commas). Durations read 250ms, 30s, 5m; sizes read 512KiB, 1MiB.
+(GLYPH_FAST_ALLOWED_ORIGINS, with commas), save GLYPH_FAST_HOST. Durations read 250ms, 30s, 5m;
+sizes read 512KiB, 1MiB.
 """
 
 
@@ -66,34 +73,50 @@ def _flag(option: Option) -> click.Option:
 
 def run(target: str | None, **flags: object) -> int:
     """Serve `target` until it is drained. Raises ConfigError and Failure."""
+    if os.getpid() == 1:  # the kernel would ignore it until the server serves
+        signal.signal(signal.SIGTERM, lambda number, frame: end_at_once(number))
     given = given_options(flags, os.environ)
     config = given.over(Config())  # what is wrong with it is said before anything is loaded
     configure_logging(config.log_level, config.log_format)
-    if config.reload and not is_watched(os.environ):
+    is_worker = Seat.is_taken(os.environ)
+    if config.reload and not is_watched(os.environ) and not is_worker:
         check_watching()
         files = [flags.get("config") or os.environ.get(CONFIG_FILE.env) or DEFAULT_FILE]
         if target is not None and target.endswith(".glyph"):
             files.append(target)
         return watch(own_command(), os.environ, map(str, files))
     load_core(config.core)
+    if config.workers > 1 and not is_worker:
+        from ..server.main import run_workers  # it brings the core
+
+        with _failures(config):
+            run_workers(config, announce)
+        return 0
     server = load_target(target, config)
     config = given.over(server.config)
     configure_logging(config.log_level, config.log_format)
     parts = choose_parts(config)
+    for doubt in given.doubts:
+        log(SERVER, logging.WARNING, doubt)
     _provide_open_files(config)
     log(SERVER, logging.INFO, f"{PROGRAM} {__version__}", **parts._asdict())
-    _run(server, config)
+    with _failures(config):
+        server.run(config, announce=announce)
     return 0
 
 
-def _run(server: Servable, config: Config) -> None:
+@contextmanager
+def _failures(config: Config) -> Iterator[None]:
+    """Put into words what ends a run that could not be."""
     try:
-        server.run(config, announce=announce)
+        yield
     except ListenError as exc:
-        place = _place(config)
+        place, hint = _place(config), ""
         if config.admin is not None and exc.filename == str(config.admin):
             place = f"{exc.filename} (--admin)"
-        raise Failure(f"could not listen on {place}: {why(exc)}", NOT_LISTENING) from exc
+        elif exc.errno == errno.EADDRINUSE and config.uds is None:
+            hint = "; --port takes another, 0 a free one"
+        raise Failure(f"could not listen on {place}: {why(exc)}{hint}", NOT_LISTENING) from exc
     except ConfigError:
         raise
     except Exception as exc:  # of a hook of the program, as a rule
@@ -123,7 +146,7 @@ def _provide_open_files(config: Config) -> None:
 def _place(config: Config) -> str:
     if config.uds is not None:
         return f"unix:{config.uds}"
-    return f"{bracketed(config.host)}:{config.port}"
+    return ", ".join(f"{bracketed(host)}:{config.port}" for host in config.hosts)
 
 
 def _parameters(options: Iterable[Option]) -> list[click.Parameter]:

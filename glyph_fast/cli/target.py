@@ -1,18 +1,22 @@
 """TARGET: the program a command is about.
 
 FILE.glyph           a program in the Glyph language
-module:attribute     a Server made in Python; the working directory is searched first
+module:attribute     a Server made in Python, or an ASGI application, which is served alone; the
+                     working directory is searched first
+module:function()    a function that makes one
 (nothing)            the bundled chat
 """
 
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from itertools import dropwhile
 from pathlib import Path
 from types import ModuleType
@@ -20,9 +24,12 @@ from typing import Any, Protocol, cast
 
 import click
 
-from ..config import Config
+from ..asgi.detect import is_asgi
 from ..errors import GlyphFastError, GlyphSyntaxError
-from . import Failure
+from ..logs import is_of_a_library
+from ..options.config import Config
+from ..process.process import loading
+from . import Failure, say
 
 _DOTTED = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
 _OWN_FOLDER = os.path.dirname(__file__)
@@ -61,17 +68,22 @@ def load_target(target: str | None, config: Config) -> Servable:
         return _chat(config)
     if target.endswith(".glyph"):
         return _glyph_program(target, config)
-    found = re.fullmatch(rf"({_DOTTED}):({_DOTTED})", target)
+    found = re.fullmatch(rf"({_DOTTED}):({_DOTTED})(\(\))?", target)
     if found is None or found[1].endswith(".py"):
-        raise click.UsageError(f"{target}: expected FILE.glyph or module:attribute{_hint(target)}")
-    return _python_server(found[1], found[2])
+        expected = "expected FILE.glyph, module:attribute or module:function()"
+        raise click.UsageError(f"{target}: {expected}{_hint(target)}")
+    return _python_server(found[1], found[2], config, is_made=found[3] is not None)
 
 
 def _hint(target: str) -> str:
     path, _, attribute = target.partition(":")
+    stem, ending = os.path.splitext(target)
+    if get_close_matches(ending.lower(), [".glyph"]):
+        return f"; did you mean {stem}.glyph?"
     module = ".".join(Path(path.removesuffix(".py")).parts)
-    if re.fullmatch(_DOTTED, module):
-        return f"; did you mean {module}:{attribute or 'server'}?"
+    meant = f"{module}:{attribute or 'server'}"
+    if re.fullmatch(rf"{_DOTTED}:{_DOTTED}(\(\))?", meant):
+        return f"; did you mean {meant}?"
     return ""
 
 
@@ -85,7 +97,7 @@ def _chat(config: Config) -> Servable:
 
 def _glyph_program(file: str, config: Config) -> Servable:
     try:
-        from ..glyph_server import GlyphServer
+        from ..glyph.serving.server import GlyphServer
     except ModuleNotFoundError as exc:
         raise Failure(f"Glyph programs cannot be served: {_text(exc)}") from exc
     server = GlyphServer(config)
@@ -96,7 +108,7 @@ def _glyph_program(file: str, config: Config) -> Servable:
         if not diagnostics:
             raise Failure(f"{file}:{exc.line}:{exc.column}: {exc}") from exc
         for diagnostic in diagnostics:
-            click.echo(diagnostic.render(), err=True)
+            say(diagnostic.render())
         n_errors = sum(each.severity != "warning" for each in diagnostics)
         errors = "1 error" if n_errors == 1 else f"{n_errors} errors"
         raise Failure(f"{file} does not load: {errors}") from exc
@@ -107,7 +119,7 @@ def _glyph_program(file: str, config: Config) -> Servable:
     return cast(Servable, server)
 
 
-def _python_server(module_name: str, attribute: str) -> Servable:
+def _python_server(module_name: str, attribute: str, config: Config, *, is_made: bool) -> Servable:
     module = _import(module_name)
     value: object = module
     for name in attribute.split("."):
@@ -117,11 +129,43 @@ def _python_server(module_name: str, attribute: str) -> Servable:
             raise Failure(
                 f"{module_name} has no attribute {attribute!r}{_servers_of(module)}"
             ) from None
+    name = f"{module_name}:{attribute}"
+    if is_made:
+        value, name = _made_by(value, name), f"what {name}() returned"
+    if is_asgi(value):
+        return _server_of_application(value, config)
     if not _is_server(value):
-        raise Failure(
-            f"{module_name}:{attribute} is {_kind(value)}, not a Server{_servers_of(module)}"
-        )
+        hint = _servers_of(module)
+        if not hint and not is_made and _is_function(value):
+            hint = f"; if it makes one, write {name}()"
+        raise Failure(f"{name} is {_kind(value)}, not a Server or an ASGI application{hint}")
     return cast(Servable, value)
+
+
+def _server_of_application(app: Any, config: Config) -> Servable:
+    """A server with nothing of its own beside the application."""
+    from ..server.server import Server
+
+    server = Server(config)
+    server.mount("/", app)
+    return cast(Servable, server)
+
+
+def _made_by(factory: object, name: str) -> object:
+    """What the program's function returns."""
+    if not callable(factory):
+        raise Failure(f"{name} is {_kind(factory)}, not a function that makes a Server")
+    try:
+        with loading(name):
+            made: object = factory()
+    except SystemExit as exc:
+        raise Failure(f"{name}() ended the interpreter (status {exc.code})") from exc
+    except Exception as exc:
+        raise failure_of(exc, f"could not call {name}()") from exc
+    if inspect.iscoroutine(made):
+        made.close()
+        raise Failure(f"{name} is an `async def`: a function that makes a Server cannot wait")
+    return made
 
 
 def _import(name: str) -> ModuleType:
@@ -130,7 +174,8 @@ def _import(name: str) -> ModuleType:
         sys.path.insert(0, here)
     importlib.invalidate_caches()
     try:
-        return importlib.import_module(name)
+        with loading(name):
+            return importlib.import_module(name)
     except ModuleNotFoundError as exc:
         if exc.name is None or not f"{name}.".startswith(f"{exc.name}.") or _has_user_frames(exc):
             raise _raised_in(name, exc) from exc
@@ -145,7 +190,7 @@ def _import(name: str) -> ModuleType:
 
 def failure_of(exc: Exception, what: str) -> Failure:
     """The failure for an exception of the user's program, whose traceback is shown first."""
-    click.echo("".join(_user_traceback(exc)).rstrip(), err=True)
+    say("".join(_user_traceback(exc)).rstrip())
     return Failure(f"{what}: {_text(exc)}")
 
 
@@ -162,9 +207,18 @@ def _user_traceback(exc: Exception) -> list[str]:
     while part is not None:
         frames = [frame for frame in part.stack if _is_users(frame.filename)]
         theirs = list(dropwhile(lambda frame: _is_servers(frame.filename), frames))
+        if isinstance(exc, (TypeError, ValueError, GlyphFastError)):  # a call that cannot be right
+            theirs = _until_the_call(theirs)
         part.stack = traceback.StackSummary.from_list(theirs or frames)
         part = part.__cause__ or part.__context__
     return list(report.format())
+
+
+def _until_the_call(frames: list[traceback.FrameSummary]) -> list[traceback.FrameSummary]:
+    """The frames up to the program's own line: those of ours behind it tell a user nothing."""
+    theirs = [i for i, frame in enumerate(frames) if not is_of_a_library(frame.filename)]
+    end = theirs[-1] + 1 if theirs else len(frames)
+    return frames[:end] if any(_is_servers(each.filename) for each in frames[end:]) else frames
 
 
 def _has_user_frames(exc: BaseException) -> bool:
@@ -195,6 +249,10 @@ def _kind(value: object) -> str:
     if isinstance(value, ModuleType):
         return "a module"
     return f"of type {type(value).__qualname__}"
+
+
+def _is_function(value: object) -> bool:
+    return callable(value) and not isinstance(value, type)
 
 
 def _servers_of(module: ModuleType) -> str:

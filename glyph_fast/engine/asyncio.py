@@ -15,14 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..core import Turn
 from ..logs import SERVER, log
-from .base import BACKLOG, AcceptFailures, Sweep
-from .stream import BufferStream, DataStream, Stream
+from .base import BACKLOG, AcceptFailures, Renewal, Sweep
+from .stream import READ_SIZE, BufferStream, DataStream, Stream
 
 if TYPE_CHECKING:
     from ..core import Connection
 
-READ_SIZE = 256 * 1024  # bytes taken from one peer at a time
-RENEWAL_LOOK_S = 1.0  # between two looks whether there is a new certificate, at least
 MAX_ACCEPTS = 64  # connections accepted from one socket at a time
 OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
@@ -55,11 +53,12 @@ class AsyncioEngine:
         self.turn = turn
         self.loop = loop
         self.tls = tls
-        self._renewed = renewed
-        self._next_look = 0.0  # the turn's time from which on to ask for it again
+        self._renewal = Renewal(renewed)
         self.preface = preface if tls is not None else None
-        self.buffer = memoryview(bytearray(READ_SIZE if tells_readiness else 0))
-        self.plaintext = memoryview(bytearray(READ_SIZE if tls is not None else 0))
+        self.buffer: memoryview | None = memoryview(bytearray(READ_SIZE if tells_readiness else 0))
+        self.plaintext: memoryview | None = memoryview(
+            bytearray(READ_SIZE if tls is not None else 0)
+        )
         self._stream_type = BufferStream if tells_readiness else DataStream
         self._tells_readiness = tells_readiness
         self._servers: list[asyncio.Server] = []
@@ -67,7 +66,8 @@ class AsyncioEngine:
         self._resting: list[socket.socket] = []  # listeners that could not accept
         self._failures = AcceptFailures()
         self._accepted: set[asyncio.Task[Any]] = set()  # sockets that get their transport
-        self._closing: dict[Stream, float] = {}  # when each began; they have bytes to send
+        # They have bytes to send: since when none has left, and how many there were.
+        self._closing: dict[Stream, tuple[float, int]] = {}
         self._count = 0  # streams whose transport is not gone
         self._all_gone: asyncio.Future[None] | None = None  # set while `close` waits
         self.also: Callable[[], object] | None = None
@@ -131,7 +131,7 @@ class AsyncioEngine:
 
     def close_later(self, stream: Stream) -> None:
         """A stream closes once its bytes have left: not for ever, if the peer reads none."""
-        self._closing[stream] = self.turn.clock()
+        self._closing[stream] = self.turn.clock(), stream.unsent()
 
     # Accepting.
 
@@ -162,12 +162,13 @@ class AsyncioEngine:
             log(SERVER, logging.DEBUG, "connection lost while it was accepted", reason=str(exc))
 
     def _swept(self, now: float) -> None:
-        if self._renewed is not None and now >= self._next_look:
-            self._next_look = now + RENEWAL_LOOK_S
-            self.tls = self._renewed() or self.tls
-        oldest = now - self.turn.limits.close_timeout
-        for stream in [each for each, since in self._closing.items() if since <= oldest]:
-            stream.abort()
+        self.tls = self._renewal.due(now) or self.tls
+        for stream, (since, before) in list(self._closing.items()):
+            left = stream.unsent()
+            if left < before:
+                self._closing[stream] = now, left
+            elif now - since >= self.turn.limits.close_timeout:
+                stream.abort()
         self._failures.swept()
         for listener in self._resting:
             self.loop.add_reader(listener.fileno(), self._accept, listener)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 LONGEST_SWEEP = 1.0  # seconds between two sweeps, at most
 SHORTEST_SWEEP = 0.001
+RENEWAL_LOOK_S = 1.0  # between two looks whether there is a new certificate, at least
+RESERVE = 64 * 1024  # bytes that a sweep gives back for its timer when there is no memory
 LATE = 3  # intervals since the latest sweep, from which on one is late
 BACKLOG = 2048  # connections the kernel may hold ready for us; it cuts this at its own limit
 
@@ -60,7 +64,8 @@ def new_turn(
 
 def sweep_interval(limits: Limits) -> float:
     """Seconds between two sweeps: half the shortest time that is judged, at most one second."""
-    times = [limits.write_timeout, limits.close_timeout, limits.head_timeout]
+    times = [limits.write_timeout, limits.close_timeout]
+    times += [limits.head_timeout, limits.keep_alive_timeout]
     if limits.ping_interval:
         times.append(limits.ping_interval)
     return max(SHORTEST_SWEEP, min(LONGEST_SWEEP, min(times) / 2))
@@ -74,7 +79,16 @@ class Sweep:
     `also` is called after each sweep with the turn's time.
     """
 
-    __slots__ = ("_also", "_handle", "_interval", "_is_left_out", "_latest", "_loop", "_turn")
+    __slots__ = (
+        "_also",
+        "_handle",
+        "_interval",
+        "_is_left_out",
+        "_latest",
+        "_loop",
+        "_reserve",
+        "_turn",
+    )
 
     def __init__(
         self, turn: Turn, loop: asyncio.AbstractEventLoop, also: Callable[[float], object]
@@ -86,6 +100,7 @@ class Sweep:
         self._handle: asyncio.TimerHandle | None = None
         self._latest = turn.clock()
         self._is_left_out = False  # the latest was
+        self._reserve = bytes(RESERVE)
         self._again()
 
     def stop(self) -> None:
@@ -95,10 +110,17 @@ class Sweep:
             self._handle = None
 
     def _again(self) -> None:
-        self._handle = self._loop.call_later(self._interval, self._run)
+        try:
+            self._handle = self._loop.call_later(self._interval, self._run)
+        except MemoryError:
+            self._reserve = b""  # given back to whoever allocates: a timer needs little
+            self._handle = self._loop.call_later(self._interval, self._run)
 
     def _run(self) -> None:
         self._again()  # first: whatever happens below, time must not stand still
+        if not self._reserve:
+            with suppress(MemoryError):
+                self._reserve = bytes(RESERVE)
         now = self._turn.clock()
         is_late = now - self._latest > LATE * self._interval
         self._latest = now
@@ -107,6 +129,28 @@ class Sweep:
         if not self._is_left_out:
             self._turn.sweep(now)
             self._also(now)
+
+
+class Renewal:
+    """Asks now and then whether there are new settings of TLS, for those who come."""
+
+    __slots__ = ("_next_look", "_renewed")
+
+    def __init__(self, renewed: Callable[[], ssl.SSLContext | None] | None) -> None:
+        self._renewed = renewed
+        self._next_look = 0.0  # the turn's time from which on to ask again
+
+    def due(self, now: float) -> ssl.SSLContext | None:
+        """The new settings, once, when there are some."""
+        if self._renewed is None or now < self._next_look:
+            return None
+        self._next_look = now + RENEWAL_LOOK_S
+        return self._renewed()
+
+
+def tls_failed(conn: Connection, exc: ssl.SSLError) -> None:
+    """Say why a TLS session broke, to whom wants to know: any peer can cause it."""
+    log(SERVER, logging.DEBUG, "TLS failed", reason=exc.reason or str(exc), remote=conn.remote)
 
 
 class AcceptFailures:

@@ -8,11 +8,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .. import core
-from ..choice import choose_engine
-from ..config import Config
 from ..core import Limits
 from ..errors import ConfigError
-from ..options import Rate
+from ..options.choice import choose_engine
+from ..options.config import Config
+from ..options.option import Rate
 from ..wire import POLICIES
 from .asyncio import AsyncioEngine
 from .native import NativeEngine
@@ -27,24 +27,23 @@ NewEngine: TypeAlias = "Callable[[core.Turn, asyncio.AbstractEventLoop], Engine]
 def engine_of(config: Config, *, preface: Any = None) -> NewEngine:
     """What makes the engine that the options ask for.
 
-    `preface` is the asyncio engine's. Raises ConfigError for what cannot work here.
+    `preface` reads what stands before TLS. Raises ConfigError for what cannot work here.
     """
     name = choose_engine(config, core.NAME)
     if name == "native" and not core.HAS_POLLER:
         raise ConfigError("the native engine needs Linux")
-    if name == "native":
-        return NativeEngine
+    engine: Any = NativeEngine if name == "native" else AsyncioEngine
     if config.tls_cert is None:
-        return partial(AsyncioEngine, preface=preface)
+        new: NewEngine = engine
+        return new
     certificates = Certificates(
         config.tls_cert,
         config.tls_key,
+        password=config.tls_key_password,
         client_ca=config.tls_client_ca,
         min_version=config.tls_min_version,
     )
-    return partial(
-        AsyncioEngine, tls=certificates.context, renewed=certificates.renewed, preface=preface
-    )
+    return partial(engine, tls=certificates.context, renewed=certificates.renewed, preface=preface)
 
 
 def limits_of(config: Config) -> Limits:
@@ -59,6 +58,7 @@ def limits_of(config: Config) -> Limits:
         write_timeout=config.write_timeout,
         close_timeout=config.close_timeout,
         head_timeout=config.head_timeout,
+        keep_alive_timeout=config.keep_alive_timeout,
         ping_interval=config.ping_interval,
         max_missed_pongs=config.max_missed_pongs,
         message_rate=messages.per_second,

@@ -8,22 +8,43 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from ..core import Poller, Turn
-from .base import AcceptFailures, Sweep
+from ..http.tls import Tls
+from .base import AcceptFailures, Renewal, Sweep, tls_failed
+
+if TYPE_CHECKING:
+    from ..core import Connection
 
 
 class NativeEngine:
-    """An engine on the core's `Poller`. Plain TCP and Unix sockets, Linux only."""
+    """An engine on the core's `Poller`: TCP, with TLS if `tls` is given, and Unix sockets; Linux.
 
-    def __init__(self, turn: Turn, loop: asyncio.AbstractEventLoop) -> None:
+    `preface` and `renewed` are as the asyncio engine's.
+    """
+
+    def __init__(
+        self,
+        turn: Turn,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        tls: ssl.SSLContext | None = None,
+        renewed: Callable[[], ssl.SSLContext | None] | None = None,
+        preface: Callable[[Connection, bytes], int] | None = None,
+    ) -> None:
         self._loop = loop
         self._failures = AcceptFailures()
         self._listeners: list[socket.socket] = []
         self._poller = Poller(turn, self._failures.failed)
         self._fileno = self._poller.fileno()
         loop.add_reader(self._fileno, self._poller.run_turn)
+        self._preface = preface
+        self._renewal = Renewal(renewed)
+        if tls is not None:
+            self._use_tls(tls)
         self.also: Callable[[], object] | None = None
         self._sweep = Sweep(turn, loop, self._swept)
 
@@ -56,7 +77,12 @@ class NativeEngine:
         self._fileno = -1
         self._poller.close()
 
+    def _use_tls(self, context: ssl.SSLContext) -> None:
+        self._poller.use_tls(context, describe=Tls, failed=tls_failed, preface=self._preface)
+
     def _swept(self, now: float) -> None:
+        if (context := self._renewal.due(now)) is not None:
+            self._use_tls(context)
         self._failures.swept()
         self._poller.resume_listening()
         if self.also is not None:

@@ -8,7 +8,6 @@ queue policy still reaches it, save for the last `WRITE_SIZE` bytes.
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 import ssl
 import struct
@@ -17,14 +16,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol, cast
 
-from ..core import Turn
+from ..core import Turn, reset_socket, unacknowledged
 from ..http.tls import Tls
-from ..logs import SERVER, log
+from .base import tls_failed
 from .tls import TlsSession
 
 if TYPE_CHECKING:
     from ..core import Connection
 
+READ_SIZE = 256 * 1024  # bytes taken from one peer at a time
 WRITE_SIZE = 64 * 1024  # bytes given to a transport at a time
 AF_UNIX = getattr(socket, "AF_UNIX", None)  # not on Windows
 NO_LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)  # on, for 0 seconds
@@ -37,8 +37,8 @@ class Owner(Protocol):
     loop: asyncio.AbstractEventLoop
     tls: ssl.SSLContext | None
     preface: Callable[[Connection, bytes], int] | None
-    buffer: memoryview  # what a `BufferStream` reads into
-    plaintext: memoryview  # what any stream decrypts into
+    buffer: memoryview | None  # what a `BufferStream` reads into; None while it is being handled
+    plaintext: memoryview | None  # what any stream decrypts into; the same
 
     def opened(self, stream: Stream) -> None:
         """A stream has its transport."""
@@ -73,6 +73,19 @@ def pieces(buffers: Sequence[bytes | memoryview]) -> Iterator[bytes | memoryview
         yield small[0] if len(small) == 1 else b"".join(small)
 
 
+def _end(sock: socket.socket) -> None:
+    """End both sides, for a child as well that holds a copy of the descriptor.
+
+    uvloop's sockets cannot; the descriptor can.
+    """
+    with suppress(OSError):
+        own = socket.socket(sock.family, sock.type, sock.proto, fileno=sock.fileno())
+        try:
+            own.shutdown(socket.SHUT_RDWR)
+        finally:
+            own.detach()
+
+
 class Stream(asyncio.BaseProtocol):
     """One accepted socket, between asyncio and the core."""
 
@@ -82,6 +95,7 @@ class Stream(asyncio.BaseProtocol):
         "_heard_end",
         "_is_full",
         "_is_paused",
+        "_is_reset",
         "_is_shut",
         "_preface",
         "_tls",
@@ -95,6 +109,7 @@ class Stream(asyncio.BaseProtocol):
         self._preface = b"" if engine.preface is not None else None
         self._is_full = False
         self._is_paused = False
+        self._is_reset = False
         self._is_shut = False  # our side is ended
         self._heard_end = False  # the peer's is
         self._conn: Connection
@@ -116,12 +131,12 @@ class Stream(asyncio.BaseProtocol):
         """Have the core write to the socket itself, which is the short way while nothing waits."""
         sock = self.transport.get_extra_info("socket")
         if self._tls is None and sock is not None:
-            self._conn.write_through(sock.fileno(), self.transport.is_closing)
+            self._conn._write_through(sock.fileno(), self.transport.is_closing)
 
     def received(self, data: bytes | memoryview) -> None:
         """Bytes came."""
         if self._tls is None:
-            self._conn.feed(data)
+            self._conn._feed(data)
         elif not self._is_shut:
             if self._preface is not None:
                 data = self._read_preface(self._preface + data)
@@ -135,16 +150,19 @@ class Stream(asyncio.BaseProtocol):
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The transport is gone."""
-        self._conn.lost()
-        self._conn.write_through(-1, None)
-        self._conn.sink = None  # no cycle to keep the two alive
+        """The transport is gone, and its socket about to be closed."""
+        sock = self.transport.get_extra_info("socket")
+        if sock is not None and not self._is_reset:
+            _end(sock)
+        self._conn._lost()
+        self._conn._write_through(-1, None)
+        self._conn._sink = None  # no cycle to keep the two alive
         self._engine.lost(self)
 
     def pause_writing(self) -> None:
         """The kernel refused bytes."""
         self._is_full = True
-        self._conn.write_through(-1, None)
+        self._conn._write_through(-1, None)
 
     def resume_writing(self) -> None:
         """The kernel has taken them."""
@@ -153,10 +171,10 @@ class Stream(asyncio.BaseProtocol):
         self._engine.loop.call_soon(self._write_on)
 
     def _write_on(self) -> None:
-        if self._conn.sink is not None:  # else the transport is gone
+        if self._conn._sink is not None:  # else the transport is gone
             if not self._is_full:
                 self._lend()
-            self._conn.flush()
+            self._conn._flush()
 
     # What the core calls.
 
@@ -182,8 +200,10 @@ class Stream(asyncio.BaseProtocol):
         return taken
 
     def unsent(self) -> int:
-        """Bytes that wait in the transport."""
-        return self.transport.get_write_buffer_size()
+        """Bytes that wait in the transport, and in the kernel until the peer has them."""
+        sock = self.transport.get_extra_info("socket")
+        fd = -1 if sock is None else sock.fileno()
+        return self.transport.get_write_buffer_size() + (unacknowledged(fd) if fd >= 0 else 0)
 
     def pause_reading(self) -> None:
         """Deliver no more input for now."""
@@ -221,9 +241,11 @@ class Stream(asyncio.BaseProtocol):
     def abort(self) -> None:
         """Close at once, with a reset: the kernel, too, forgets what the peer has not read."""
         sock = self.transport.get_extra_info("socket")
-        if sock is not None and sock.family != AF_UNIX:
+        if sock is not None and sock.family != AF_UNIX and sock.fileno() >= 0:
+            self._is_reset = True
             with suppress(OSError):
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+            reset_socket(sock.fileno())
         self.transport.abort()
 
     # TLS.
@@ -246,19 +268,25 @@ class Stream(asyncio.BaseProtocol):
     def _decrypt(self) -> None:
         """Give the core what can be read, as long as it wants any."""
         assert self._tls is not None
-        plaintext = self._engine.plaintext
+        engine = self._engine
+        plaintext = engine.plaintext
+        if plaintext is None:  # as in `get_buffer`
+            plaintext = memoryview(bytearray(READ_SIZE))
+        engine.plaintext = None
         try:
             while not (self._is_paused or self._is_shut or self.transport.is_closing()):
                 size = self._tls.read_into(plaintext)
                 if not size:
                     self._hear_end()
                     break
-                self._conn.feed(plaintext[:size])
+                self._conn._feed(plaintext[:size])
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLError as exc:
-            log(SERVER, logging.DEBUG, "TLS failed", reason=exc.reason, peer=self._conn.peername)
-            self._conn.lost()  # which closes the transport, once the alert below has left
+            tls_failed(self._conn, exc)
+            self._conn._lost()  # which closes the transport, once the alert below has left
+        finally:
+            engine.plaintext = plaintext
         self._send_tls()
 
     def _send_tls(self) -> None:
@@ -276,21 +304,35 @@ class Stream(asyncio.BaseProtocol):
     def _hear_end(self) -> None:
         if not self._heard_end:
             self._heard_end = True
-            self._conn.feed_eof()
+            self._conn._feed_eof()
 
 
 class BufferStream(Stream, asyncio.BufferedProtocol):
-    """A stream that reads into the engine's one buffer: it is empty again before the next reads."""
+    """A stream that reads into the engine's one buffer: it is empty again before the next reads.
+
+    Only a loop that a handler runs inside the server's (nest_asyncio) finds it in use, and reads
+    into another.
+    """
 
     __slots__ = ()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where asyncio may put what comes."""
-        return self._engine.buffer
+        buffer = self._engine.buffer
+        if buffer is None:
+            self._engine.buffer = buffer = memoryview(bytearray(READ_SIZE))
+        return buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         """So many bytes came."""
-        self.received(self._engine.buffer[:nbytes])
+        engine = self._engine
+        buffer = engine.buffer
+        assert buffer is not None  # `get_buffer` has just been asked
+        engine.buffer = None
+        try:
+            self.received(buffer[:nbytes])
+        finally:
+            engine.buffer = buffer
 
 
 class DataStream(Stream, asyncio.Protocol):

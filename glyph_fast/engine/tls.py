@@ -20,22 +20,33 @@ VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
 def server_context(
-    cert: str, key: str | None = None, *, client_ca: str | None = None, min_version: str = "1.2"
+    cert: str,
+    key: str | None = None,
+    *,
+    password: str | None = None,
+    client_ca: str | None = None,
+    min_version: str = "1.2",
 ) -> ssl.SSLContext:
     """The settings of a server that shows the certificate chain `cert` (PEM files).
 
     With `client_ca`, clients must show a certificate one of these authorities has signed. Raises
-    ConfigError for a file that cannot be read or does not fit; a key must not have a password.
+    ConfigError, which names the file, for one that cannot be read, does not fit, or is a key whose
+    password is not `password`.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = VERSIONS[min_version]
     context.options |= ssl.OP_NO_RENEGOTIATION  # RFC 9325 §3.5
     context.set_alpn_protocols(["http/1.1"])
+    asked = []
+
+    def password_of_key() -> str:  # without one, OpenSSL would ask for it on the terminal
+        asked.append(True)
+        return password or ""
+
     try:
-        # Without a password given, OpenSSL would ask for it on the terminal.
-        context.load_cert_chain(cert, key, password="")
+        context.load_cert_chain(cert, key, password=password_of_key)
     except (OSError, ValueError) as exc:
-        raise ConfigError(f"cannot use the certificate {cert}: {_text(exc)}") from None
+        raise ConfigError(_unusable_pair(cert, key, password, bool(asked), exc)) from None
     if client_ca is not None:
         context.verify_mode = ssl.CERT_REQUIRED
         try:
@@ -43,6 +54,42 @@ def server_context(
         except (OSError, ValueError) as exc:
             raise ConfigError(f"cannot use the authorities {client_ca}: {_text(exc)}") from None
     return context
+
+
+def client_context(ca: str | None = None, *, insecure: bool = False) -> ssl.SSLContext:
+    """The settings of a client, which trusts the system's authorities, or those of `ca` alone.
+
+    An `insecure` one trusts everybody. Raises ConfigError for a file that cannot be used.
+    """
+    try:
+        context = ssl.create_default_context(cafile=ca)
+    except (OSError, ValueError) as exc:
+        raise ConfigError(f"cannot use the authorities {ca}: {_text(exc)}") from None
+    context.set_alpn_protocols(["http/1.1"])
+    if insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _unusable_pair(
+    cert: str, key: str | None, password: str | None, was_asked: bool, exc: Exception
+) -> str:
+    """What is wrong with a certificate and its key, and with which of the files."""
+    holder = key or cert
+    if was_asked:  # the certificate itself was read before
+        if password is None:
+            return f"cannot use the key {holder}: it has a password, see --tls-key-password"
+        return f"cannot use the key {holder}: the password is not its own"
+    reason = _text(exc)
+    if reason == "key values mismatch":
+        return f"cannot use the key {holder}: it is not that of the certificate {cert}"
+    try:
+        open(cert, "rb").close()
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cert)
+    except (OSError, ValueError) as wrong:
+        return f"cannot use the certificate {cert}: {_text(wrong)}"
+    return f"cannot use the key {holder}: {reason}"
 
 
 def _text(exc: Exception) -> str:
@@ -57,10 +104,17 @@ class Certificates:
     """
 
     def __init__(
-        self, cert: str, key: str | None = None, *, client_ca: str | None, min_version: str
+        self,
+        cert: str,
+        key: str | None = None,
+        *,
+        password: str | None = None,
+        client_ca: str | None,
+        min_version: str,
     ) -> None:
         self._cert = cert
         self._key = key
+        self._password = password
         self._client_ca = client_ca
         self._min_version = min_version
         self._seen = self._look()
@@ -82,7 +136,11 @@ class Certificates:
 
     def _load(self) -> ssl.SSLContext:
         return server_context(
-            self._cert, self._key, client_ca=self._client_ca, min_version=self._min_version
+            self._cert,
+            self._key,
+            password=self._password,
+            client_ca=self._client_ca,
+            min_version=self._min_version,
         )
 
     def _look(self) -> list[tuple[int, int, int] | None]:

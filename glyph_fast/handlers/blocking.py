@@ -6,7 +6,7 @@ full ones, and a full one may be fed by many; so it is noted both ways.
 
 from __future__ import annotations
 
-from ..connection import Connection
+from ..hub.connection import Connection
 from ..wire import PAUSE_BLOCK
 
 
@@ -27,7 +27,7 @@ class Blocking:
         """Read no more of `feeder` until `full` has drained."""
         self._fed.setdefault(full, set()).add(feeder)
         self._feeding.setdefault(feeder, set()).add(full)
-        feeder.pause_reading(PAUSE_BLOCK)
+        feeder._pause_reading(PAUSE_BLOCK)
 
     def drained(self, conn: Connection) -> None:
         """Go on with those who wait for nobody else."""
@@ -36,7 +36,7 @@ class Blocking:
             full.discard(conn)
             if not full:
                 del self._feeding[feeder]
-                feeder.resume_reading(PAUSE_BLOCK)
+                feeder._resume_reading(PAUSE_BLOCK)
 
     def forget(self, feeder: Connection) -> None:
         """One that fed others is gone."""

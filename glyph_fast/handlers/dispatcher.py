@@ -2,9 +2,8 @@
 
 While nothing waits, a message goes straight from the core to its handlers (`core.Dispatch`): no
 queue, no task. When a handler waits, its connection gets an inbox; what comes meanwhile lies there,
-and once that is full, reading pauses. The end of a connection is the last thing in its inbox.
-
-An inbox holds messages, `(opcode, payload)`, and jobs, functions that return a coroutine.
+and once that is full, reading pauses. The end of a connection is the last thing in its inbox; what
+holds it up for longer than the grace, while nobody is there for whom it runs, is cancelled.
 """
 
 from __future__ import annotations
@@ -12,35 +11,41 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
-from collections.abc import Callable
+from asyncio import events
 from functools import partial
 from inspect import isawaitable
 from types import CoroutineType
-from typing import Any, TypeAlias
+from typing import Any
 
-from .. import core
-from ..connection import Connection, Stream
+from ..dialects.base import Dialect, Undecoded
+from ..dialects.message import Message
 from ..errors import ConnectionClosed, Reject
-from ..hub import Hub
+from ..hub.connection import Connection, Stream
+from ..hub.hub import Hub
+from ..hub.room import Room
 from ..logs import SERVER, AccessLog, ErrorLog, Throttle, log, qualified_name
-from ..message import Message, MessageType
-from ..room import Room
-from ..wire import INTERNAL_ERROR, NORMAL, PAUSE_INBOX, POLICY_VIOLATION
+from ..wire import INTERNAL_ERROR, NORMAL, PAUSE_INBOX, POLICY_VIOLATION, TEXT, MessageType
+from .answering import FAILED, Asked
 from .blocking import Blocking
-from .builtin import ClientCommands, Refused, reject_text
+from .builtin import ClientCommands, reject_text
 from .context import MessageContext
-from .dialect import envelope_words, read_text
-from .eager import Awaited, HandlerTask, as_coroutine, start
-from .registry import Call, Plan, Registry
+from .eager import Awaited, HandlerTask, as_coroutine, start, was_given_up
+from .inbox import Inbox, Job, LastJob
+from .leaving import CANCEL_GRACE_S, end_stream, give_up_late, say_closed
+from .outcome import interrupt, outcome
+from .permission import Refused
+from .reading import Reading
+from .registry import Plan, Registry
+from .signature import Call
+from .telling import tell_failure, tell_unhandled
+from .typed import Invalid
+
+_get_running_loop = events._get_running_loop
 
 SLOW_HANDLER_S = 1.0  # from here on a handler that waits is named in the log
-CANCEL_GRACE_S = 1.0  # between two cancellations of a handler that does not end
-
-Job: TypeAlias = Callable[[], Awaited]
 
 
-class Dispatcher(Registry, core.Dispatch):
+class Dispatcher(Registry, Reading):
     """Runs the handlers of a hub's connections.
 
     The methods `message`, `full`, `drain`, `close` and `failed` are those of the core's `Handler`.
@@ -48,90 +53,94 @@ class Dispatcher(Registry, core.Dispatch):
 
     def __init__(self, hub: Hub, access: AccessLog | None = None) -> None:
         Registry.__init__(self)
-        core.Dispatch.__init__(
-            self, hub, Message, MessageContext, MessageType.TEXT, MessageType.BINARY
-        )
+        Reading.__init__(self, hub, Message, MessageContext, MessageType.TEXT, MessageType.BINARY)
         self.errors = ErrorLog()
         self._access = access or AccessLog()
         self._slow_lines = Throttle()
-        self.deliver = self._deliver
-        hub.get_room_manager().left = self._left
+        self.deliver, self.paced = self._deliver, self._pace
+        hub.get_room_manager()._left = self._left
         self._tasks: set[HandlerTask] = set()  # the loop holds no reference to a task that waits
         self._blocking = Blocking()
         self.configure()
 
     def configure(self) -> None:
         """Go by the hub's options as they are now. Before the server runs."""
-        config = self.hub.config
-        self._inbox_limit = config.inbox_messages
-        self._words = envelope_words(config.client_commands)
-        commands = ClientCommands(
-            self, broadcast_all=config.client_broadcast_all, failed=self._report
-        )
-        self.commands = commands.effects(config.client_commands)
+        config = self.hub._config
+        self._inbox_limit, self._inbox_bytes = config.inbox_messages, config.inbox_bytes
+        self._grace = config.handler_grace
+        words = config.command_words
+        writer = self.hub._writer
+        self.dialect, self.undecoded = Dialect(words, writer), Undecoded(words, writer)
+        commands = self.client_commands = ClientCommands(self, config, failed=self._report)
+        self.commands, self.is_meant = commands.effects(words), commands.is_meant
         self.built_in_events = {}
-        self._is_stopping = False
+        self._is_stopping = self._is_draining = False
+        self.nobody = (tell_unhandled,) if config.is_development else ()
         self.renew()
 
     # What the core reports.
 
-    def opened(self, conn: Connection) -> None:
+    def opened(self, conn: Connection, expires_at: float | None = None) -> None:
         """A connection was upgraded. Its route, request and identity are set already."""
-        self.hub.open(conn)
+        self.hub._open(conn)
+        if expires_at is not None:
+            self.hub.expire(conn, expires_at)
         plan = conn._plan = self.plan(conn.route_pattern)
+        conn._holds_close = bool(plan.close)
         if plan.connect or plan.stream is not None:
             self._enqueue(conn, partial(self._connect, conn, plan))
 
     def full(self, conn: Connection) -> None:
         """Policy `block`: read no more of the connection whose handler feeds a full one."""
-        feeder: Any = conn.turn.current
+        feeder: Any = conn._turn.current
         if feeder is not None and feeder.is_open:
             self._blocking.pause(feeder, conn)
 
     def drain(self, conn: Connection) -> None:
         """A queue has room again, or has lost its connection: go on."""
         self._blocking.drained(conn)
-        conn.wake_waiters()
+        conn._wake_waiters()
+
+    def closing(self, conn: Connection, code: int, reason: str) -> None:
+        """The client asks to close, and handlers of the program say what it is answered."""
+        self._enqueue(conn, partial(self._answer_close, conn, conn._plan, code, reason))
 
     def close(self, conn: Connection, code: int, reason: str) -> None:
         """A connection is gone: out of the hub at once, its last handler in its turn."""
-        if not self.hub.forget(conn, code):
+        if not self.hub._forget(conn, code):
             return  # it never was a WebSocket
         self._blocking.forget(conn)
-        self._log_access(conn, code, reason)
+        if conn._calls is not None:
+            conn._calls.fail(code, reason, kind=ConnectionClosed)
+        say_closed(self._access, conn, code, reason)
         for room in conn._rooms if self.leave_calls else ():
-            self._enqueue(conn, partial(self._tell_left, conn, room.name))
+            self._enqueue(conn, LastJob(self._tell, conn, self.leave_calls, room.name))
         plan: Plan = conn._plan
         if plan.disconnect or conn._stream is not None or conn._inbox is not None:
-            self._enqueue(conn, partial(self._disconnect, conn, plan, code, reason))
+            self._enqueue(conn, LastJob(self._disconnect, conn, plan, code, reason))
+        if conn._inbox is not None and (loop := _get_running_loop()) is not None:
+            conn._inbox.has_time = self._is_draining
+            conn._inbox.grace = loop.call_later(self._grace, self._overdue, conn)
 
     def failed(self, conn: Connection | None, exc: BaseException) -> None:
         """Something that is no handler raised: a defect of ours, or a call from another thread."""
+        if isinstance(exc, KeyboardInterrupt):
+            interrupt(exc)
+            return
         self.hub.metrics.handler_errors += 1
-        name = conn.id if conn is not None else None
-        log(SERVER, logging.ERROR, "internal error", exc_info=exc, connection=name)
+        log(SERVER, logging.ERROR, "internal error", exc_info=exc, connection=conn and conn.id)
+        if isinstance(exc, MemoryError) and conn is not None and conn.is_open:
+            conn.close(INTERNAL_ERROR, "internal error")  # a message of its is lost
 
     # Messages, where the core's short way ends.
 
     def _wait(self, conn: Connection, opcode: int, payload: Any) -> None:
-        """A message came while a handler waits."""
-        conn._inbox.append((opcode, payload))
+        """A message came while a handler waits. The reply it waits for must not."""
+        calls = conn._calls
+        if calls is not None and calls.open and opcode == TEXT and calls.take(payload):
+            return
+        conn._inbox.put(opcode, payload)
         self._pace(conn)
-
-    def _read(self, conn: Connection, payload: str) -> tuple[Message, tuple[Call, ...]]:
-        """A text that may be JSON: the message it is, and who handles that."""
-        plan: Plan = conn._plan
-        message = read_text(payload, self._words, conn.id)
-        type_ = message.type
-        if type_ is MessageType.TEXT:
-            return message, message.event and plan.events.get(message.event) or plan.text
-        if message.event and (calls := plan.events.get(message.event)):
-            return message, calls
-        if type_ is not MessageType.JSON:
-            return message, plan.commands[type_]
-        if plan.json_as_text:
-            message.type, message.data = MessageType.TEXT, message.raw
-        return message, plan.json
 
     def _unhandled(self) -> None:
         self.hub.metrics.messages_unhandled += 1
@@ -158,35 +167,49 @@ class Dispatcher(Registry, core.Dispatch):
 
     def _fail(self, conn: Connection, ctx: MessageContext, call: Call, exc: BaseException) -> bool:
         """A message handler raised: those behind it do not run."""
-        if not isinstance(exc, Exception | asyncio.CancelledError):
-            raise exc
+        if isinstance(exc, KeyboardInterrupt):
+            interrupt(exc)
+            return True
         if isinstance(exc, Refused):
             self.hub.metrics.commands_refused += 1
             if conn.is_open:
                 ctx.reply_error(exc)
             return True
+        if isinstance(exc, Invalid):
+            self.hub.metrics.events_invalid += 1
+            if isinstance(call, Asked):
+                call.ctx._refuse(str(exc))
+            elif conn.is_open:
+                ctx.reply_error(exc)
+            return True
         if isinstance(exc, ConnectionClosed) and not conn.is_open:
             return True  # nothing is wrong with a handler that answers somebody who has left
+        if isinstance(call, Asked):
+            if isinstance(exc, Reject):
+                call.ctx._refuse(reject_text(exc, self.hub._writer.dumps) or str(exc))
+                return True
+            return self._begin(conn, self._report_asked(call, exc))
         return self._begin(conn, self._report(ctx, call, exc))
 
     # Running, waiting, going on.
 
     def _enqueue(self, conn: Connection, job: Job) -> None:
         if conn._inbox is None:
-            conn._inbox = deque((job,))
+            conn._inbox = Inbox((job,))
             self._resume(conn)
         else:
             conn._inbox.append(job)
 
-    def _begin(self, conn: Connection, coro: Awaited) -> bool:
+    def _begin(self, conn: Connection, coro: Awaited, *, is_last: bool = False) -> bool:
         """Start a job, which catches its own errors; False when it waits."""
         try:
             task = start(coro, conn)
-        except (Exception, asyncio.CancelledError) as exc:
+        except BaseException as exc:
             self.failed(conn, exc)
             return True
         if task is None:
             return True
+        task.is_last = is_last
         self._follow(task, None, (), 0)
         return False
 
@@ -195,7 +218,8 @@ class Dispatcher(Registry, core.Dispatch):
         task.subject, task.calls, task.index = subject, calls, index
         task.started = time.perf_counter()
         if task.conn._inbox is None:
-            task.conn._inbox = deque()
+            task.conn._inbox = Inbox()
+        task.conn._inbox.task = task
         self._tasks.add(task)
         task.add_done_callback(self._done)
 
@@ -204,11 +228,13 @@ class Dispatcher(Registry, core.Dispatch):
         conn, ctx, calls, index = task.conn, task.subject, task.calls, task.index
         if ctx is not None:
             self._time(conn, calls[index - 1], time.perf_counter() - task.started)
-        turn = conn.turn
+        turn = conn._turn
         before, turn.current = turn.current, conn
         try:
-            exc = asyncio.CancelledError() if task.cancelled() else task.exception()
-            if exc is not None and ctx is not None:
+            exc = task.failure()
+            if isinstance(exc, KeyboardInterrupt) or task.ended_as_asked(exc):
+                pass  # the loop has got the one from the task, and the other is ours
+            elif exc is not None and ctx is not None:
                 if not self._fail(conn, ctx, calls[index - 1], exc):
                     return
             elif exc is not None:
@@ -221,7 +247,7 @@ class Dispatcher(Registry, core.Dispatch):
 
     def _time(self, conn: Connection, call: Call, seconds: float) -> None:
         """A message handler has waited, which costs a task: so each of them is timed."""
-        conn.turn.counters.handler_seconds.observe(seconds)
+        conn._turn.counters.handler_seconds.observe(seconds)
         if seconds >= SLOW_HANDLER_S and self._slow_lines.admit() is not None:
             name = qualified_name(call)
             log(SERVER, logging.WARNING, "slow handler", handler=name, seconds=round(seconds, 3),
@@ -231,102 +257,97 @@ class Dispatcher(Registry, core.Dispatch):
         """Handle what waits in the inbox, up to the next wait."""
         inbox = conn._inbox
         assert inbox is not None
-        turn = conn.turn
+        turn = conn._turn
         before, turn.current = turn.current, conn
         try:
             while inbox:
-                item = inbox.popleft()
+                item = inbox.take()
                 if isinstance(item, tuple):
                     self._pace(conn)
                     is_done = self._is_stopping or self.handle(conn, *item)
                 else:
-                    is_done = self._begin(conn, item())
+                    is_done = self._begin(conn, item(), is_last=isinstance(item, LastJob))
                 if not is_done:
                     return
+            inbox.end()
             conn._inbox = None
         finally:
             turn.current = before
 
     def _pace(self, conn: Connection) -> None:
         """Pause reading when as much waits as may wait, resume it when half of that is done."""
-        waiting = len(conn._inbox or ())
-        if conn._stream is not None:
-            waiting += len(conn._stream.messages)
-        if waiting >= self._inbox_limit:
-            conn.pause_reading(PAUSE_INBOX)
-        elif waiting * 2 <= self._inbox_limit:
-            conn.resume_reading(PAUSE_INBOX)
+        inbox, stream = conn._inbox, conn._stream
+        count, size = (0, 0) if inbox is None else (len(inbox), inbox.size)
+        if stream is not None:
+            count, size = count + len(stream.messages), size + stream.size
+        if conn._calls is not None and conn._calls.open:  # read on, for the reply may be next
+            if count < 2 * self._inbox_limit and size < 2 * self._inbox_bytes:
+                conn._resume_reading(PAUSE_INBOX)
+                return
+            conn._calls.fail("inbox is full")
+        if count >= self._inbox_limit or size >= self._inbox_bytes:
+            conn._pause_reading(PAUSE_INBOX)
+        elif count * 2 <= self._inbox_limit and size * 2 <= self._inbox_bytes:
+            conn._resume_reading(PAUSE_INBOX)
 
     # Jobs.
 
     async def _connect(self, conn: Connection, plan: Plan) -> None:
         for call in plan.connect:
-            try:
-                result = call(conn)
-                if isawaitable(result):
-                    await result
-            except Reject as exc:
-                conn.close(POLICY_VIOLATION, reject_text(exc))
+            exc = await outcome(call, conn)
+            if isinstance(exc, Reject):
+                conn.close(POLICY_VIOLATION, reject_text(exc, self.hub._writer.dumps))
                 self.hub.metrics.connections_rejected["on_connect"] += 1
-                self._forget_messages(conn)
+                if conn._inbox is not None:
+                    conn._inbox.forget_messages()
                 return
-            except (Exception, asyncio.CancelledError) as exc:
+            if exc is not None and (conn.is_open or not isinstance(exc, ConnectionClosed)):
                 await self._report(conn, call, exc)
+            if exc is not None:
                 break
-        if plan.stream is not None:
+        if plan.stream is not None and (conn.is_open or not was_given_up()):
             self._open_stream(conn, plan.stream)
 
-    def _forget_messages(self, conn: Connection) -> None:
-        inbox = conn._inbox
-        if inbox is not None:
-            jobs = [item for item in inbox if not isinstance(item, tuple)]
-            inbox.clear()
-            inbox.extend(jobs)
+    async def _answer_close(self, conn: Connection, plan: Plan, code: int, reason: str) -> None:
+        await self._tell(conn, plan.close, code, reason)
+        conn._answer_close()
 
     async def _disconnect(self, conn: Connection, plan: Plan, code: int, reason: str) -> None:
-        stream = conn._stream
-        if stream is not None:
-            stream.end()
-            if stream.task is not None and not stream.task.done():
-                await asyncio.wait((stream.task,))
-        for call in plan.disconnect:
-            await self._call(conn, call, conn, code, reason)
+        if conn._stream is not None:
+            await end_stream(conn._stream, self._grace)
+        await self._tell(conn, plan.disconnect, code, reason)
 
-    async def _tell_left(self, conn: Connection, room: str) -> None:
-        for call in self.leave_calls:
-            await self._call(conn, call, conn, room)
+    async def _tell(self, conn: Connection, calls: tuple[Call, ...], *args: Any) -> None:
+        for call in calls:
+            if (exc := await outcome(call, conn, *args)) is not None:
+                await self._report(conn, call, exc)
 
     def _left(self, conn: Any, room: Room) -> None:
         """A room says that a connection has left it. User code must not run from here."""
         if self.leave_calls:
-            job = partial(self._tell_left, conn, room.name)
+            job = LastJob(self._tell, conn, self.leave_calls, room.name)
             if conn._inbox is not None:
                 conn._inbox.append(job)
             else:
-                conn.turn.post(self._enqueue, conn, job)
-
-    async def _call(self, subject: Any, call: Call, *args: Any) -> None:
-        try:
-            result = call(*args)
-            if isawaitable(result):
-                await result
-        except (Exception, asyncio.CancelledError) as exc:
-            await self._report(subject, call, exc)
+                conn._turn.post(self._enqueue, conn, job)
 
     async def _report(self, subject: Any, call: Call, exc: BaseException) -> None:
         """Log and count what a handler raised, then tell the handlers of errors."""
-        if self._is_stopping and isinstance(exc, asyncio.CancelledError):
-            return  # it is ours
+        if isinstance(exc, asyncio.CancelledError) and was_given_up():
+            return  # by the server itself, which is nobody's failure
         conn: Connection = getattr(subject, "conn", subject)
         self.hub.metrics.handler_errors += 1
         self.errors.record(call, exc, connection=conn.id, route=conn.route_pattern)
         for error_call in self.error_calls:
-            try:
-                result = error_call(subject, exc)
-                if isawaitable(result):
-                    await result
-            except (Exception, asyncio.CancelledError) as second:
+            if (second := await outcome(error_call, subject, exc)) is not None:
                 self.errors.record(error_call, second, connection=conn.id)
+        if self.nobody:
+            tell_failure(subject, call, exc)
+
+    async def _report_asked(self, call: Asked, exc: BaseException) -> None:
+        """As `_report`; then whoever waits for an answer is told, unless a handler has told it."""
+        await self._report(call.ctx, call.func, exc)
+        call.ctx._refuse(FAILED)
 
     # Streams.
 
@@ -341,13 +362,8 @@ class Dispatcher(Registry, core.Dispatch):
     async def _serve_stream(self, conn: Connection, call: Call) -> None:
         """Run the handler of a route that reads by `async for`; its end ends the connection."""
         code = NORMAL
-        try:
-            result = call(conn)
-            if isawaitable(result):
-                await result
-        except ConnectionClosed:
-            pass
-        except (Exception, asyncio.CancelledError) as exc:
+        exc = await outcome(call, conn)
+        if exc is not None and not isinstance(exc, ConnectionClosed):
             code = INTERNAL_ERROR
             await self._report(conn, call, exc)
         conn.close(code)
@@ -360,6 +376,14 @@ class Dispatcher(Registry, core.Dispatch):
 
     # The end.
 
+    def _overdue(self, conn: Connection) -> None:
+        if conn._inbox is not None:  # else all is done
+            give_up_late(conn._inbox, self._grace, partial(self._overdue, conn))
+
+    def begin_stop(self) -> None:
+        """The server closes all connections: handlers of their messages have until `finish`."""
+        self._is_draining = True
+
     async def finish(self, timeout: float) -> None:
         """Wait until no handler runs; after `timeout` seconds, cancel those that still do."""
         loop = asyncio.get_running_loop()
@@ -369,25 +393,8 @@ class Dispatcher(Registry, core.Dispatch):
             if left <= 0:
                 self._is_stopping = True  # what waits in an inbox is dropped, but for the end
                 for task in running:
-                    task.cancel()
+                    task.give_up()
                 left = CANCEL_GRACE_S
                 deadline += left
             await asyncio.wait(running, timeout=left, return_when=asyncio.FIRST_COMPLETED)
         self.errors.flush()
-
-    def _log_access(self, conn: Connection, code: int, reason: str) -> None:
-        if self._access.is_on:
-            self._access.say(
-                "connection closed",
-                connection=conn.id,
-                remote=conn.remote,
-                route=conn.route_pattern,
-                code=code,
-                reason=reason,
-                seconds=round(conn.turn.clock() - conn.opened_at, 3),
-                messages_received=conn.messages_received,
-                messages_sent=conn.messages_sent,
-                bytes_received=conn.bytes_received,
-                bytes_sent=conn.bytes_sent,
-                messages_dropped=conn.messages_dropped,
-            )

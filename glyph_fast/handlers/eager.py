@@ -22,6 +22,7 @@ from types import CoroutineType
 from typing import Any, Final, TypeAlias
 
 from .. import core
+from .outcome import Exited
 
 Awaited: TypeAlias = Coroutine[Any, Any, Any]
 
@@ -39,7 +40,8 @@ class HandlerTask(asyncio.Task[Any]):
     """The task of one handler, made by `start`; a real one from `become_task` on.
 
     `subject`, `calls` and `index` are the dispatcher's: what to go on with afterwards; `started` is
-    when it began to wait, a reading of `time.perf_counter`.
+    when it began to wait, a reading of `time.perf_counter`. `is_given_up` says that the server has
+    cancelled it, which is no failure; `is_last` that it tells of the connection's end.
     """
 
     __slots__ = ("_context", "_first", "_rest", "calls", "conn", "index", "started", "subject")
@@ -53,6 +55,8 @@ class HandlerTask(asyncio.Task[Any]):
     index: int
     started: float
 
+    is_given_up = False
+    is_last = False
     _log_destroy_pending = False  # of one that never became a task there is nothing to say
 
     def become_task(self) -> _Rest:
@@ -64,6 +68,23 @@ class HandlerTask(asyncio.Task[Any]):
             self.__init__(rest, loop=loop, context=self._context)  # type: ignore[misc]
         return rest
 
+    def cancel(self, msg: Any = None) -> bool:
+        """Cancel it, and at once what it waits for, as that of any task; the message goes along.
+
+        By its message a library knows a cancellation of its own, as anyio those of its scopes.
+        """
+        self.become_task().cancel_held(msg)
+        return super().cancel(msg)
+
+    def give_up(self) -> None:
+        """Cancel it, since nobody is there any more for whom it works."""
+        self.is_given_up = True
+        self.cancel()
+
+    def ended_as_asked(self, exc: BaseException | None) -> bool:
+        """Whether `exc` is the server's own cancellation, which is nobody's failure."""
+        return self.is_given_up and isinstance(exc, asyncio.CancelledError)
+
     def cancelling(self) -> int:
         """How often it was cancelled; asked by every `asyncio.timeout`, so kept cheap."""
         return 0 if self._rest is None else super().cancelling()
@@ -71,6 +92,13 @@ class HandlerTask(asyncio.Task[Any]):
     def uncancel(self) -> int:
         """Take back one cancellation."""
         return 0 if self._rest is None else super().uncancel()
+
+    def failure(self) -> BaseException | None:
+        """What it ended in, once it is done: what its coroutine raised, or None."""
+        if self.cancelled():
+            return asyncio.CancelledError()
+        exc = self.exception()
+        return exc.exit if isinstance(exc, Exited) else exc
 
     def __repr__(self) -> str:
         return f"<HandlerTask of {self._first!r}>" if self._rest is None else super().__repr__()
@@ -88,7 +116,7 @@ def _as_real_task(name: str) -> Callable[..., Any]:
 
 
 for _name in (
-    "add_done_callback", "cancel", "get_context", "get_coro", "get_loop", "get_name", "get_stack",
+    "add_done_callback", "get_context", "get_coro", "get_loop", "get_name", "get_stack",
     "print_stack", "remove_done_callback", "set_name", "__await__", "__iter__",
 ):  # fmt: skip
     if hasattr(asyncio.Task, _name):
@@ -101,13 +129,20 @@ class _Rest(Coroutine[Any, Any, Any]):
     While a step runs, `turn.current` is the connection whose handler this is.
     """
 
-    __slots__ = ("_conn", "_coro", "_turn", "held")
+    __slots__ = ("_conn", "_coro", "_is_held_cancelled", "_turn", "held")
 
     def __init__(self, coro: Awaited, conn: Any) -> None:
         self._coro = coro
         self._conn = conn
-        self._turn: core.Turn = conn.turn
+        self._turn: core.Turn = conn._turn
         self.held: Any = _STARTING  # what the first step yielded, or how it ended
+        self._is_held_cancelled = False
+
+    def cancel_held(self, msg: Any) -> None:
+        """Cancel what the coroutine waits for while its task does not know of that yet."""
+        held = self.held
+        if getattr(held, "_asyncio_future_blocking", None) is not None and held.cancel(msg=msg):
+            self._is_held_cancelled = True
 
     def send(self, value: Any) -> Any:
         held = self.held
@@ -122,6 +157,8 @@ class _Rest(Coroutine[Any, Any, Any]):
         before, turn.current = turn.current, self._conn
         try:
             return self._coro.send(value)
+        except SystemExit as exc:
+            raise Exited(exc) from None
         finally:
             turn.current = before
 
@@ -133,12 +170,16 @@ class _Rest(Coroutine[Any, Any, Any]):
                 raise StopIteration
             # Cancelled before the task had seen what it waits for: that is cancelled instead,
             # as `Task.cancel` does, and the coroutine hears of it from there.
-            if held is not None and held.cancel():
+            if not self._is_held_cancelled:  # then it was within the first step
+                self.cancel_held(next(iter(exc_info[0].args), None))
+            if self._is_held_cancelled:
                 return held
         turn = self._turn
         before, turn.current = turn.current, self._conn
         try:
             return self._coro.throw(*exc_info)
+        except SystemExit as exc:
+            raise Exited(exc) from None
         finally:
             turn.current = before
 
@@ -193,6 +234,12 @@ def _finish_without_loop(coro: Awaited) -> None:
         return
     coro.close()
     raise RuntimeError("a handler waits, but no event loop runs")
+
+
+def was_given_up() -> bool:
+    """Whether the server has cancelled the handler that runs."""
+    task = asyncio.current_task()
+    return isinstance(task, HandlerTask) and task.is_given_up
 
 
 def as_coroutine(awaitable: Any) -> Awaited:

@@ -8,59 +8,41 @@ are renewed in place, so a handler registered while the server runs serves open 
 from __future__ import annotations
 
 import fnmatch
-import inspect
 import re
 from collections.abc import Callable
-from functools import update_wrapper
-from typing import Any, NamedTuple, TypeAlias, TypeVar, overload
+from typing import Any, NamedTuple, TypeVar
 
 from .. import core
-from ..message import MessageType
+from ..dialects.base import Dialect, Undecoded
+from ..wire import COMMAND, KIND, MessageType
+from .signature import Call, adapt, check_coroutine_function
+from .typed import event_call
 
-Call: TypeAlias = Callable[..., Any]
 F = TypeVar("F", bound=Callable[..., Any])
 
 CONNECT = "connect"
+CLOSE = "close"
 DISCONNECT = "disconnect"
 MESSAGE = "message"  # key: a MessageType, or None for what nobody else takes
 EVENT = "event"  # key: its name
 STREAM = "stream"
 
-COMMANDS = (
-    MessageType.JOIN_ROOM,
-    MessageType.LEAVE_ROOM,
-    MessageType.BROADCAST,
-    MessageType.PING,
+# What handlers can be registered for. A reply is for whoever waits for it.
+_RECEIVED = tuple(
+    type_
+    for type_ in MessageType
+    if type_.role in (KIND, COMMAND) and type_ is not MessageType.REPLY
 )
-_RECEIVED = (MessageType.TEXT, MessageType.BINARY, MessageType.JSON, *COMMANDS)
 
 
-def adapt(handler: Callable[..., Any], n: int) -> Call:
-    """A callable of `n` arguments that gives `handler` the first few, as many as it takes.
+def check_path(path: object, name: str) -> None:
+    """Raise TypeError for a decorator that stands bare: its path is the function then."""
+    if not isinstance(path, str):
+        raise TypeError(f'{name} needs a path, as in @server.{name}("/path"), not {path!r}')
 
-    Raises TypeError for a handler that demands more, and for a generator, which nobody would run.
-    """
-    if inspect.isgeneratorfunction(handler) or inspect.isasyncgenfunction(handler):
-        raise TypeError(f"{handler!r} is a generator: a handler sends or returns, and never yields")
-    try:
-        parameters = inspect.signature(handler).parameters.values()
-    except ValueError:  # some callables of C have no signature
-        return handler
-    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    needed = [p for p in positional if p.default is p.empty]
-    if len(needed) > n or any(
-        p.kind is p.KEYWORD_ONLY and p.default is p.empty for p in parameters
-    ):
-        given = "one argument" if n == 1 else f"{n} arguments"
-        raise TypeError(f"{handler!r} demands more than the {given} it would be given")
-    if len(positional) >= n or any(p.kind is p.VAR_POSITIONAL for p in parameters):
-        return handler
-    accepted = len(positional)
 
-    def with_fewer(*args: Any) -> Any:
-        return handler(*args[:accepted])
-
-    return update_wrapper(with_fewer, handler)  # the log names the application's function
+def _nothing(conn: Any) -> None:
+    """Nobody is to be told."""
 
 
 class _Registered(NamedTuple):
@@ -78,15 +60,19 @@ class Judge(NamedTuple):
 
 
 class Plan(core.Plan):
-    """The handlers of one route, each group in the order in which it runs."""
+    """The handlers of one route, each group in the order in which it runs, and its dialect."""
 
     __slots__ = (
+        "close",
         "commands",
         "connect",
+        "dialect",
         "disconnect",
         "events",
+        "is_open",
         "json",
         "json_as_text",
+        "paced",
         "route",
         "stream",
     )
@@ -94,35 +80,48 @@ class Plan(core.Plan):
     def __init__(self, route: str) -> None:
         super().__init__()
         self.route = route
+        self.dialect: Dialect
         self.connect: tuple[Call, ...] = ()
+        self.close: tuple[Call, ...] = ()
         self.disconnect: tuple[Call, ...] = ()
         self.json: tuple[Call, ...] = ()
         self.json_as_text = False  # whether the handlers of text run for want of those of json
         self.events: dict[str, tuple[Call, ...]] = {}
         self.commands: dict[MessageType, tuple[Call, ...]] = {}  # the built-in effect first
+        self.is_open = False  # see `Registry.open_route`
         self.stream: Call | None = None  # the handler that reads with `async for`
+        self.paced: Callable[[Any], object] = _nothing  # to be told that more or less may wait
 
 
 class Registry:
     """The decorators of a server, and the plans they lead to.
 
     `commands` are the built-in effects of the client messages that are enabled, `built_in_events`
-    those of events, by name; `deliver` hands a message to the stream of its connection.
+    those of events, by name; `deliver` hands a message to the stream of its connection. `dialect`
+    is that of every route, but where nobody would look at JSON once it is decoded: there it is
+    `undecoded`. A handler says so of itself by an attribute `takes_raw` that is true. `paced` is
+    told of connections of which more, or less, may wait than before. `nobody` goes in the place of
+    the handlers of messages that have none: it tells clients so, in development mode.
     `route_added`, if set, is told of each new route.
     """
 
     def __init__(self) -> None:
         self.commands: dict[MessageType, Call] = {}
         self.built_in_events: dict[str, Call] = {}
+        self.dialect = Dialect()
+        self.undecoded: Dialect = Undecoded()
         self.deliver: Call | None = None
+        self.paced: Callable[[Any], object] = _nothing
         self.route_added: Callable[[str], object] | None = None
         self.judges: tuple[Judge, ...] = ()
         self.leave_calls: tuple[Call, ...] = ()
         self.error_calls: tuple[Call, ...] = ()
+        self.nobody: tuple[Call, ...] = ()
         self._wrap: Callable[[str, Any, Call], Call] | None = None
         self._registered: list[_Registered] = []
         self._streams: dict[str, Call] = {}
         self._routes: dict[str, None] = {}
+        self._open_routes: set[str] = set()
         self._plans: dict[str, Plan] = {}
 
     @property
@@ -142,33 +141,42 @@ class Registry:
             if self.route_added is not None:
                 self.route_added(route)
 
-    # Decorators. Each may stand bare (`@on_connect`) or with arguments (`@on_connect(route=…)`).
+    def open_route(self, route: str) -> None:
+        """Let clients of a route use built-in words on all rooms that nothing is said about.
 
-    @overload
-    def on_connect(self, route: str | None = None) -> Callable[[F], F]: ...
-    @overload
-    def on_connect(self, route: F) -> F: ...
-    def on_connect(self, route: Any = None) -> Any:
-        """Call `handler(conn)` after the handshake and before any message.
-
-        `Reject` raised there closes the connection with 1008 and the body as reason.
+        It is one of a Glyph program, in which nothing but the program answers.
         """
+        self._open_routes.add(route)
+        self.renew()
+
+    def is_open(self, route: str) -> bool:
+        """Whether `open_route` was called for it."""
+        return route in self._open_routes
+
+    def handlers_of_events(self) -> list[tuple[str, str | None, Call]]:
+        """Of each handler of an event: its name, the route if it is for one, and what is called."""
+        found = [each for each in self._registered if each.kind == EVENT]
+        return [(each.key, each.route, each.call) for each in found]
+
+    def judges_of(self, room: str) -> list[Judge]:
+        """Who decides about clients that ask to join the room of that name."""
+        return [each for each in self.judges if each.pattern.match(room)]
+
+    # Decorators. Each may stand bare (`@on_connect`) or with arguments (`@on_connect(route=…)`).
+    # Those of a server say more, and give them their types.
+
+    def on_connect(self, route: Any = None) -> Any:
+        """Call `handler(conn)` after the handshake and before any message."""
         return self._decorator(CONNECT, None, route, 1)
 
-    @overload
-    def on_disconnect(self, route: str | None = None) -> Callable[[F], F]: ...
-    @overload
-    def on_disconnect(self, route: F) -> F: ...
+    def on_close(self, route: Any = None) -> Any:
+        """Call `handler(conn, code, reason)` when the client asks to close, before the answer."""
+        return self._decorator(CLOSE, None, route, 3)
+
     def on_disconnect(self, route: Any = None) -> Any:
         """Call `handler(conn, code, reason)` once, as the last call for the connection."""
         return self._decorator(DISCONNECT, None, route, 3)
 
-    @overload
-    def on_message(
-        self, type: MessageType | str | None = None, route: str | None = None
-    ) -> Callable[[F], F]: ...
-    @overload
-    def on_message(self, type: F) -> F: ...
     def on_message(self, type: Any = None, route: str | None = None) -> Any:
         """Call `handler(ctx)` for messages of a type; without one, for those nobody else takes.
 
@@ -182,40 +190,25 @@ class Registry:
         return self._decorator(MESSAGE, key, route, 1)
 
     def on_event(self, name: str, route: str | None = None) -> Callable[[F], F]:
-        """Call `handler(ctx)` for messages with that event, which then go nowhere else."""
+        """Call `handler(ctx)`, or `handler(ctx, data)` with a type for `data`, for that event."""
         if not isinstance(name, str) or not name:
             raise TypeError("on_event needs the name of the event")
         decorator: Callable[[F], F] = self._decorator(EVENT, name, route, 1)
         return decorator
 
-    @overload
-    def on_join(self, pattern: str = "*") -> Callable[[F], F]: ...
-    @overload
-    def on_join(self, pattern: F) -> F: ...
     def on_join(self, pattern: Any = "*") -> Any:
-        """Ask `handler(conn, room)` whether a client may join a room whose name matches.
-
-        Patterns are those of `fnmatch`: `*`, `?`, `[ab]`. All handlers that match must return a
-        true value. `conn.join_room` is not judged.
-        """
+        """Ask `handler(conn, room)` whether a client may join a room whose name matches."""
 
         def register(handler: F, pattern: str = pattern) -> F:
             compiled = re.compile(fnmatch.translate(pattern))
             self.judges = (*self.judges, Judge(compiled, adapt(handler, 2)))
+            self.renew()
             return handler
 
         return register(pattern, "*") if callable(pattern) else register
 
-    @overload
-    def on_leave(self) -> Callable[[F], F]: ...
-    @overload
-    def on_leave(self, handler: F) -> F: ...
     def on_leave(self, handler: Any = None) -> Any:
-        """Call `handler(conn, room)` after a connection has left a room, in whatever way.
-
-        At its own wish, by the program, because the room was deleted, or at its end; then before
-        `on_disconnect`.
-        """
+        """Call `handler(conn, room)` after a connection has left a room, in whatever way."""
 
         def register(handler: F) -> F:
             self.leave_calls = (*self.leave_calls, adapt(handler, 2))
@@ -224,15 +217,12 @@ class Registry:
 
         return register if handler is None else register(handler)
 
-    @overload
-    def on_error(self) -> Callable[[F], F]: ...
-    @overload
-    def on_error(self, handler: F) -> F: ...
     def on_error(self, handler: Any = None) -> Any:
         """Call `handler(ctx_or_conn, exc)` after another handler has raised."""
 
         def register(handler: F) -> F:
             self.error_calls = (*self.error_calls, adapt(handler, 2))
+            self.renew()
             return handler
 
         return register if handler is None else register(handler)
@@ -240,11 +230,14 @@ class Registry:
     def websocket(self, path: str) -> Callable[[F], F]:
         """Serve a route; as a decorator over `async def handler(conn)`, read it by `async for`.
 
-        Raises ValueError when the route already has such a handler.
+        Raises ValueError when the route already has such a handler, TypeError for one that is no
+        `async def`.
         """
+        check_path(path, "websocket")
         self.add_route(path)
 
         def register(handler: F) -> F:
+            check_coroutine_function(handler, "a handler that reads its route")
             if path in self._streams:
                 raise ValueError(f"route {path} already has a handler that reads it")
             self._streams[path] = adapt(handler, 1)
@@ -257,7 +250,7 @@ class Registry:
         """A decorator, or the handler itself where it stands in the place of the route."""
 
         def register(handler: F, route: str | None = None) -> F:
-            call = adapt(handler, n)
+            call = event_call(handler) if kind == EVENT else adapt(handler, n)
             if route is not None:
                 self.add_route(route)
             self._registered.append(_Registered(kind, key, route, call))
@@ -267,6 +260,28 @@ class Registry:
         if callable(route):
             return register(route)
         return lambda handler: register(handler, route)
+
+    def take_in(self, other: Registry, placed: Callable[[str], str]) -> None:
+        """Register what another has; `placed` gives its routes their paths here.
+
+        A handler without a route is for the other's routes, where that has any. Raises ValueError
+        when two handlers would read one route, and leaves everything as it was.
+        """
+        streams = {placed(path): call for path, call in other._streams.items()}
+        if taken := self._streams.keys() & streams:
+            raise ValueError(f"route {min(taken)} already has a handler that reads it")
+        self._streams |= streams
+        routes = [placed(route) for route in other._routes]
+        for route in routes:
+            self.add_route(route)
+        for each in other._registered:
+            own = None if each.route is None else placed(each.route)
+            found: list[str | None] = [*routes] if own is None and routes else [own]
+            self._registered += [each._replace(route=route) for route in found]
+        self.judges += other.judges
+        self.leave_calls += other.leave_calls
+        self.error_calls += other.error_calls
+        self.renew()
 
     # Plans.
 
@@ -295,8 +310,9 @@ class Registry:
 
     def _fill(self, plan: Plan) -> None:
         plan.connect = self._of(plan, CONNECT)
+        plan.close = self._of(plan, CLOSE)
         plan.disconnect = self._of(plan, DISCONNECT)
-        plan.stream = self._streams.get(plan.route)
+        plan.stream, plan.paced = self._streams.get(plan.route), self.paced
         if plan.stream is not None and self._wrap is not None:
             plan.stream = self._wrap(STREAM, None, plan.stream)
         # A stream gets every message, whoever else does; it comes first, so that an error of
@@ -305,9 +321,10 @@ class Registry:
         others = self._of(plan, MESSAGE)
         text = self._of(plan, MESSAGE, MessageType.TEXT)
         json = self._of(plan, MESSAGE, MessageType.JSON)
-        plan.text = always + (text or others)
-        plan.binary = always + (self._of(plan, MESSAGE, MessageType.BINARY) or others)
-        plan.json = always + (json or text or others)
+        nobody = self.nobody
+        plan.text = always + (text or others) or nobody
+        plan.binary = always + (self._of(plan, MESSAGE, MessageType.BINARY) or others) or nobody
+        plan.json = always + (json or text or others) or nobody
         plan.json_as_text = bool(text) and not json
         names = dict.fromkeys(each.key for each in self._registered if each.kind == EVENT)
         plan.events = {
@@ -318,6 +335,11 @@ class Registry:
             name: (effect, *self._of(plan, EVENT, name))
             for name, effect in self.built_in_events.items()
         }
+        plan.is_open = plan.route in self._open_routes
+        is_raw = all(getattr(call, "takes_raw", False) for call in plan.json)
+        if not plan.json and not plan.is_open:
+            is_raw = False  # an `id` in it wants an answer
+        plan.dialect = self.undecoded if is_raw and not plan.events else self.dialect
         plan.commands = {
             type_: (effect, *self._of(plan, MESSAGE, type_))
             for type_, effect in self.commands.items()

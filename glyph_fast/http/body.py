@@ -15,7 +15,10 @@ from .request import Request
 
 MAX_CHUNK_LINE = 1024  # bytes of one chunk-size line, extensions included
 MAX_TRAILERS = 8 * 1024  # bytes of all trailer lines together
+MAX_LINES = 32  # of those that one call of `feed` reads; each costs far more than its bytes
 MAX_OVERHEAD = 64 * 1024  # bytes around the chunks beyond the bytes in them
+
+BY_OPTION = -1  # the largest body of a route that has no limit of its own
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -36,16 +39,18 @@ class BodyReader:
     after one, for nobody knows where the next request begins.
     """
 
-    def __init__(self, request: Request, limit: int = MAX_BODY) -> None:
+    def __init__(self, request: Request, limit: int | None = MAX_BODY) -> None:
         self._limit = limit
         self._data = bytearray()
+        self._given = 0  # bytes that `take` gave
         self._line = b""  # the beginning of a line that has not ended
-        self._chunked = request.is_chunked
+        self._chunked = request._is_chunked
         self._in_trailers = False
         self._needs_crlf = False  # after the data of a chunk
-        self._missing = request.content_length or 0  # bytes of the body, or of the current chunk
+        self._missing = request._content_length or 0  # bytes of the body, or of the current chunk
         self._overhead = 0
         self._trailer_size = 0
+        self.announced = request._content_length  # None: the head does not say
         self.is_complete = not self._chunked and not self._missing
         self._expects_continue = _expects_continue(request) and not self.is_complete
         self._check_size(self._missing)
@@ -62,20 +67,34 @@ class BodyReader:
         self._expects_continue = False
 
     @property
-    def body(self) -> bytes:
-        """What has been collected; the whole body once `is_complete`."""
-        return bytes(self._data)
+    def held(self) -> int:
+        """Bytes that were read and not taken."""
+        return len(self._data)
+
+    def take(self) -> bytes:
+        """What has been collected since the last call; the whole body once `is_complete`, where
+        this is the first."""
+        data, self._data = bytes(self._data), bytearray()
+        self._given += len(data)
+        return data
 
     def feed(self, data: bytes | bytearray | memoryview) -> int:
-        """Take what belongs to the body and return its size in bytes; the rest is the caller's."""
+        """Take what belongs to the body and return its size in bytes; the rest is the caller's.
+
+        Where the body is not complete, the rest is to be given again in another turn: tiny chunks
+        are many in one read, and others wait for them.
+        """
         data = bytes(data)
-        position = 0
+        position = lines = 0
         while position < len(data) and not self.is_complete:
             self._expects_continue = False
             if self._missing:
                 position = self._take_data(data, position)
+            elif lines == MAX_LINES:
+                break
             else:
                 position = self._take_line(data, position)
+                lines += 1
         return position
 
     def _take_data(self, data: bytes, position: int) -> int:
@@ -118,7 +137,7 @@ class BodyReader:
         if match is None:
             raise HandshakeError(400, "malformed chunk size")
         self._missing = int(match.group(1), 16)
-        self._check_size(len(self._data) + self._missing)
+        self._check_size(self._given + len(self._data) + self._missing)
         self._in_trailers = not self._missing
         # Tiny chunks, or long lines, would cost much and carry little.
         self._overhead = max(0, self._overhead + len(line) + 4 - self._missing)
@@ -134,7 +153,7 @@ class BodyReader:
             raise HandshakeError(400, "malformed or too many trailer fields")
 
     def _check_size(self, size: int) -> None:
-        if size > self._limit:
+        if self._limit is not None and size > self._limit:
             raise HandshakeError(413, f"request body is larger than {self._limit} bytes")
 
 

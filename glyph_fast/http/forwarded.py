@@ -20,16 +20,21 @@ from ipaddress import IPv6Address, IPv6Network, ip_address, ip_network
 from typing import NamedTuple
 
 from ..errors import HandshakeError
+from .headers import split_list, unescape
 from .request import Request
 
 MAX_HOPS = 64  # entries of one list; a chain of so many proxies is an attack or a loop
+MAX_PAIRS = 8 * MAX_HOPS  # parameters of Forwarded, empty ones too
+MAX_FORWARDED = 16 * 1024  # bytes of Forwarded
+MAX_NODE = 256  # characters of one entry of X-Forwarded-For
 SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}  # some say it so
 
 _HOST = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _NODE = re.compile(  # of Forwarded (RFC 7239 §6) and, unquoted, of X-Forwarded-For
-    r"(?:(?P<v4>[0-9.]+)|\[(?P<v6>[0-9A-Fa-f:.]+)\]|unknown|_[A-Za-z0-9._-]+)"
+    r"(?:(?P<v4>[0-9.]+)|\[(?P<v6>[0-9A-Fa-f:.]+(?:%[!-Z^-~]+)?)\]|unknown|_[A-Za-z0-9._-]+)"
     r"(?::(?:[0-9]{1,5}|_[A-Za-z0-9._-]+))?"
 )
+_ZONE = re.compile(r"%[!-Z^-~]+$")
 _PAIR = re.compile(
     r"[ \t]*([!#$%&'*+\-.^_`|~0-9A-Za-z]+)="
     r"(?:([!#$%&'*+\-.^_`|~0-9A-Za-z]+)|\"((?:[^\"\\\x00-\x08\x0a-\x1f\x7f]|\\[^\x00-\x1f\x7f])*)\")"
@@ -85,8 +90,8 @@ class Proxies:
         if not self.trusts(peer):
             return Client(peer)
         headers = request.headers
-        forwarded = headers.getlist("forwarded")
-        addresses = headers.getlist("x-forwarded-for")
+        forwarded = _said(headers.getlist("forwarded"))
+        addresses = _said(headers.getlist("x-forwarded-for"))
         standard = self._walk(peer, parse_forwarded(forwarded)) if forwarded else None
         common = self._common(request, peer, addresses)
         if standard is None:
@@ -126,6 +131,10 @@ def parse_forwarded(values: Sequence[str]) -> list[Hop]:
     Parameters other than `for`, `proto` and `host` are checked for their form only.
     """
     hops: list[Hop] = []
+    if sum(map(len, values)) > MAX_FORWARDED:
+        raise HandshakeError(400, f"Forwarded is longer than {MAX_FORWARDED} bytes")
+    if sum(value.count(",") + value.count(";") + 1 for value in values) > MAX_PAIRS:
+        raise HandshakeError(400, f"more than {MAX_PAIRS} parameters in Forwarded")
     for value in values:
         for pairs in _read_elements(value):
             hops.append(_hop(pairs))
@@ -151,7 +160,7 @@ def _read_elements(value: str) -> Iterator[dict[str, str]]:
         name, token, quoted = pair.groups()
         if name.lower() in pairs:  # RFC 7239 §4: at most once in each element
             raise _malformed("Forwarded")
-        pairs[name.lower()] = token if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
+        pairs[name.lower()] = token if quoted is None else unescape(quoted)
         position = pair.end()
     if pairs:
         yield pairs
@@ -167,33 +176,37 @@ def _address(node: str, field: str, *, is_bracketed: bool = False) -> str | None
     """The address of a node in its usual spelling, None for one that is not told.
 
     HandshakeError 400 for anything else. An IPv6 address stands in brackets in Forwarded, mostly
-    without them in X-Forwarded-For.
+    without them in X-Forwarded-For. Its zone (RFC 4007 §11) means something to the proxy alone.
     """
+    if len(node) > MAX_NODE:
+        raise _malformed(field)
+    if not node:  # of a list whose other entries say something
+        return None
     match = _NODE.fullmatch(node)
     text = (match["v4"] or match["v6"]) if match is not None else None
     if match is not None and text is None:
         return None
     if match is None and not is_bracketed and node.count(":") >= 2:
         text = node
+    text = _ZONE.sub("", text or "")
     try:
-        address = ip_address(text or "")
+        address = ip_address(text)
     except ValueError:
         raise _malformed(field) from None
     if match is not None and isinstance(address, IPv6Address) == bool(match["v4"]):
         raise _malformed(field)
     if isinstance(address, IPv6Address):
-        if address.scope_id:
-            raise _malformed(field)
+        if address.scope_id is not None:
+            raise _malformed(field)  # a zone of other characters
         address = address.ipv4_mapped or address
     return str(address)
 
 
 def _elements(values: Sequence[str], field: str) -> list[str]:
     """The elements of a list; empty ones stay, for they stand in somebody's place."""
-    elements = [each.strip(" \t") for value in values for each in value.split(",")]
-    if len(elements) > MAX_HOPS:
+    if sum(value.count(",") + 1 for value in values) > MAX_HOPS:
         raise HandshakeError(400, f"more than {MAX_HOPS} proxies in {field}")
-    return elements
+    return split_list(values, MAX_HOPS)
 
 
 def _scheme(text: str | None, field: str) -> str | None:
@@ -210,8 +223,13 @@ def _host(text: str | None, field: str) -> str | None:
 
 def _nth_from_end(request: Request, field: str, steps: int) -> str | None:
     """What the proxy said that named the client; the earliest, where fewer proxies append here."""
-    elements = _elements(request.headers.getlist(field.lower()), field)
+    elements = _elements(_said(request.headers.getlist(field.lower())), field)
     return elements[-min(max(steps, 1), len(elements))] if elements else None
+
+
+def _said(values: list[str]) -> list[str]:
+    """The values of a field; none where nothing stands in any: some proxies send it empty."""
+    return values if any(value.strip(" \t,") for value in values) else []
 
 
 def _malformed(field: str) -> HandshakeError:

@@ -22,7 +22,6 @@ from .request import Request, percent_decode
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 _METHODS = {method.encode(): method for method in METHODS}
-_VERSIONS = {b"1.1": "1.1", b"1.0": "1.0"}
 _LINE = re.compile(
     rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+)"  # method: a token
     rb" ([!\"$-~]+)"  # target: visible ASCII without the #, for fragments are never sent
@@ -36,6 +35,10 @@ _FRAMING = re.compile(
     rb"\r\n(content-length|transfer-encoding|host)[ \t]*:[ \t]*([^\r]*)",
     re.IGNORECASE,
 )
+_FRAMING_FIELD = re.compile(
+    rb"(\r\n(?:content-length|transfer-encoding):)([^\r]*)(?=\r\n)", re.IGNORECASE
+)
+_MAX_CODINGS = 16  # elements of Transfer-Encoding, empty ones too
 _MAX_LENGTH_DIGITS = 18  # of a Content-Length; more is not a size but an attack
 
 
@@ -43,7 +46,7 @@ def parse_head(head: bytes, remote: str | None = None) -> Request:
     """The request of one complete head, blank line included.
 
     HandshakeError says how to answer a bad one: 400, 414, 431, 501 (a method or transfer coding we
-    do not have) or 505 (a version other than 1.0 and 1.1). The connection is closed after it.
+    do not have) or 505 (a version that does not begin with 1). The connection is closed after it.
     """
     upgrade = core.read_plain_upgrade(head)
     if upgrade is not None:
@@ -51,13 +54,15 @@ def parse_head(head: bytes, remote: str | None = None) -> Request:
         request.method = "GET"
         request.target, request.raw_path, request.query_string, request._plain_upgrade = upgrade
         request.http_version = "1.1"
-        request.authority = None
+        request._authority = None
         return request
     plain = core.read_plain_head(head)
     if plain is not None and _is_sound(plain[2]):
         target, fields, values = plain
         request = Request(head, remote)
-        request.set_line("GET", target, "1.1")
+        request.method, request.target, request.http_version = "GET", target, "1.1"
+        request._authority = None  # the target is a path
+        request.raw_path, _, request.query_string = target.partition("?")
         request._headers = Headers(fields, values)
         return request
     if head.startswith(b"\r\n"):
@@ -66,19 +71,21 @@ def parse_head(head: bytes, remote: str | None = None) -> Request:
     if match is None or match.end() > MAX_REQUEST_LINE + 2 or len(head) > MAX_HEAD:
         raise _bad_start(head)
     method = _METHODS.get(match[1])
-    version = _VERSIONS.get(match[3])
-    if version is None:
+    if not match[3].startswith(b"1."):
         raise HandshakeError(505, f"HTTP version {match[3].decode()} is not supported")
+    version = "1.0" if match[3] == b"1.0" else "1.1"
+    if match[3] not in (b"1.0", b"1.1"):  # RFC 9110 §2.5: as the highest minor version we have
+        head = head[: match.start(3)] + b"1.1" + head[match.end(3) :]
     if method is None:
         raise HandshakeError(501, f"method {match[1][:32].decode()} is not implemented")
     request = Request(head, remote)
     try:
-        request.set_line(method, match[2].decode(), version)
+        request._set_line(method, match[2].decode(), version)
     except ValueError as exc:
         raise HandshakeError(400, str(exc)) from None
     if not request.target.startswith("/") or "%" in request.target:
         _check_target(request)
-    request._headers = _read_headers(head, version)
+    request._head, request._headers = _read_headers(head, version)
     return request
 
 
@@ -102,7 +109,7 @@ def too_large(head: bytes) -> HandshakeError:
 
 
 def _bad_start(head: bytes) -> HandshakeError:
-    if head.startswith(b"\x16\x03"):
+    if head.startswith(b"\x16"):  # a record of a handshake, RFC 8446 §5.1
         return HandshakeError(400, "this port does not speak TLS")
     line = head.partition(b"\n")[0].rstrip(b"\r")
     if len(line) > MAX_REQUEST_LINE or len(head) > MAX_HEAD:
@@ -112,18 +119,19 @@ def _bad_start(head: bytes) -> HandshakeError:
 
 def _check_target(request: Request) -> None:
     try:
+        # Not the query: there a percent sign may stand for itself, as in the URL standard.
         percent_decode(request.raw_path)
-        percent_decode(request.query_string)
     except ValueError as exc:
         raise HandshakeError(400, str(exc)) from None
     if request.target == "*" and request.method != "OPTIONS":
         raise HandshakeError(400, "malformed request target")
-    authority = request.authority
+    authority = request._authority
     if authority is not None and not _AUTHORITY.fullmatch(authority.encode()):
         raise HandshakeError(400, "malformed authority in request target")
 
 
-def _read_headers(head: bytes, version: str) -> Headers:
+def _read_headers(head: bytes, version: str) -> tuple[bytes, Headers]:
+    """The header fields, and the head as either library reads it."""
     # Of a sound head nothing but its line ends is left: no NUL, no bare LF. (A bare CR could hide
     # a bare LF from this check; both libraries refuse the CR.)
     controls = head.translate(None, _NOT_CONTROLS)
@@ -139,7 +147,12 @@ def _read_headers(head: bytes, version: str) -> Headers:
         headers = Headers(parsers.read_fields(head))
     except ValueError:
         _check_framing(head, version)  # has the better word, where it finds something
-        raise HandshakeError(400, "malformed header field") from None
+        # The libraries each refuse some sound spelling of what was just found sound.
+        head = _FRAMING_FIELD.sub(_in_plain_spelling, head)
+        try:
+            headers = Headers(parsers.read_fields(head))
+        except ValueError:
+            raise HandshakeError(400, "malformed header field") from None
     raw = headers.raw
     host = raw(b"host")
     if (
@@ -153,7 +166,13 @@ def _read_headers(head: bytes, version: str) -> Headers:
     # A line that continues the one before (RFC 9112 §5.2) leaves fewer fields than lines.
     if len(headers.fields) != nfields:
         raise HandshakeError(400, "malformed header field")
-    return headers
+    return head, headers
+
+
+def _in_plain_spelling(field: re.Match[bytes]) -> bytes:
+    """A field without blanks and empty elements, which say nothing (RFC 9110 §5.5, §5.6.1)."""
+    elements = [element.strip(b" \t") for element in field[2].split(b",")]
+    return field[1] + b" " + b", ".join([element for element in elements if element])
 
 
 def _check_framing(head: bytes, version: str) -> None:
@@ -163,8 +182,8 @@ def _check_framing(head: bytes, version: str) -> None:
     """
     values: dict[bytes, list[bytes]] = {}
     for name, value in _FRAMING.findall(head):
-        values.setdefault(name.lower(), []).append(value.rstrip(b" "))
-    hosts = [host.rstrip(b" \t") for host in values.get(b"host", [])]
+        values.setdefault(name.lower(), []).append(value.rstrip(b" \t"))
+    hosts = values.get(b"host", [])
     if len(hosts) > 1 or not hosts and version == "1.1":  # RFC 9112 §3.2
         raise HandshakeError(400, "exactly one Host field is required")
     if hosts and not _AUTHORITY.fullmatch(hosts[0]):
@@ -184,8 +203,11 @@ def _check_framing(head: bytes, version: str) -> None:
 def _check_codings(values: list[bytes], version: str) -> None:
     if version == "1.0":  # RFC 9112 §6.1: framing is faulty
         raise HandshakeError(400, "Transfer-Encoding in HTTP/1.0")
-    codings = [coding.strip(b" ").lower() for coding in b",".join(values).split(b",")]
-    if any(coding and coding.strip(b"\t") != b"chunked" for coding in codings):
+    joined = b",".join(values)
+    if joined.count(b",") > _MAX_CODINGS:
+        raise HandshakeError(400, "malformed Transfer-Encoding")
+    codings = [name for each in joined.split(b",") if (name := each.strip(b" \t").lower())]
+    if any(coding != b"chunked" for coding in codings):
         raise HandshakeError(501, "transfer codings other than chunked are not implemented")
-    if codings != [b"chunked"]:  # a tab beside it is sound, but httptools refuses it
+    if len(codings) != 1:
         raise HandshakeError(400, "malformed Transfer-Encoding")

@@ -1,4 +1,7 @@
-"""Header fields, query and cookies: read-only mappings over what the client sent."""
+"""Header fields, query and cookies: read-only mappings over what the client sent.
+
+What `[]` asks for and the client left out is the client's mistake: a `KeyError` that is a 400.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,31 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar, overload
 from urllib.parse import parse_qsl
 
+from ..errors import Reject
 from .parsers import Field
 
 T = TypeVar("T")
 
+# What is read of lists that clients write: far more than honest ones send, and little work. An
+# element costs a hundred times what its byte does on the wire, and everybody waits meanwhile.
+MAX_ELEMENTS = 256  # of a list of tokens, over all its fields
+MAX_COOKIES = 1024
+MAX_PARAMETERS = 1000  # of a query
+
+_ESCAPED = re.compile(r"\\?(.)", re.DOTALL)
+
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 §5.6.2
+
+
+class MissingFromRequest(Reject, KeyError):
+    """A handler asked for something the client did not send: HTTP 400 with its name."""
+
+    def __init__(self, what: str, name: str) -> None:
+        self.reason = f"missing {what} {name!r}"
+        super().__init__(400, {"error": self.reason})
+
+    def __str__(self) -> str:
+        return self.reason
 
 
 class Headers(Mapping[str, str]):
@@ -44,13 +67,18 @@ class Headers(Mapping[str, str]):
         return [v.decode("latin-1") for n, v in self.fields if n.lower() == key]
 
     def tokens(self, name: str) -> list[str]:
-        """The elements of a comma-separated list, over all its fields, in lower case."""
-        return [
-            token
-            for value in self.getlist(name)
-            for element in value.lower().split(",")
-            if (token := element.strip(" \t"))
-        ]
+        """The elements of a comma-separated list, over all its fields, in lower case.
+
+        Of more than `MAX_ELEMENTS`, empty ones included, the first so many.
+        """
+        elements = split_list(self.getlist(name), MAX_ELEMENTS)
+        return [token.lower() for token in elements if token]
+
+    def in_lower_case(self) -> list[Field]:
+        """Every field as bytes, repeated ones too, with its name in lower case."""
+        if not self.is_repeated:
+            return list(self._first.items())
+        return [(name.lower(), value) for name, value in self.fields]
 
     def items_as_sent(self) -> list[tuple[str, str]]:
         """Every field, repeated ones too, with the names written as the client wrote them."""
@@ -59,7 +87,7 @@ class Headers(Mapping[str, str]):
     def __getitem__(self, name: str) -> str:
         value = self.raw(name.lower().encode("latin-1", "replace"))
         if value is None:
-            raise KeyError(name)
+            raise MissingFromRequest("header field", name)
         return value.decode("latin-1")
 
     @overload
@@ -81,12 +109,33 @@ class Headers(Mapping[str, str]):
         return f"Headers({self.items_as_sent()!r})"
 
 
+def split_list(values: Sequence[str], limit: int, separator: str = ",") -> list[str]:
+    """The first `limit` elements of a list over all its fields, without blanks around them; empty
+    ones stay."""
+    elements: list[str] = []
+    for value in values:
+        elements += value.split(separator, limit)[: limit - len(elements)]
+        if len(elements) == limit:
+            break
+    return [element.strip(" \t") for element in elements]
+
+
+def unescape(quoted: str) -> str:
+    """What stands in a quoted string, between its quotes (RFC 9110 §5.6.4)."""
+    return "".join(_ESCAPED.findall(quoted)) if "\\" in quoted else quoted
+
+
 class Query(Mapping[str, str]):
-    """The parameters of a query string; `[]` and `get` give a name's first value."""
+    """The parameters of a query string; `[]` and `get` give a name's first value.
+
+    Reject 400 for more than `MAX_PARAMETERS`.
+    """
 
     __slots__ = ("_pairs", "_first")
 
     def __init__(self, query: str) -> None:
+        if query.count("&") >= MAX_PARAMETERS:
+            raise Reject(400, {"error": f"more than {MAX_PARAMETERS} parameters in the query"})
         self._pairs = parse_qsl(query, keep_blank_values=True)
         self._first = dict(reversed(self._pairs))
 
@@ -95,7 +144,10 @@ class Query(Mapping[str, str]):
         return [value for key, value in self._pairs if key == name]
 
     def __getitem__(self, name: str) -> str:
-        return self._first[name]
+        try:
+            return self._first[name]
+        except KeyError:
+            raise MissingFromRequest("query parameter", name) from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(dict(self._pairs))
@@ -107,15 +159,24 @@ class Query(Mapping[str, str]):
         return f"Query({self._pairs!r})"
 
 
+class Cookies(dict[str, str]):
+    """The cookies of a request; `[]` is like that of its headers and its query."""
+
+    def __missing__(self, name: str) -> str:
+        raise MissingFromRequest("cookie", name)
+
+
 def parse_cookies(values: Sequence[str]) -> dict[str, str]:
-    """The cookies of `Cookie` fields (RFC 6265 §5.4); of one name's values the first counts."""
-    cookies: dict[str, str] = {}
-    for value in values:
-        for pair in value.split(";"):
-            name, equals, content = pair.strip(" \t").partition("=")
-            if not equals or not name:
-                continue  # not a cookie; whoever put it there, the others still count
-            if len(content) >= 2 and content[0] == content[-1] == '"':
-                content = content[1:-1]
-            cookies.setdefault(name, content)
+    """The cookies of `Cookie` fields (RFC 6265 §5.4); of one name's values the first counts.
+
+    Of more than `MAX_COOKIES`, the first so many.
+    """
+    cookies = Cookies()
+    for pair in split_list(values, MAX_COOKIES, ";"):
+        name, equals, content = pair.partition("=")
+        if not equals or not name:
+            continue  # not a cookie; whoever put it there, the others still count
+        if len(content) >= 2 and content[0] == content[-1] == '"':
+            content = content[1:-1]
+        cookies.setdefault(name, content)
     return cookies

@@ -1,14 +1,14 @@
 """A request: its head in one bytes object, taken apart only as far as someone looks.
 
-An idle WebSocket connection keeps nothing but `Request.kept`, which is the head, and what a proxy
-said where one has; `Request.from_head` makes a request of it again. `head.parse_head` is the strict
-way in, for bytes nobody has judged yet.
+An idle WebSocket connection keeps nothing but `Request._kept`, which is the head, and what a proxy
+said where one has; `Request._from_head` makes a request of it again. `head.parse_head` is the
+strict way in, for bytes nobody has judged yet.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import unquote_to_bytes
 
@@ -18,8 +18,11 @@ from . import parsers
 from .headers import Headers, Query, parse_cookies
 from .tls import Tls
 
+if TYPE_CHECKING:
+    from .incoming import IncomingBody
+
 _ABSOLUTE = re.compile(r"(?:https?|wss?)://([^/?#]+)(/[^?]*)?(?:\?(.*))?", re.IGNORECASE)
-_OF_THE_LINE = {"method", "target", "http_version", "authority", "raw_path", "query_string"}
+_OF_THE_LINE = {"method", "target", "http_version", "_authority", "raw_path", "query_string"}
 # What a browser adds by itself: a page's own code can set neither, and Bearer only code can.
 _CREDENTIALS = re.compile(rb"cookie:|authorization:(?![ \t]*bearer[ \t])", re.IGNORECASE)
 # Host, key, origin, subprotocols and extensions, as of `core.read_plain_upgrade`.
@@ -65,16 +68,17 @@ class Request:
     `remote` is the client's address as text, or None where there is none (a Unix socket); `scheme`
     is http or https, as the client asked for it; `tls` is
     its TLS session, None without one and after the connection's end;
-    `path_params` are set by whoever routed the request, the body by whoever collected it.
+    `path_params` are set by whoever routed the request, the body by whoever collects it.
     """
 
     __slots__ = (
-        "head", "remote", "scheme", "path_params", "tls",
-        "method", "target", "http_version", "authority", "raw_path", "query_string",
+        "_head", "remote", "scheme", "path_params", "tls",
+        "method", "target", "http_version", "_authority", "raw_path", "query_string",
         "_plain_upgrade", "_headers", "_path", "_query", "_cookies", "_body", "_host", "_hides_tls",
+        "_incoming",
     )  # fmt: skip
 
-    head: bytes
+    _head: bytes
     remote: str | None
     scheme: str
     path_params: Mapping[str, str]
@@ -82,12 +86,12 @@ class Request:
     method: str  # in capitals
     target: str  # as it stands in the request line
     http_version: str  # "1.1" or "1.0"
-    authority: str | None  # of an absolute target
+    _authority: str | None  # of an absolute target
     raw_path: str  # as sent, its escapes not decoded, without the query
     query_string: str  # what follows the "?", as sent
 
     def __init__(self, head: bytes, remote: str | None = None) -> None:
-        self.head = head
+        self._head = head
         self.remote = remote
         self.scheme = "http"
         self.path_params = {}
@@ -98,11 +102,12 @@ class Request:
         self._query: Query | None = None
         self._cookies: dict[str, str] | None = None
         self._body = b""
+        self._incoming: IncomingBody | None = None  # where it has not come yet
         self._host: str | None = None  # as a trusted proxy was asked for it
         self._hides_tls = False  # whether the client's certificate is to be forgotten
 
     @classmethod
-    def from_head(cls, kept: Kept, remote: str | None = None, tls: Tls | None = None) -> Request:
+    def _from_head(cls, kept: Kept, remote: str | None = None, tls: Tls | None = None) -> Request:
         """A request of a head that `parse_head` has accepted before; parsed when looked at.
 
         `tls` is the connection's.
@@ -116,33 +121,33 @@ class Request:
         return request
 
     @property
-    def kept(self) -> Kept:
-        """What `from_head` needs, in as few bytes as can be."""
+    def _kept(self) -> Kept:
+        """What `_from_head` needs, in as few bytes as can be."""
         host = self._host
         if host is not None and host == self._host_of_head():  # as most proxies have it
             host = None
         if host is None and self.scheme == "http" and not self._hides_tls:
-            return self.head
-        return self.head, self.scheme, host, self._hides_tls
+            return self._head
+        return self._head, self.scheme, host, self._hides_tls
 
-    def forward(self, remote: str | None, scheme: str | None, host: str | None) -> None:
+    def _forward(self, remote: str | None, scheme: str | None, host: str | None) -> None:
         """Note who asked for what, as far as trusted proxies have told."""
         self.remote = remote
         self.scheme = scheme or self.scheme
         self._host = host
 
-    def set_line(self, method: str, target: str, http_version: str) -> None:
+    def _set_line(self, method: str, target: str, http_version: str) -> None:
         """Fill in what the request line says; ValueError for a target that is none."""
         self.method = method
         self.target = target
         self.http_version = http_version
-        self.authority, self.raw_path, self.query_string = split_target(target)
+        self._authority, self.raw_path, self.query_string = split_target(target)
 
     @property
     def headers(self) -> Headers:
         """The header fields."""
         if self._headers is None:
-            self._headers = Headers(parsers.read_fields(self.head))
+            self._headers = Headers(parsers.read_fields(self._head))
         return self._headers
 
     @property
@@ -168,8 +173,8 @@ class Request:
         return self._host_of_head() if self._host is None else self._host
 
     def _host_of_head(self) -> str:
-        if self.authority is not None:
-            return self.authority
+        if self._authority is not None:
+            return self._authority
         if self._plain_upgrade is not None:
             return self._plain_upgrade[0]
         host = self.headers.raw(b"host")
@@ -183,57 +188,85 @@ class Request:
         return self._cookies
 
     @property
-    def keep_alive(self) -> bool:
+    def _keep_alive(self) -> bool:
         """Whether the client lets the connection serve further requests (RFC 9112 §9.3)."""
-        value = self.headers.raw(b"connection")
-        if value is None:
+        headers = self._headers
+        if headers is None:
+            headers = self.headers
+        if headers.raw(b"connection") is None:
             return self.http_version == "1.1"
-        tokens = self.headers.tokens("connection")
+        tokens = headers.tokens("connection")
         return "close" not in tokens and (self.http_version == "1.1" or "keep-alive" in tokens)
 
     @property
-    def content_length(self) -> int | None:
+    def _content_length(self) -> int | None:
         """The announced size of the body in bytes, None when the head does not say."""
         value = self.headers.raw(b"content-length")
         return None if value is None else int(value)
 
     @property
-    def is_chunked(self) -> bool:
+    def _is_chunked(self) -> bool:
         """Whether the body comes in chunks (RFC 9112 §7.1), the only transfer coding accepted."""
         return self.headers.raw(b"transfer-encoding") is not None
 
     @property
-    def has_body(self) -> bool:
+    def _has_body(self) -> bool:
         """Whether bytes of a body follow the head."""
-        raw = self.headers.raw
+        headers = self._headers
+        if headers is None:
+            headers = self.headers
+        raw = headers.raw
         if raw(b"content-length") is None and raw(b"transfer-encoding") is None:
             return False
-        return self.is_chunked or bool(self.content_length)
+        return self._is_chunked or bool(self._content_length)
 
-    def attach_body(self, body: bytes) -> None:
+    def _attach_body(self, body: bytes) -> None:
         """Give the request its complete body, before a handler sees it."""
         self._body = body
 
-    def drop_credentials(self) -> bool:
+    def _attach_incoming(self, body: IncomingBody) -> None:
+        """Give the request a body that has not come yet."""
+        self._incoming = body
+
+    def _drop_credentials(self) -> bool:
         """Forget cookies, passwords and the client's certificate; whether there were any."""
-        fields = self.head[:-4].split(b"\r\n")
+        fields = self._head[:-4].split(b"\r\n")
         kept = [field for field in fields if not _CREDENTIALS.match(field)]
         had_certificate = self.tls is not None and self.tls.identity is not None
         self._hides_tls, self.tls = self._hides_tls or self.tls is not None, None
         if len(kept) == len(fields):
             return had_certificate
-        self.head = b"\r\n".join([*kept, b"", b""])
+        self._head = b"\r\n".join([*kept, b"", b""])
         self._headers = self._cookies = None
         return True
 
     async def body(self) -> bytes:
-        """The whole body; empty when there is none."""
+        """The whole body; empty when there is none.
+
+        One that is larger than the route or `--max-body-size` allows is refused with 413, which
+        `Reject` says. Raises ConnectionClosed when the client goes before it has sent all of it.
+        """
+        if self._incoming is not None:
+            self._body = await self._incoming.whole()
+            self._incoming = None
         return self._body
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        """The body in pieces as they come, of any size: what is not taken is not sent.
+
+        Only the route's own `max_body` bounds it. Raises what `body` raises.
+        """
+        if self._incoming is None:
+            if self._body:
+                yield self._body
+            return
+        while piece := await self._incoming.read():
+            yield piece
 
     async def json(self) -> Any:
         """The body read as JSON; a body that is not JSON is refused with status 400."""
         try:
-            return json.loads(self._body)
+            return json.loads(await self.body())
         except ValueError:
             raise Reject(400, {"error": "request body is not valid JSON"}) from None
 
@@ -252,11 +285,11 @@ class _UnreadRequest(Request):
     if not TYPE_CHECKING:  # a checker would take any name for an attribute
 
         def __getattr__(self, name: str) -> object:
-            # Called for a slot that is still empty: those that `set_line` fills.
+            # Called for a slot that is still empty: those that `_set_line` fills.
             if name in _OF_THE_LINE:
-                line = self.head[: self.head.index(b"\r\n")].decode("ascii")
+                line = self._head[: self._head.index(b"\r\n")].decode("ascii")
                 method, target, version = line.split(" ")
-                self.set_line(method, target, version.removeprefix("HTTP/"))
+                self._set_line(method, target, version.removeprefix("HTTP/"))
             else:
                 raise AttributeError(f"'Request' object has no attribute {name!r}")
             return getattr(self, name)

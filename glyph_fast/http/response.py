@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
+from typing import cast
 
 from .. import json
 from ..errors import HandshakeError, Reject
 from .headers import TOKEN
+from .pieces import FilePieces, IteratedPieces, Pieces, is_iterated
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 _VALUE = re.compile(r"[\t -~\x80-\xff]*")  # RFC 9110 §5.5: no controls, and in ISO 8859-1
@@ -28,28 +30,57 @@ class Response:
     `body` may be bytes (application/octet-stream), str (text/plain; charset=utf-8), None (nothing)
     or any JSON value (application/json); a Content-Type among `headers` takes precedence. Repeat a
     field by giving `headers` as pairs. ValueError for a status outside 200–599 and for names or
-    values that would break out of their line; TypeError for a body that is not a JSON value.
+    values that would break out of their line. JSON is written when the answer leaves, by the rules
+    of the server; a body that is not a JSON value makes it a 500.
+
+    An iterator of str or bytes, or an asynchronous one, is sent as it gives, at the pace of who
+    reads it, and closed when the client goes. A Content-Length among `headers` is kept to.
     """
 
-    __slots__ = ("status", "headers", "content")
+    __slots__ = ("status", "headers", "_content", "_pieces", "_value")
 
     def __init__(
         self, body: object = None, status: int = 200, headers: HeaderItems | None = None
     ) -> None:
+        if not isinstance(status, int):
+            raise TypeError(f"a status is a whole number, not {status!r}")
         if not 200 <= status <= 599:
             raise ValueError(f"status must be from 200 to 599, not {status}")
         self.status = status
         self.headers = checked_fields(headers)
-        self.content, content_type = _encode_body(body)
+        self._pieces = self._pieces_of(body)  # of an answer that leaves in more than one
+        self._content, content_type = _encode_body(body if self._pieces is None else None)
+        self._value = body if self._content is None else None  # of JSON, until it is written
         if content_type and self.header("content-type") is None:
             self.headers.append(("Content-Type", content_type))
+
+    def _pieces_of(self, body: object) -> Pieces | None:
+        if isinstance(body, FilePieces):
+            return body
+        if not is_iterated(body):
+            return None
+        size = self.header("content-length")
+        if size is not None and not (size.isascii() and size.isdigit()):
+            raise ValueError(f"a Content-Length is a number of bytes, not {size!r}")
+        return IteratedPieces(cast("Iterator[object]", body), None if size is None else int(size))
+
+    @property
+    def content(self) -> bytes:
+        """The body as bytes, where it does not leave in pieces."""
+        return self._encoded(json.dumps)
+
+    def _encoded(self, dumps: Callable[[object], bytes]) -> bytes:
+        """The body as bytes. JSON is written by `dumps`, the first time, and then kept."""
+        if self._content is None:
+            self._content, self._value = dumps(self._value), None
+        return self._content
 
     def header(self, name: str) -> str | None:
         """The first value of a field, None when it is absent."""
         name = name.lower()
         return next((value for key, value in self.headers if key.lower() == name), None)
 
-    def with_missing(self, fields: Mapping[str, str]) -> Response:
+    def _with_missing(self, fields: Mapping[str, str]) -> Response:
         """This answer, and those of `fields` that it does not have itself."""
         answer = copy(self)  # for it may be one that is given again and again
         missing = [pair for pair in fields.items() if self.header(pair[0]) is None]
@@ -57,13 +88,16 @@ class Response:
         return answer
 
     @property
-    def wants_close(self) -> bool:
+    def _wants_close(self) -> bool:
         """Whether the handler asked for the connection to be closed after this answer."""
         connection = self.header("connection") or ""
         return "close" in (token.strip() for token in connection.lower().split(","))
 
     def __repr__(self) -> str:
-        return f"<Response {self.status}, {len(self.content)} bytes>"
+        if self._content is None:
+            return f"<Response {self.status}, JSON>"
+        size = len(self._content) if self._pieces is None else self._pieces.size
+        return f"<Response {self.status}, {'a stream' if size is None else f'{size} bytes'}>"
 
 
 def to_response(value: object) -> Response:
@@ -94,15 +128,24 @@ def encode_response(
     `date` is the text of `http_date`, by default of now. ValueError when a field that was added
     since the answer was made breaks out of its line.
     """
-    status, content = response.status, response.content
-    lines = [f"HTTP/1.1 {status} {phrase(status)}"]
+    content = response.content if has_body(response.status) else b""
+    framing = f"Content-Length: {len(content)}"
+    head = encode_head(response, framing, keep_alive=keep_alive, date=date)
+    return head if head_only else head + content
+
+
+def encode_head(
+    response: Response, framing: str, *, keep_alive: bool, date: str | None = None
+) -> bytes:
+    """The head of an answer. `framing` is the field that says where it ends; "": the connection's
+    end does. Otherwise as `encode_response`.
+    """
+    lines = [f"HTTP/1.1 {response.status} {phrase(response.status)}"]
     if response.header("date") is None:
         lines.append(f"Date: {date or http_date()}")
     lines += [f"{k}: {v}" for k, v in response.headers if k.lower() not in _FRAMING_FIELDS]
-    if status in (204, 304):
-        content = b""  # RFC 9110 §15.3.5, §15.4.5; and no length, RFC 9110 §8.6
-    else:
-        lines.append(f"Content-Length: {len(content)}")
+    if framing and has_body(response.status):  # else no length either, RFC 9110 §8.6
+        lines.append(framing)
     # RFC 9110 §7.8: who sends Upgrade names it in Connection.
     options = ["upgrade"] if response.header("upgrade") is not None else []
     options.append("keep-alive" if keep_alive else "close")
@@ -110,7 +153,12 @@ def encode_response(
     head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
     if not head.count(b"\r") == head.count(b"\n") == len(lines) + 1:
         raise ValueError(f"a header field breaks out of its line: {response.headers!r}")
-    return head if head_only else head + content
+    return head
+
+
+def has_body(status: int) -> bool:
+    """Whether an answer of that status may have a body (RFC 9110 §15.3.5, §15.4.5)."""
+    return status not in (204, 304)
 
 
 def phrase(status: int) -> str:
@@ -128,20 +176,26 @@ def _date_of(second: int) -> str:
     return formatdate(second, usegmt=True)
 
 
-def _encode_body(body: object) -> tuple[bytes, str]:
+def _encode_body(body: object) -> tuple[bytes | None, str]:
+    """The bytes and their Content-Type; None for what is JSON."""
     if body is None:
         return b"", ""
     if isinstance(body, (bytes, bytearray, memoryview)):
         return bytes(body), "application/octet-stream"
     if isinstance(body, str):
         return body.encode(), "text/plain; charset=utf-8"
-    return json.dumps(body), "application/json"
+    return None, "application/json"
 
 
 def checked_fields(fields: HeaderItems | None) -> list[tuple[str, str]]:
     """The fields as pairs; ValueError for one that would break out of its line, or be garbled."""
     pairs = list(fields.items() if isinstance(fields, Mapping) else fields or ())
+    if bad := [pair for pair in pairs if not isinstance(pair, tuple | list) or len(pair) != 2]:
+        raise TypeError(f"headers are a mapping or pairs of name and value, not {bad[0]!r}")
     for name, value in pairs:
+        if not isinstance(name, str) or not isinstance(value, str):
+            kind = type(value if isinstance(name, str) else name).__name__
+            raise TypeError(f"header {name!r}: names and values are text, not {kind}")
         if not TOKEN.fullmatch(name):
             raise ValueError(f"bad header name {name!r}")
         if not _VALUE.fullmatch(value):

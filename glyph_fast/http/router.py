@@ -1,8 +1,9 @@
 """From a path to what serves it, for HTTP and WebSocket routes alike.
 
-A pattern is made of segments: `/chat/:room`, where `:room` stands for any one segment. Empty
-segments do not count, so `/a//b/` is `/a/b`. Of the routes that match, the one with the fewest
-parameters wins, then the one declared first. Paths come as they were sent: they are cut into
+A pattern is made of segments: `/chat/:room`, where `:room` stands for any one segment that is not
+empty. Every slash counts: `/a/`, `//a` and `/a` are three paths, since what judges a request by its
+path (an authenticator, a proxy) sees three as well. Of the routes that match, the one with the
+fewest parameters wins, then the one declared first. Paths come as they were sent: they are cut into
 segments before the escapes are decoded, so `%2F` never makes a segment of its own.
 """
 
@@ -20,6 +21,8 @@ T = TypeVar("T")
 NO_PARAMS: Mapping[str, str] = MappingProxyType({})
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# A parameter as other frameworks write it: {id}, {id:int}, <id>, <int:id>.
+_OTHER_PARAM = re.compile(r"\{([^\W\d]\w*)[^}]*\}|<(?:\w+:)?([^\W\d]\w*)>")
 _BAD_CHARACTER = re.compile(r"[\x00-\x20\x7f?#%:*{}\\]")
 
 
@@ -48,13 +51,16 @@ class _Pattern(Generic[T]):
         if not text.startswith("/"):
             raise ValueError(f"pattern {text!r} does not begin with '/'")
         self.text = text
-        self.segments = tuple(segment for segment in text.split("/") if segment)
+        self.segments = tuple(text[1:].split("/"))
         self.statics: list[tuple[int, str]] = []  # (index, segment)
         self.params: list[tuple[int, str]] = []  # (index, name)
         self.routes: dict[str | None, Route[T]] = {}
         for index, segment in enumerate(self.segments):
             if segment.startswith(":"):
                 self._add_param(index, segment[1:])
+            elif other := _OTHER_PARAM.search(segment):
+                written = f"a parameter is written :{other[1] or other[2]}, not {other.group()}"
+                raise ValueError(f"pattern {text!r}: {written}")
             elif bad := _BAD_CHARACTER.search(segment):
                 raise ValueError(f"pattern {text!r} contains {bad.group()!r}")
             else:
@@ -69,11 +75,11 @@ class _Pattern(Generic[T]):
         self.params.append((index, name))
 
     def admits(self, segments: tuple[str, ...]) -> bool:
-        """Whether the static segments are those of a path with equally many segments."""
+        """Whether a path with equally many segments is one of the pattern."""
         for index, segment in self.statics:  # twice as quick as `all`
             if segments[index] != segment:
                 return False
-        return True
+        return "" not in segments or all(segments[index] for index, _ in self.params)
 
     def route(self, method: str | None) -> Route[T] | None:
         """The route for `method`, else the one for any method."""
@@ -85,13 +91,25 @@ class Router(Generic[T]):
 
     def __init__(self) -> None:
         self._routes: list[Route[T]] = []
-        # Static ones by their usual spelling, and then by method.
+        # Static ones as they are spelled, and then by method.
         self._exact: dict[str, dict[str | None, Match[T]]] = {}
         self._static: dict[tuple[str, ...], _Pattern[T]] = {}
+        self._counts: set[int] = set()  # of the segments of some pattern
         self._by_count: dict[int, list[_Pattern[T]]] = {}  # with parameters, fewest first
+        self._spelled: Router[T] | None = None  # those that any spelling reaches
 
-    def add(self, method: str | None, pattern: str, target: T) -> None:
-        """Declare a route; ValueError for a bad pattern, or one declared for `method` before."""
+    def add(
+        self, method: str | None, pattern: str, target: T, *, any_spelling: bool = False
+    ) -> None:
+        """Declare a route; ValueError for a bad pattern, or one declared for `method` before.
+
+        With `any_spelling` needless slashes of a path do not count: `/a//b/` leads to `/a/b` too,
+        where no other route is spelled like that.
+        """
+        if any_spelling:
+            if self._spelled is None:
+                self._spelled = Router()
+            self._spelled.add(method, pattern, target)
         known = self._pattern(pattern)
         if method in known.routes:
             raise ValueError(
@@ -100,11 +118,12 @@ class Router(Generic[T]):
         route = known.routes[method] = Route(method, pattern, target)
         self._routes.append(route)
         if not known.params:
-            matches = self._exact.setdefault("/" + "/".join(known.segments), {})
+            matches = self._exact.setdefault(known.text, {})
             matches[method] = Match(target, pattern, NO_PARAMS)
 
     def _pattern(self, text: str) -> _Pattern[T]:
         new: _Pattern[T] = _Pattern(text)
+        self._counts.add(len(new.segments))
         if not new.params:
             return self._static.setdefault(new.segments, new)
         same_count = self._by_count.setdefault(len(new.segments), [])
@@ -124,12 +143,23 @@ class Router(Generic[T]):
         exact = self._exact.get(path)
         if exact is not None and (match := exact.get(method) or exact.get(None)):
             return match
-        segments = _segments(path)
+        match = None
+        if path.count("/") in self._counts:  # of a server of one application, never
+            match = self._search(method, path)
+            if match is None and method == "HEAD":
+                match = self._search("GET", path)
+        if match is None and self._spelled is not None and (plain := plain_spelling(path)) != path:
+            return self._spelled.match(method, plain)
+        return match
+
+    def _search(self, method: str | None, path: str) -> Match[T] | None:
+        """The route for exactly that method, among all patterns."""
+        segments = segments_of(path)
         for pattern in self._candidates(segments):
             if route := pattern.route(method):
                 params = {name: segments[index] for index, name in pattern.params}
                 return Match(route.target, route.pattern, params)
-        return self.match("GET", path) if method == "HEAD" else None
+        return None
 
     def methods_for(self, path: str) -> list[str]:
         """The methods some route takes at `path`, sorted, for `Allow`; empty: no such path."""
@@ -140,12 +170,17 @@ class Router(Generic[T]):
 
     def routes_for(self, path: str) -> list[Route[T]]:
         """Every route that matches `path`, whatever its method, the best one first."""
-        candidates = self._candidates(_segments(path))
+        candidates = self._candidates(self._segments(path))
         return [route for pattern in candidates for route in pattern.routes.values()]
 
     def routes(self) -> Iterator[Route[T]]:
         """All routes in the order they were declared."""
         return iter(self._routes)
+
+    def _segments(self, path: str) -> tuple[str, ...]:
+        """What stands behind each slash; none of a path with as many as no pattern has."""
+        # Counted first: a path may have thousands, and escapes in each.
+        return segments_of(path) if path.count("/") in self._counts else ()
 
     def _candidates(self, segments: tuple[str, ...]) -> list[_Pattern[T]]:
         found = [each for each in self._by_count.get(len(segments), ()) if each.admits(segments)]
@@ -153,7 +188,40 @@ class Router(Generic[T]):
         return found if static is None else [static, *found]
 
 
-def _segments(path: str) -> tuple[str, ...]:
+def segments_of(path: str) -> tuple[str, ...]:
+    """What stands behind each slash; none of a path without, as of `OPTIONS *`."""
+    if not path.startswith("/"):
+        return ()
     if "%" not in path:
-        return tuple([segment for segment in path.split("/") if segment])
-    return tuple([percent_decode(segment) for segment in path.split("/") if segment])
+        return tuple(path[1:].split("/"))
+    return tuple([percent_decode(segment) for segment in path[1:].split("/")])
+
+
+def plain_spelling(path: str) -> str:
+    """The path without needless slashes."""
+    return "/" + "/".join([segment for segment in path.split("/") if segment])
+
+
+def other_spellings(path: str) -> tuple[str, ...]:
+    """The paths that `path`, as sent, may have meant: without needless slashes, and with one or
+    none at its end. `path` itself is none of them.
+    """
+    plain = plain_spelling(path)
+    if plain == "/":
+        return () if path == "/" else ("/",)
+    closest, other = (plain + "/", plain) if path.endswith("/") else (plain, plain + "/")
+    return (other,) if closest == path else (closest, other)
+
+
+def relative_location(raw_path: str, location: str, query: str) -> str:
+    """The reference that leads from a path as sent to another of the same server (RFC 3986 §5.2).
+
+    Relative, for a host name would have to be believed, and a prefix that a proxy strips is not
+    known here. `location` begins with one slash, so what it leads to is never another host.
+    """
+    base = raw_path.rpartition("/")[0] + "/"
+    if location.startswith(base) and len(location) > len(base):
+        reference = "./" + location[len(base) :]
+    else:
+        reference = "../" * (raw_path.count("/") - 1) + location[1:] or "./"
+    return f"{reference}?{query}" if query else reference

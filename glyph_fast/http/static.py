@@ -6,16 +6,32 @@ import mimetypes
 import os
 import re
 import stat
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from typing import BinaryIO
 
+from .headers import MAX_ELEMENTS, split_list
+from .pieces import PIECE, FilePieces
 from .request import Request, percent_decode
 from .response import Response, error_response, http_date
+from .router import relative_location
 
-MAX_FILE = 64 * 1024 * 1024  # bytes sent in one answer; of a larger file only ranges are served
+MAX_DEPTH = 256  # segments of a path
+WELL_KNOWN = ".well-known"  # what every site may have at its root (RFC 8615)
 
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.IGNORECASE)
 _TEXT_TYPES = {"application/javascript", "application/json", "image/svg+xml"}
+_HEAD_SIZE = 1024  # bytes in which a file says how it is encoded, as the HTML standard has it
+_COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
+# What HTML, XML and style sheets say themselves; a charset of ours would overrule it.
+_DECLARED = re.compile(
+    rb"<meta\b[^>]*?\bcharset\s*=\s*[\"']?\s*([\w.:+-]+)"
+    rb"|\A<\?xml\b[^>]*?\bencoding\s*=\s*[\"']([\w.:+-]+)"
+    rb'|\A@charset "([\w.:+-]+)"',
+    re.IGNORECASE,
+)
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 # The table of the machine differs from place to place; these are what a web page is made of.
 _TYPES = {
     ".js": "text/javascript",
@@ -33,9 +49,10 @@ _TYPES = {
 class StaticFiles:
     """Serves the files below `directory` at the paths below `prefix`.
 
-    A file is read whole into memory when it is asked for. Names that begin with a dot, links that
-    lead out of the directory, and anything but regular files do not exist here. ValueError when
-    `directory` is none.
+    A file of more than `PIECE` bytes is read as its client reads it. Names that begin with a dot
+    (save `/.well-known`, RFC 8615), paths with a slash too many, links that lead out of the
+    directory, and anything but regular files do not exist here. ValueError when `directory` is
+    none.
     """
 
     def __init__(self, prefix: str, directory: str | os.PathLike[str]) -> None:
@@ -43,6 +60,10 @@ class StaticFiles:
         self.directory = Path(directory).resolve()
         if not self.directory.is_dir():
             raise ValueError(f"static directory {str(directory)!r} does not exist")
+
+    def covers(self, raw_path: str) -> bool:
+        """Whether a path is below the prefix, be there a file or not."""
+        return self._parts(raw_path) is not None
 
     def respond(self, request: Request) -> Response | None:
         """The answer to a GET or HEAD below the prefix, None for whatever is not served here."""
@@ -71,10 +92,14 @@ class StaticFiles:
         if self.prefix != "/" and raw_path != self.prefix:
             if not raw_path.startswith(self.prefix + "/"):
                 return None
-        segments = raw_path[len(self.prefix) :].split("/")
-        parts = [percent_decode(segment) for segment in segments if segment]
-        for part in parts:
-            if part.startswith(".") or re.search(r"[/\\\x00-\x1f\x7f]", part):
+        if raw_path.endswith("//") or raw_path.count("/") > MAX_DEPTH:
+            return None
+        rest = raw_path[len(self.prefix.rstrip("/")) + 1 :].removesuffix("/")
+        parts = [percent_decode(segment) for segment in rest.split("/")] if rest else []
+        for index, part in enumerate(parts):
+            is_well_known = part == WELL_KNOWN and index == 0 and self.prefix == "/"
+            is_hidden = part.startswith(".") and not is_well_known
+            if not part or is_hidden or re.search(r"[/\\\x00-\x1f\x7f]", part):
                 return None
             if os.name == "nt" and ":" in part:  # a drive, or a stream of a file
                 return None  # pragma: no cover - only there
@@ -88,42 +113,53 @@ class StaticFiles:
         return path if path.is_relative_to(self.directory) else None
 
     def _redirect(self, request: Request) -> Response:
-        # Relative, for a host name would have to be believed; never "//", which names another host.
-        location = "/" + request.raw_path.strip("/") + "/"
-        if request.query_string:
-            location += "?" + request.query_string
+        path = request.raw_path
+        location = relative_location(path, path + "/", request.query_string)
         return Response("", 308, {"Location": location})
 
 
 def _respond_with(path: Path, request: Request) -> Response | None:
     try:
-        with open(path, "rb", opener=_open) as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                return None
-            size, modified = status.st_size, status.st_mtime
-            headers = {
-                "ETag": f'"{status.st_mtime_ns:x}-{size:x}"',
-                "Last-Modified": http_date(modified),
-                "Accept-Ranges": "bytes",
-                "Content-Type": content_type(path),
-                "X-Content-Type-Options": "nosniff",
-            }
-            if _is_unchanged(request, headers["ETag"], modified):
-                del headers["Content-Type"]
-                return Response(None, 304, headers)
-            start, end, code = _range(request, headers, size)
-            if code == 416:
-                unsatisfied = {"Content-Range": f"bytes */{size}"}
-                return error_response(416, "range is beyond the end of the file", unsatisfied)
-            if end - start > MAX_FILE:
-                return error_response(413, f"ask for ranges of at most {MAX_FILE} bytes")
-            if code == 206:
-                headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
-            file.seek(start)
-            return Response(file.read(end - start), code, headers)
+        file = open(path, "rb", buffering=0, opener=_open)
     except OSError:
         return None
+    response = None
+    try:
+        status = os.fstat(file.fileno())
+        if stat.S_ISREG(status.st_mode):
+            response = _respond_from(file, path, status, request)
+    except OSError:
+        return None
+    finally:
+        if response is None or response._pieces is None:
+            file.close()
+    return response
+
+
+def _respond_from(file: BinaryIO, path: Path, status: os.stat_result, request: Request) -> Response:
+    """The answer; when it leaves in pieces, the file is theirs."""
+    size, modified = status.st_size, status.st_mtime
+    headers = {
+        "ETag": f'"{status.st_mtime_ns:x}-{size:x}"',
+        "Last-Modified": http_date(modified),
+        "Accept-Ranges": "bytes",
+        "X-Content-Type-Options": "nosniff",
+    }
+    if _is_another(request, headers["ETag"], modified):
+        return error_response(412, "the file is not as you know it", headers)
+    if _is_unchanged(request, headers["ETag"], modified):
+        return Response(None, 304, headers)
+    start, end, code = _range(request, headers, size)
+    if code == 416:
+        unsatisfied = {"Content-Range": f"bytes */{size}"}
+        return error_response(416, "range is beyond the end of the file", unsatisfied)
+    if code == 206:
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+    headers["Content-Type"] = content_type(path, file.read(_HEAD_SIZE))
+    if end - start > PIECE:
+        return Response(FilePieces(file, start, end), code, headers)
+    file.seek(start)
+    return Response(file.read(end - start), code, headers)
 
 
 def _open(path: str, flags: int) -> int:
@@ -131,26 +167,59 @@ def _open(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
 
 
-def content_type(path: Path) -> str:
-    """The media type of a file by its name, with the charset where it is text."""
+def content_type(path: Path, head: bytes = b"") -> str:
+    """The media type of a file by its name.
+
+    Text is UTF-8 unless `head`, how the file begins, says that it is something else: then it is
+    left to that to say so.
+    """
     kind = _TYPES.get(path.suffix.lower()) or mimetypes.guess_type(path.name)[0]
     if kind is None:
         return "application/octet-stream"
     is_text = kind.startswith("text/") or kind in _TEXT_TYPES
-    return f"{kind}; charset=utf-8" if is_text else kind
+    return f"{kind}; charset=utf-8" if is_text and _is_utf8(head) else kind
+
+
+def _is_utf8(head: bytes) -> bool:
+    """Whether a text that begins like that does not say it is encoded in another way."""
+    if head.startswith(_UTF16_MARKS):
+        return False
+    match = _DECLARED.search(_COMMENT.sub(b"", head))
+    return match is None or match.group(match.lastindex or 0).lower() in (b"utf-8", b"utf8")
+
+
+def _is_another(request: Request, etag: str, modified: float) -> bool:
+    """Whether the client asks for another version only (RFC 9110 §13.1.1, §13.1.4)."""
+    wanted = request.headers.getlist("if-match")
+    if wanted:  # If-Unmodified-Since is then ignored; and a weak tag is never the same
+        return not {etag, "*"}.intersection(_tags(wanted))
+    since = _date(request.headers.get("if-unmodified-since"))
+    return since is not None and int(modified) > since
 
 
 def _is_unchanged(request: Request, etag: str, modified: float) -> bool:
     """Whether the client's copy is still good (RFC 9110 §13.1.2, §13.1.3)."""
     known = request.headers.getlist("if-none-match")
     if known:  # If-Modified-Since is then ignored
-        tags = [tag.strip().removeprefix("W/") for tag in ",".join(known).split(",")]
-        return etag in tags or "*" in tags
-    since = request.headers.get("if-modified-since")
+        return bool({etag, "*"}.intersection(tag.removeprefix("W/") for tag in _tags(known)))
+    since = _date(request.headers.get("if-modified-since"))
+    return since is not None and int(modified) <= since
+
+
+def _tags(values: list[str]) -> list[str]:
+    return split_list(values, MAX_ELEMENTS)
+
+
+def _date(value: str | None) -> float | None:
+    """Seconds since the epoch; None for what is no date, or one beyond the clock, which is ignored.
+
+    The two obsolete forms name no zone, or by a number: they mean UTC all the same (§5.6.7).
+    """
     try:
-        return since is not None and int(modified) <= parsedate_to_datetime(since).timestamp()
-    except (ValueError, OverflowError):  # no date, or one beyond the clock
-        return False
+        date = None if value is None else parsedate_to_datetime(value)
+        return None if date is None else date.replace(tzinfo=date.tzinfo or UTC).timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 def _range(request: Request, headers: dict[str, str], size: int) -> tuple[int, int, int]:

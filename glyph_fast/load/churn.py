@@ -13,7 +13,7 @@ from .options import Options
 from .process import ServerProcess
 from .report import Report
 from .steady import Progress, Steady, open_all, run_steady
-from .swarm import LoadError, Peer, Swarm
+from .swarm import LoadError, Peer, Swarm, ended_by
 
 _SAMPLE_EVERY = 1.0  # seconds
 _NORMAL = 1000
@@ -50,7 +50,7 @@ class Churn(Steady):
         open_all(swarm, self, connect, stalled)
         self.sitting = set(swarm.peers)
         for peer in self.sitting:
-            peer.sink.pause_reading()
+            peer._sink.pause_reading()
         self.is_preparing = False
 
     def start(self) -> None:
@@ -87,7 +87,8 @@ class Churn(Steady):
             return
         self.under_way -= 1
         if code != _NORMAL:
-            self.fail(LoadError(f"a closing handshake ended with {code} {reason}".rstrip()))
+            how = ended_by(code, reason)
+            self.fail(LoadError(f"connection {peer.index} was {how}, expected {_NORMAL}"))
             return
         self.tally.latency.record(time.perf_counter_ns() - peer.opened_at)
         self.cycles += 1

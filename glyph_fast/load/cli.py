@@ -6,17 +6,21 @@ import json
 import os
 import select
 import sys
+from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import click
 
-from .live import Live, print_summary
+from ..errors import needs
+from ..logs import visible
 from .opening import OpeningFailed
 from .options import MODES, Options
 from .page import render_page
 from .report import Report
 from .runner import run
+from .steady import Progress
 from .swarm import LoadError
 
 
@@ -114,6 +118,8 @@ def _report_path(ctx: click.Context, param: click.Parameter, path: Path | None) 
     is_flag=True,
     help="Compress, by permessage-deflate as browsers offer it; payloads are then words.",
 )
+@click.option("--ca", metavar="FILE", help="Trust these authorities (PEM) alone, for wss.")
+@click.option("--insecure", is_flag=True, help="Trust any certificate, for wss.")
 @click.option("--pid", type=int, help="The server's process, if it cannot be found by its port.")
 @click.option(
     "--timeout",
@@ -144,7 +150,10 @@ def _report_path(ctx: click.Context, param: click.Parameter, path: Path | None) 
 def bench(
     url: str, json_path: Path | None, html_path: Path | None, progress: bool | None, **values: Any
 ) -> None:
-    """Load the WebSocket server at URL (ws://host:port/path) and check every answer.
+    """Load the WebSocket server at URL (ws:// or wss://) and check every answer.
+
+    What a server says by itself when connections open is passed over; what comes later must be an
+    answer.
 
     \b
     echo      every message must come back
@@ -159,27 +168,54 @@ def bench(
         options = Options(url=url, **values)
     except ValueError as exc:
         raise click.UsageError(str(exc)) from None
+    is_summed_up = json_path is None or str(json_path) != "-"
     if progress is None:
-        progress = sys.stderr is not None and sys.stderr.isatty()
-    with Live(options, enabled=progress) as live:
-        report = _run(options, live)
+        progress = _is_terminal() and (is_summed_up or find_spec("rich") is not None)
+    drawn = _drawing() if progress or is_summed_up else None
+    if drawn is None or not progress:
+        report = _run(options, None)
+    else:
+        with drawn.Live(options) as live:
+            report = _run(options, live.update)
+    _write(report, json_path, html_path)
+    if is_summed_up and drawn is not None:
+        drawn.print_summary(report)
+
+
+def _write(report: Report, json_path: Path | None, html_path: Path | None) -> None:
     try:
         write_report(report, json_path, html_path)
     except BrokenPipeError:  # of the reader of stdout; the command line knows what to do
         raise
     except OSError as exc:  # the disk is full, say
         raise click.ClickException(f"{exc.filename or 'report'}: {exc.strerror}") from None
-    if json_path is None or str(json_path) != "-":
-        print_summary(report)
 
 
-def _run(options: Options, live: Live) -> Report:
+def _is_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
+def _drawing() -> ModuleType:
+    """What draws on a terminal. Raises UsageError where its package is missing."""
     try:
-        return run(options, live.update)
+        from . import live
+    except ModuleNotFoundError as exc:
+        if (exc.name or "").partition(".")[0] != "rich":
+            raise
+        raise click.UsageError(needs("glyph-fast bench", "rich", "tools")) from None
+    return live
+
+
+def _run(options: Options, shown: Progress | None) -> Report:
+    try:
+        return run(options, shown)
     except (LoadError, OpeningFailed, ProcessLookupError) as exc:
-        raise click.ClickException(str(exc)) from None
+        raise click.ClickException(visible(str(exc))) from None
+    except ValueError as exc:  # what only the mode can know to mean nothing
+        raise click.UsageError(str(exc)) from None
     except OSError as exc:
-        raise click.ClickException(f"{options.host}:{options.port}: {exc.strerror}") from None
+        why = (exc.strerror or str(exc)).lower()
+        raise click.ClickException(f"{options.host}:{options.port}: {why}") from None
 
 
 def write_report(report: Report, json_path: Path | None, html_path: Path | None) -> None:

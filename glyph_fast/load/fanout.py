@@ -31,6 +31,9 @@ class FanOut(Steady):
         super().__init__(options)
         if options.publishers > _TAGS * options.rooms:
             raise ValueError(f"at most {_TAGS} publishers per room can be told apart")
+        stalled = int(options.connections * options.stalled_share)
+        if options.connections - stalled < options.rooms:
+            raise ValueError("every room needs a member that reads: fewer rooms, more connections")
         self.flows: list[Flow] = []
         self.rooms: list[list[Flow]] = [[] for _ in range(options.rooms)]
         self.members: list[Peer] = []
@@ -56,7 +59,7 @@ class FanOut(Steady):
         self._make_flows(swarm.peers[count:])
         self._seat_members(swarm.peers[count:])
         for peer in self.stalled:
-            peer.sink.pause_reading()
+            peer._sink.pause_reading()
 
     def _make_flows(self, publishers: list[Peer]) -> None:
         window = max(self.options.in_flight, OPEN_WINDOW if self.options.rate else 1)
@@ -82,8 +85,6 @@ class FanOut(Steady):
             room = self.rooms[peer.room]
             own = next(tag for tag, flow in enumerate(room) if flow.publisher is peer)
             peer.seat = ManySeats(room, own)
-        if any(flow.audience == 0 for flow in self.flows):
-            raise ValueError("every room needs a member that reads: fewer rooms, more connections")
 
     def start(self) -> None:
         """Put `in_flight` messages of each publisher on the way."""

@@ -96,7 +96,7 @@ class Seat:
         """Compare with what had to come, and count this listener off."""
         flow = self.flow
         index = self.position & flow.mask
-        if payload != flow.script[index]:
+        if self.position >= flow.sent or payload != flow.script[index]:  # the script is known
             flow.tally.mismatch(peer, payload, flow.script[index])
             return
         self.position += 1
@@ -119,12 +119,19 @@ class ManySeats:
 
     def hear(self, peer: Any, payload: str | bytes) -> None:
         """Compare with what had to come next from that publisher."""
-        tag = tag_of(payload)
+        try:
+            tag = tag_of(payload)
+        except ValueError:
+            tag = -1
+        if not 0 <= tag < len(self.flows):  # of nobody here
+            flow = self.flows[0]
+            flow.tally.mismatch(peer, payload, flow.script[self.positions[0] & flow.mask])
+            return
         if tag == self.own:
             return
         flow = self.flows[tag]
         index = self.positions[tag] & flow.mask
-        if payload != flow.script[index]:
+        if self.positions[tag] >= flow.sent or payload != flow.script[index]:
             flow.tally.mismatch(peer, payload, flow.script[index])
             return
         self.positions[tag] += 1

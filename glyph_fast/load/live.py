@@ -17,21 +17,25 @@ _REDRAW = 0.25  # seconds; drawing is done by the process that makes the load
 
 
 class Live:
-    """A progress line on stderr, redrawn four times a second. Without `enabled` it does nothing."""
+    """A progress line on stderr, redrawn four times a second."""
 
-    def __init__(self, options: Options, *, enabled: bool) -> None:
+    def __init__(self, options: Options) -> None:
         self._next = 0.0
         self._progress = Progress(
             SpinnerColumn(),
-            TextColumn(f"{options.mode} [dim]{options.url}"),
+            TextColumn("{task.fields[what]}", markup=False),
             BarColumn(),
             TimeElapsedColumn(),
             TextColumn("{task.fields[figures]}"),
             console=Console(stderr=True),
             auto_refresh=False,
-            disable=not enabled,
         )
-        self._task = self._progress.add_task("", total=1.0, figures="opening connections")
+        self._task = self._progress.add_task(
+            "",
+            total=1.0,
+            figures="opening connections",
+            what=f"{options.mode} {options.place.text}",
+        )
 
     def __enter__(self) -> Live:
         self._progress.start()
@@ -48,7 +52,7 @@ class Live:
     def update(self, share: float, count: int, usage: Usage) -> None:
         """Show how far the run is."""
         now = time.monotonic()
-        if self._progress.disable or (now < self._next and share < 1):
+        if now < self._next and share < 1:
             return
         self._next = now + _REDRAW
         figures = f"{count / max(usage.seconds, 1e-9):,.0f}/s"

@@ -6,9 +6,9 @@ import os
 from base64 import b64encode
 from hashlib import sha1
 
-from ..deflate import ClientCodec, accept
 from ..errors import HandshakeError
-from ..handshake import check_accept
+from ..websocket.deflate import ClientCodec, accept
+from ..websocket.handshake import check_accept
 from ..wire import ACCEPT_GUID
 
 # What a desktop browser adds, by kind and length: about 800 bytes with the rest.
@@ -38,12 +38,20 @@ def new_key() -> bytes:
 
 
 def request_head(
-    target: str, host: str, key: bytes, *, browser: bool = False, extensions: str = ""
+    target: str,
+    host: str,
+    key: bytes,
+    *,
+    browser: bool = False,
+    extensions: str = "",
+    authorization: str | None = None,
 ) -> bytes:
     """The request that asks for the upgrade; `browser` makes it as long as a browser's."""
     extra = _BROWSER.format(host=host) if browser else ""
     if extensions:
         extra += f"Sec-WebSocket-Extensions: {extensions}\r\n"
+    if authorization:
+        extra += f"Authorization: {authorization}\r\n"
     return (
         f"GET {target} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         f"{extra}Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "

@@ -34,7 +34,7 @@ def render_page(report: Report) -> str:
     """The whole page."""
     options = report.options
     kind = "binary" if options.binary else "text"
-    title = f"{options.mode} · {options.url}"
+    title = f"{options.mode} · {options.place.text}"
     shape = f"{options.connections:,} connections, {options.in_flight} in flight"
     if options.mode != "connect":
         shape += f", {options.size:,} bytes of {kind}"

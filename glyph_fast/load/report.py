@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -77,7 +77,7 @@ class Report:
         """Everything, ready for JSON."""
         usage = self.usage
         return {
-            "options": asdict(self.options),
+            "options": self.options.to_dict(),
             "taken_at": self.taken_at.isoformat(timespec="seconds"),
             "client": {
                 "version": __version__,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..errors import ConnectionClosed
 from .churn import run_churn
 from .connect import run_connect
 from .echo import Echo
@@ -10,6 +11,7 @@ from .options import Options
 from .process import ServerProcess, find_listener
 from .report import Report
 from .steady import Progress, run_steady
+from .swarm import LoadError, ended_by
 
 
 def run(options: Options, progress: Progress | None = None) -> Report:
@@ -18,6 +20,13 @@ def run(options: Options, progress: Progress | None = None) -> Report:
     Raises LoadError when the server's answers are wrong, late or missing, OpeningFailed when it
     refuses a handshake, OSError when it is not there.
     """
+    try:
+        return _run(options, progress)
+    except ConnectionClosed as exc:  # of one that has ended, and of which no turn has told yet
+        raise LoadError(f"a connection was {ended_by(exc.code, exc.reason)}") from None
+
+
+def _run(options: Options, progress: Progress | None) -> Report:
     server = find_server(options)
     if options.mode == "connect":
         return run_connect(options, server, progress)

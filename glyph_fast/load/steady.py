@@ -79,7 +79,7 @@ class Steady(Workload):
         return {}
 
     def mismatch(self, peer: Peer, got: Payload, expected: Payload) -> None:
-        """Fail: a message is not the one that had to come."""
+        """Fail: a message is not the one that had to come; of its own accord none may."""
         text = f"connection {peer.index} received {_brief(got)}, expected {_brief(expected)}"
         self.fail(LoadError(text))
 
@@ -104,6 +104,8 @@ def open_all(swarm: Swarm, workload: Workload, connect: Callable[[int], Peer], c
         if time.monotonic() > deadline:
             raise LoadError(f"only {len(opened)} of {count} connections opened in time")
     workload.opened = original  # type: ignore[method-assign]
+    if count:
+        swarm.hear_greetings()
 
 
 def run_steady(

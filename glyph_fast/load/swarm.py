@@ -9,14 +9,17 @@ from __future__ import annotations
 import os
 import select
 import socket
+import ssl
 import struct
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..core import Connection, Limits, Turn
-from ..deflate import CLIENT_OFFER
-from ..wire import CLIENT
+from ..engine.tls import client_context
+from ..logs import visible
+from ..websocket.deflate import CLIENT_OFFER
+from ..wire import ABNORMAL, CLIENT
 from .opening import check_answer, compression_of, new_key, request_head
 from .options import MAX_SOURCES, Options
 
@@ -25,7 +28,17 @@ MAX_EVENTS = 512
 _IP_BIND_ADDRESS_NO_PORT = 24  # linux/in.h: choose the port at connect, when the peer is known
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 seconds: close sends a reset
 _NO_LIMIT = 1 << 30
+QUIET_S = 0.1  # without a message, after which a server has said all that it says by itself
+LONGEST_GREETING_S = 2.0
+_NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _READ, _WRITE = 1, 4  # EPOLLIN, EPOLLOUT; `select` has the names on Linux alone
+
+
+def ended_by(code: int, reason: str) -> str:
+    """How a connection ended, in words."""
+    if code == ABNORMAL:
+        return "lost"
+    return f"closed with {code} {visible(reason)}".rstrip()
 
 
 class LoadError(Exception):
@@ -47,7 +60,7 @@ class Peer(Connection):
 class SocketSink:
     """Takes the bytes of one connection to its socket."""
 
-    __slots__ = ("_epoll", "events", "peer", "sock")
+    __slots__ = ("_epoll", "events", "is_ready", "peer", "sock")
 
     peer: Peer
 
@@ -55,17 +68,18 @@ class SocketSink:
         self._epoll = epoll
         self.sock: socket.socket | None = sock
         self.events = _WRITE  # until it is connected
+        self.is_ready = False  # connected, and TLS has shaken hands
         epoll.register(sock, self.events)
 
     def writev(self, buffers: Sequence[bytes | memoryview]) -> int:
         """Send what the kernel takes; wait for EPOLLOUT when that was not all."""
         sock = self.sock
-        if sock is None or self.events == _WRITE:  # closed, or not connected yet
+        if sock is None or not self.is_ready:
             return 0
         data = buffers[0] if len(buffers) == 1 else b"".join(buffers)
         try:
             taken = sock.send(data)
-        except BlockingIOError:
+        except _NOT_NOW:
             taken = 0
         full = taken < len(data)
         if full != bool(self.events & _WRITE):
@@ -108,6 +122,13 @@ class SocketSink:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
 
 
+class _Bystander:
+    """The seat of a connection whose work has not begun: a server may greet."""
+
+    def hear(self, peer: Peer, payload: str | bytes) -> None:
+        """Pass it over."""
+
+
 class Workload:
     """What a mode does with its connections: the handler of the core's client connections.
 
@@ -127,7 +148,7 @@ class Workload:
 
     def closed(self, peer: Peer, code: int, reason: str) -> None:
         """`peer` is closed, which as a rule was not asked for."""
-        self.fail(LoadError(f"the server closed connection {peer.index}: {code} {reason}".rstrip()))
+        self.fail(LoadError(f"connection {peer.index} was {ended_by(code, reason)}"))
 
     def fail(self, error: BaseException) -> None:
         """End the run with this error, unless it has one."""
@@ -137,8 +158,8 @@ class Workload:
         """The core has a complete head, which for a client is the server's answer."""
         check_answer(head, peer.key)
         if self.compresses:
-            peer.use_codec(compression_of(head, peer.key))
-        peer.upgrade()
+            peer._use_codec(compression_of(head, peer.key))
+        peer._upgrade()
         self.opened(peer)
 
     def refuse(self, peer: Peer, status: int) -> None:
@@ -148,6 +169,12 @@ class Workload:
     def data(self, peer: Peer, chunk: bytes) -> int:
         """A client expects no body."""
         return len(chunk)
+
+    def ended(self, peer: Peer) -> None:
+        """Cannot happen: a client holds nobody."""
+
+    def closing(self, peer: Peer, code: int, reason: str) -> None:
+        """Cannot happen: no peer holds a close."""
 
     def full(self, peer: Peer) -> None:
         """Cannot happen: the client's queues have no limit that a run reaches."""
@@ -177,10 +204,13 @@ class Swarm:
         self._buffer = bytearray(RECEIVE)
         self._view = memoryview(self._buffer)
         self._turn = Turn(_limits(options), workload)
-        self._address = (socket.gethostbyname(options.host), options.port)
+        self._family, self._address = _resolve(options.host, options.port)
+        self._tls = None
+        if options.place.is_secure:
+            self._tls = client_context(options.ca, insecure=options.insecure)
         is_loopback = self._address[0].startswith("127.")
         self._sources = [f"127.0.0.{n + 1}" for n in range(MAX_SOURCES)] if is_loopback else []
-        self._host = f"{options.host}:{options.port}"
+        self._host = options.place.host_field
         workload.compresses = options.compression
         self._extensions = CLIENT_OFFER if options.compression else ""
 
@@ -192,7 +222,7 @@ class Swarm:
         sink = SocketSink(self._epoll, sock)
         peer = Peer(self._turn, sink, CLIENT)
         sink.peer = peer
-        peer.index, peer.room = index, room
+        peer.index, peer.room, peer.seat = index, room, _BYSTANDER
         peer.opened_at = time.perf_counter_ns()
         peer.key = new_key()
         target = target or self.options.target(room)
@@ -200,8 +230,9 @@ class Swarm:
             *(target, self._host, peer.key),
             browser=self.options.browser_head,
             extensions=self._extensions,
+            authorization=self.options.place.authorization,
         )
-        peer.write(head)
+        peer._write(head)
         self._sinks[sock.fileno()] = sink
         try:
             sock.connect(self._address)
@@ -212,7 +243,7 @@ class Swarm:
         return peer
 
     def _new_socket(self, index: int, receive_buffer: int) -> socket.socket:
-        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        sock = socket.socket(self._family, socket.SOCK_STREAM)
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if receive_buffer:
@@ -229,8 +260,35 @@ class Swarm:
         if error:
             self.workload.fail(LoadError(f"cannot connect: {os.strerror(error).lower()}"))
             return
+        if self._tls is not None and not self._shake_hands(sink, self._tls):
+            return
+        sink.is_ready = True
         sink.watch(_READ)
-        sink.peer.flush()
+        sink.peer._flush()
+
+    def _shake_hands(self, sink: SocketSink, tls: ssl.SSLContext) -> bool:
+        """Go on with TLS; whether it is done."""
+        assert sink.sock is not None
+        try:
+            if not isinstance(sink.sock, ssl.SSLSocket):  # it keeps its descriptor
+                name = self.options.place.server_name
+                sink.sock = tls.wrap_socket(
+                    sink.sock, server_hostname=name, do_handshake_on_connect=False
+                )
+            sink.sock.do_handshake()
+        except ssl.SSLWantReadError:
+            sink.watch(_READ)
+        except ssl.SSLWantWriteError:
+            sink.watch(_WRITE)
+        except ssl.SSLCertVerificationError as exc:
+            why = f"its certificate is not trusted: {exc.verify_message.lower()} (--ca, --insecure)"
+            self.workload.fail(LoadError(f"cannot connect: {why}"))
+        except OSError as exc:
+            why = getattr(exc, "reason", None) or exc.strerror or str(exc)
+            self.workload.fail(LoadError(f"cannot connect by TLS: {why.lower().replace('_', ' ')}"))
+        else:
+            return True
+        return False
 
     def turn(self, timeout: float = 0.1) -> int:
         """Serve what is ready, waiting up to `timeout` seconds for it; return how much there was.
@@ -241,23 +299,24 @@ class Swarm:
         events = self._epoll.poll(timeout, MAX_EVENTS)
         for fd, event in events:
             sink = sinks[fd]
-            if sink.events == _WRITE:
-                self._connected(sink)
+            if not sink.is_ready:
+                if self.workload.error is None:
+                    self._connected(sink)
                 continue
             if event & _WRITE:
-                sink.peer.flush()
+                sink.peer._flush()
             if event & ~_WRITE and sink.sock is not None:
                 try:
                     size = sink.sock.recv_into(view)
-                except BlockingIOError:
+                except _NOT_NOW:
                     continue
                 except OSError:
-                    sink.peer.lost()
+                    sink.peer._lost()
                     continue
                 if size:
-                    sink.peer.feed(view[:size])
+                    sink.peer._feed(view[:size])
                 else:
-                    sink.peer.feed_eof()
+                    sink.peer._feed_eof()
         self._turn.flush()
         if self.workload.error is not None:
             raise self.workload.error
@@ -270,6 +329,17 @@ class Swarm:
             if time.monotonic() > deadline:
                 raise LoadError(f"timed out after {timeout:g} s waiting for {what}")
             self.turn(0.05)
+
+    def hear_greetings(self) -> None:
+        """Let a server say what it says to whoever comes, before work begins."""
+        heard = self._turn.counters
+        quiet_since = time.monotonic()
+        end = quiet_since + LONGEST_GREETING_S
+        while (now := time.monotonic()) < end and now - quiet_since < QUIET_S:
+            before = heard.messages_received
+            self.turn(QUIET_S / 4)
+            if heard.messages_received != before:
+                quiet_since = time.monotonic()
 
     def reset(self, peers: Sequence[Peer]) -> None:
         """End connections with a reset: no closing handshake, no TIME_WAIT."""
@@ -285,6 +355,16 @@ class Swarm:
         if not self._epoll.closed:
             self.reset([sink.peer for sink in self._sinks.values() if sink.sock is not None])
             self._epoll.close()
+
+
+_BYSTANDER = _Bystander()
+
+
+def _resolve(host: str, port: int) -> tuple[int, Any]:
+    """Family and address, of IPv4 where there is one. Raises OSError."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    found.sort(key=lambda each: each[0] != socket.AF_INET)
+    return found[0][0], found[0][4]
 
 
 def _ignore(*_: object) -> None:

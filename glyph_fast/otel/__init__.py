@@ -7,17 +7,18 @@
 
 or, with nothing changed in the program, `opentelemetry-instrument glyph-fast serve …`. The extra
 `otel` installs what it needs. A server that is not instrumented knows nothing of it: handlers are
-wrapped when their routes' plans are made, and the opening of connections is another class.
+wrapped when their routes' plans are made, and the opening of connections has no observer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from functools import partial, wraps
+from functools import wraps
 from typing import Any
 
 from .. import __version__
-from ..server import Server
+from ..errors import needs
+from ..server.server import Server
 
 try:
     from opentelemetry import metrics, trace
@@ -27,11 +28,11 @@ try:
 except ModuleNotFoundError as exc:
     if not (exc.name or "").startswith("opentelemetry"):
         raise
-    needed = f"glyph_fast.otel needs {exc.name}: pip install 'glyph-fast[otel]'"
+    needed = needs("glyph_fast.otel", exc.name or "opentelemetry", "otel")
     raise ModuleNotFoundError(needed, name=exc.name) from None
 
 from .measures import observe
-from .tracing import HandlerSpans, TracedOpening
+from .tracing import HandlerSpans, OpeningSpans
 
 NAME = "glyph_fast"  # of the instrumentation scope
 
@@ -48,11 +49,11 @@ def instrument(
 
     Without providers, those of the process are used. Raises RuntimeError while it serves.
     """
-    if server.is_observed:
+    if server._is_observed:
         return
     tracer = trace.get_tracer(NAME, __version__, tracer_provider)
     spans = HandlerSpans(tracer)
-    server.observe(partial(TracedOpening, tracer, spans), spans.wrap)
+    server._observe(OpeningSpans(tracer, spans), spans.wrap)
     observe(metrics.get_meter(NAME, __version__, meter_provider), server.hub)
 
 

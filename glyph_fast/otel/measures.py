@@ -12,8 +12,8 @@ from typing import Any
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
-from ..hub import Hub
-from ..metrics import CLOSE_CODES, REFUSALS, REJECTIONS, summary
+from ..hub.hub import Hub
+from ..hub.metrics import CLOSE_CODES, REFUSALS, REJECTIONS, summary
 
 Values = Callable[[], Iterable[Observation]]
 
@@ -49,6 +49,8 @@ def observe(meter: Meter, hub: Hub) -> None:
          labelled("status", lambda: dict.fromkeys(REFUSALS, 0) | metrics.requests_refused)),
         ("commands.refused", "{message}", "Built-in messages of clients answered with an error",
          lambda: [Observation(metrics.commands_refused)]),
+        ("events.invalid", "{message}", "Events whose data did not fit the type of their handler",
+         lambda: [Observation(metrics.events_invalid)]),
         ("messages.received", "{message}", "Messages from clients", core("messages_received")),
         ("messages.sent", "{message}", "Messages to clients", core("messages_sent")),
         ("messages.dropped", "{message}", "Messages not delivered because a queue was full",
@@ -77,7 +79,7 @@ def _observe_present(meter: Meter, hub: Hub) -> None:
     ):
 
         def present(key: str = key) -> list[Observation]:
-            return [Observation(hub.figures()[key])]
+            return [Observation(hub._figures()[key])]
 
         meter.create_observable_up_down_counter(
             f"glyph_fast.{name}", [_callback(present)], unit, text
@@ -87,7 +89,7 @@ def _observe_present(meter: Meter, hub: Hub) -> None:
 
     def members() -> list[Observation]:
         found, others = [], 0
-        for room, size in hub.figures()["room_members"].items():
+        for room, size in hub._figures()["room_members"].items():
             if room in names or len(names) < MAX_ROOM_NAMES:
                 names.add(room)
                 found.append(Observation(size, {"room": room}))

@@ -9,6 +9,7 @@ whatever the handler calls finds it. No contents of messages are recorded.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from functools import wraps
 from inspect import isawaitable
 from typing import Any
@@ -17,17 +18,16 @@ from opentelemetry import propagate, trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, StatusCode
 
-from ..connection import Connection
-from ..engine.exchange import HttpRoute
-from ..engine.opening import Opening
 from ..errors import ConnectionClosed
 from ..handlers.context import MessageContext
 from ..http.request import Request
 from ..http.response import Response
-from ..http.router import Match, Router
+from ..http.router import Match
+from ..hub.connection import Connection
 from ..logs import qualified_name
-from ..message import MessageType
-from ..wire import ENDING
+from ..opening.exchange import HttpRoute
+from ..websocket.handshake import is_upgrade
+from ..wire import ENDING, WEBSOCKET, MessageType
 
 CONTEXT = "opentelemetry.context"  # under this key with a connection's data
 Call = Callable[..., Any]
@@ -161,61 +161,44 @@ def propagated(request: Request) -> Context:
     return propagate.extract({name.lower(): value for name, value in request.headers.items()})
 
 
-class TracedRoutes:
-    """A router whose matches lead to handlers that are traced; what is asked else is as it was."""
+class OpeningSpans:
+    """An `Observer` that makes a span of each WebSocket handshake, and traces HTTP handlers."""
 
-    def __init__(self, routes: Router[HttpRoute], spans: HandlerSpans) -> None:
-        self._routes = routes
-        self._spans = spans
-
-    def match(self, method: str | None, raw_path: str) -> Match[HttpRoute] | None:
-        """As `Router.match`."""
-        found = self._routes.match(method, raw_path)
-        return found and self._spans.wrap_route(found)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._routes, name)
-
-
-class TracedOpening(Opening):
-    """An `Opening` that makes a span of each WebSocket handshake."""
-
-    def __init__(
-        self, tracer: trace.Tracer, spans: HandlerSpans, config: Any, **parts: Any
-    ) -> None:
-        parts["routes"] = TracedRoutes(parts["routes"], spans)
-        super().__init__(config, **parts)
+    def __init__(self, tracer: trace.Tracer, handlers: HandlerSpans) -> None:
         self._tracer = tracer
         self._spans: dict[Any, Span] = {}  # by connection, while its handshake is not decided
+        self.route = handlers.wrap_route
 
-    def _open(self, conn: Any, request: Request, match: Match[Any]) -> None:
-        span = self._begin_span(conn, request, match.pattern)
-        with trace.use_span(span, record_exception=False, set_status_on_exception=False):
-            super()._open(conn, request, match)
+    def handshake(self, conn: Any, request: Request, route: str) -> AbstractContextManager[Span]:
+        """Begin the span of a handshake; it is current while that is decided at once."""
+        span = self._begin(conn, request, route)
+        return trace.use_span(span, record_exception=False, set_status_on_exception=False)
 
-    def _begin_span(self, conn: Any, request: Request, route: str) -> Span:
-        span = self._spans[conn] = server_span(self._tracer, request, route)
-        span.set_attribute(SCHEME, "wss" if self._scheme == "https" else "ws")
-        return span
+    def accepting(self, conn: Any, request: Request) -> None:
+        """Keep its context for what the connection's handlers do."""
+        context = trace.set_span_in_context(self._spans[conn], propagated(request))
+        conn.set_data(CONTEXT, context)
 
-    def _accept(self, conn: Any, request: Request, *rest: Any) -> None:
-        span = self._spans[conn]
-        conn.set_data(CONTEXT, trace.set_span_in_context(span, propagated(request)))
-        super()._accept(conn, request, *rest)
-        if conn in self._spans:  # else it was refused after all
-            span.set_attribute(CONNECTION, conn.id)
-            self._end(conn, 101)
+    def accepted(self, conn: Any) -> None:
+        """End it."""
+        self._spans[conn].set_attribute(CONNECTION, conn.id)
+        self._end(conn, 101 if conn._kind == WEBSOCKET else 200)
 
-    def _reject(self, conn: Any, request: Request, exc: Any, *rest: Any) -> None:
-        if conn not in self._spans and conn.phase < ENDING:  # no route, or no upgrade
-            self._begin_span(conn, request, "")
-        super()._reject(conn, request, exc, *rest)
-        self._end(conn, exc.status)
+    def refused(self, conn: Any, request: Request, status: int) -> None:
+        """End it; without one there was no route, or no upgrade, and it is a span of no length."""
+        if conn not in self._spans and conn._phase < ENDING:
+            self._begin(conn, request, "")
+        self._end(conn, status)
 
-    def closed(self, conn: Any) -> None:
-        """A connection is gone that never became a WebSocket."""
+    def left(self, conn: Any) -> None:
+        """End it: the client is gone."""
         self._end(conn, None)
-        super().closed(conn)
+
+    def _begin(self, conn: Any, request: Request, route: str) -> Span:
+        span = self._spans[conn] = server_span(self._tracer, request, route)
+        scheme = request.scheme
+        span.set_attribute(SCHEME, scheme.replace("http", "ws") if is_upgrade(request) else scheme)
+        return span
 
     def _end(self, conn: Any, status: int | None) -> None:
         """End the handshake's span; without a status the client has left before it was decided."""

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import core
 from ..engine.base import new_turn
-from ..handshake import client_request, new_key
+from ..errors import ConfigError
 from ..json import dumps
-from ..server import Server
+from ..server.server import Server
+from ..websocket.handshake import client_request, new_key
 from .compression import offer_of
 from .http import Answer, HeaderFields, HttpExchange, pairs, request_fields
 from .memory import Clock, MemoryEngine
-from .websocket import NO_LIMITS, PeerEvents, TestWebSocket
+from .peer import NO_LIMITS, PeerEvents
+from .websocket import TestWebSocket
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from ..options.given import Options
+
+__tracebackhide__ = True  # pytest shows the test and the handlers, not this module
 
 T = TypeVar("T")
 
@@ -28,7 +37,8 @@ class TestClient:
 
     `timeout` is the longest wait for anything, in seconds. With `raise_errors`, what handlers
     raised and the test did not take from `errors` is raised at the end. `options` are options of
-    the server (`queue_messages=4`), whose own are used again afterwards.
+    the server (`queue_messages=4`), whose own are used again afterwards. Raises ConfigError for
+    several workers.
 
     The start-up, background and shut-down functions of the server run as they do in production.
     Its clock stands still but for `advance`; the loop's does not, so a handler's `asyncio.sleep`
@@ -43,14 +53,16 @@ class TestClient:
         *,
         timeout: float = TIMEOUT_S,
         raise_errors: bool = True,
-        **options: Any,
+        **options: Unpack[Options],
     ) -> None:
+        if not isinstance(server, Server):
+            raise TypeError(f"a test client takes a Server, and {server!r} is none")
         self.server = server
         self.hub = server.hub
         self.timeout = timeout
         self.errors: list[BaseException] = []  # that handlers raised, in their order
         self._raise_errors = raise_errors
-        self._options = {"drain_delay": 0.0, **options}
+        self._options: Options = {"drain_delay": 0.0, **options}
         self._clock = Clock()
         self._engine: MemoryEngine | None = None
         self._sockets: list[TestWebSocket] = []
@@ -60,10 +72,12 @@ class TestClient:
     # Running.
 
     async def __aenter__(self) -> TestClient:
+        if self.server.config.replace(**self._options).workers > 1:
+            raise ConfigError("workers are processes, and a TestClient has one: give it workers=1")
         loop = asyncio.get_running_loop()
         self._peers = new_turn(loop, NO_LIMITS, PeerEvents())  # type: ignore[arg-type]
         started: asyncio.Future[str] = loop.create_future()
-        serving = self.server.serve_in_memory(
+        serving = self.server._serve_in_memory(
             self._new_engine, self._clock, started.set_result, self.errors, self._options
         )
         self._task = asyncio.create_task(serving)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from ..deflate import CLIENT_OFFER, NAME, Parameters, accept
 from ..errors import HandshakeError
-from ..handshake import Accepted, parse_extensions
+from ..websocket.deflate import CLIENT_OFFER, NAME, Parameters, accept
+from ..websocket.handshake import Accepted, parse_extensions
+
+__tracebackhide__ = True  # pytest shows the test and the handlers, not this module
 
 
 def offer_of(compression: bool | str) -> str | None:

@@ -12,6 +12,8 @@ import h11
 from ..http.headers import Headers
 from .memory import MemoryEngine, Pipe
 
+__tracebackhide__ = True  # pytest shows the test and the handlers, not this module
+
 HeaderFields: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
 
 

@@ -150,8 +150,8 @@ class Pipe:
         self._schedule()
 
     def _flush(self) -> None:
-        if self.conn.phase != CLOSED:
-            self.conn.flush()
+        if self.conn._phase != CLOSED:
+            self.conn._flush()
 
     # Deliveries.
 
@@ -167,17 +167,17 @@ class Pipe:
 
     def _deliver_to_server(self) -> None:
         if self._is_cut:
-            self.conn.lost()
+            self.conn._lost()
             return
-        if self.is_paused or self.conn.phase == CLOSED:
+        if self.is_paused or self.conn._phase == CLOSED:
             return
         if self._to_server:
             data, self._to_server = bytes(self._to_server), bytearray()
-            self.conn.feed(data)
+            self.conn._feed(data)
             if self._peer_ended:
                 self._schedule()  # what answers the data leaves first
         elif self._peer_ended:
-            self.conn.feed_eof()
+            self.conn._feed_eof()
 
     def _deliver_to_peer(self) -> None:
         # What the network has taken for a peer that does not read lies there until it does.

@@ -1,36 +1,102 @@
-"""The same without `await`: the loop turns in a thread of its own, and each call waits for it."""
+"""The same without `await`: the loop turns in a thread of its own, and each call waits for it.
+
+A handler that never gives the loop back must not take the test with it. Each wait therefore looks
+from time to time whether the loop still turns, and ends with the place where its thread stands.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
+import traceback
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent import futures
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..choice import new_event_loop
 from ..errors import ConnectionClosed
-from ..server import Server
-from .client import TestClient
+from ..options.choice import new_event_loop
+from ..server.server import Server
+from .client import TIMEOUT_S, TestClient
 from .http import Answer
-from .websocket import CloseInfo, TestWebSocket
+from .peer import CloseInfo
+from .websocket import TestWebSocket
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from ..options.given import Options
+
+__tracebackhide__ = True  # pytest shows the test and the handlers, not this module
 
 T = TypeVar("T")
 
 
-class _Portal:
-    """A loop in a thread, and calls into it."""
+LOOK_S = 0.1  # between two looks at whether the loop turns
+_OWN_FOLDER = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")
 
-    def __init__(self, new_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+
+class LoopBlocked(TimeoutError):
+    """The loop does not turn: a handler does not give it back."""
+
+
+class _Portal:
+    """A loop in a thread, and calls into it. `patience` is how long it may stand still, in s."""
+
+    def __init__(self, new_loop: Callable[[], asyncio.AbstractEventLoop], patience: float) -> None:
         self._loop = new_loop()
+        self._patience = patience
+        self._is_blocked = False
+        # A daemon: the interpreter must be able to end while a handler blocks the loop.
         self._thread = threading.Thread(
-            target=self._loop.run_forever, name="glyph-fast test server"
+            target=self._run, name="glyph-fast test server", daemon=True
         )
         self._thread.start()
 
+    def _run(self) -> None:
+        """Turn the loop until it is stopped, and close it here: nobody may be left to wait."""
+        self._loop.run_forever()
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        self._loop.close()
+
     def wait(self, coro: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine there and return its result here."""
-        return asyncio.run_coroutine_threadsafe(coro, self._loop).result()
+        """Run a coroutine there and return its result here. Raises LoopBlocked."""
+        result = asyncio.run_coroutine_threadsafe(coro, self._loop)
+        futures.wait((result,), LOOK_S)
+        while not result.done():
+            # The wait may be long; what must be short is the time in which the loop answers.
+            turn: futures.Future[None] = futures.Future()
+            self._loop.call_soon_threadsafe(turn.set_result, None)
+            patience = LOOK_S if self._is_blocked else self._patience  # the test knows already
+            either: set[futures.Future[Any]] = {result, turn}
+            futures.wait(either, patience, futures.FIRST_COMPLETED)
+            self._is_blocked = not turn.done() and not result.done()
+            if self._is_blocked:
+                result.cancel()
+                raise LoopBlocked(
+                    f"the server's loop has not turned for {self._patience:g} s: a handler does "
+                    f"not give it back\n{self._place()}"
+                )
+            futures.wait((result,), LOOK_S)
+        error = result.exception()
+        if error is None:
+            return result.result()
+        try:
+            raise error  # from here, so that no frames of `concurrent.futures` are shown
+        finally:
+            del error  # its traceback holds this frame
+
+    def _place(self) -> str:
+        """Where the thread stands: the frames of whom the server called."""
+        frame = sys._current_frames().get(self._thread.ident or 0)
+        frames = [] if frame is None else traceback.extract_stack(frame)
+        called = list(frames)
+        while called and any(each.filename.startswith(_OWN_FOLDER) for each in called):
+            del called[0]
+        return "".join(traceback.format_list(called or frames)).rstrip()
 
     def call(self, function: Callable[..., T], *args: Any) -> T:
         """Call a function there."""
@@ -41,12 +107,9 @@ class _Portal:
         return self.wait(run())
 
     def close(self) -> None:
-        """End the thread."""
+        """End the thread; one that is blocked ends once its handler does."""
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-        self._loop.run_until_complete(self._loop.shutdown_default_executor())
-        self._loop.close()
+        self._thread.join(LOOK_S if self._is_blocked else self._patience)
 
 
 class SyncWebSocket:
@@ -72,6 +135,30 @@ class SyncWebSocket:
     def send_event(self, name: str, data: object = None, room: str = "") -> None:
         """Send what `on_event(name)` hears."""
         self._portal.wait(self._socket.send_event(name, data, room))
+
+    def answer(
+        self,
+        event: str,
+        data: object = None,
+        *,
+        error: object = None,
+        timeout: float | None = None,
+    ) -> Any:
+        """Reply to `conn.call(event, …)`; return what it asks. See `TestWebSocket.answer`."""
+        answering = self._socket.answer(event, data, error=error, timeout=timeout)
+        return self._portal.wait(answering)
+
+    def ask(self, word: str, timeout: float | None = None, **members: Any) -> Any:
+        """Send a built-in message; return the `data` of its answer. See `TestWebSocket.ask`."""
+        return self._portal.wait(self._socket.ask(word, timeout, **members))
+
+    def join(self, room: str, timeout: float | None = None, **members: Any) -> Any:
+        """Join a room by a message. See `TestWebSocket.join`."""
+        return self._portal.wait(self._socket.join(room, timeout, **members))
+
+    def present(self, room: str, timeout: float | None = None) -> list[Any]:
+        """Who is in a room that one is in. See `TestWebSocket.present`."""
+        return self._portal.wait(self._socket.present(room, timeout))
 
     def receive(self, timeout: float | None = None) -> str | bytes:
         """The next message. Raises ConnectionClosed when there are no more."""
@@ -150,30 +237,52 @@ class SyncWebSocket:
 class SyncTestClient:
     """A `TestClient` for tests that are plain functions; the arguments are the same.
 
-    The server runs in a thread of its own.
+    The server runs in a thread of its own. When a handler blocks that for longer than `timeout`,
+    what waits raises a TimeoutError that shows where.
     """
 
-    def __init__(self, server: Server, **options: Any) -> None:
-        self._client = TestClient(server, **options)
-        self._portal: _Portal
+    def __init__(
+        self,
+        server: Server,
+        *,
+        timeout: float = TIMEOUT_S,
+        raise_errors: bool = True,
+        **options: Unpack[Options],
+    ) -> None:
+        self._client = TestClient(server, timeout=timeout, raise_errors=raise_errors, **options)
+        self._thread: _Portal | None = None
         self.server = server
         self.hub = server.hub
         self.errors = self._client.errors
 
     def __enter__(self) -> SyncTestClient:
-        self._portal = _Portal(partial(new_event_loop, self.server.config.loop))
+        new_loop = partial(new_event_loop, self.server.config.loop)
+        portal = _Portal(new_loop, self._client.timeout)
         try:
-            self._portal.wait(self._client.__aenter__())
+            portal.wait(self._client.__aenter__())
         except BaseException:
-            self._portal.close()
+            portal.close()
             raise
+        self._thread = portal
         return self
 
     def __exit__(self, kind: object, exc: BaseException | None, traceback: object) -> None:
+        portal, self._thread = self._portal, None
         try:
-            self._portal.wait(self._client.__aexit__(kind, exc, traceback))
+            portal.wait(self._client.__aexit__(kind, exc, traceback))
+        except LoopBlocked as blocked:
+            if exc is None:
+                raise
+            if not isinstance(exc, LoopBlocked):
+                exc.add_note(str(blocked))
         finally:
-            self._portal.close()
+            portal.close()
+
+    @property
+    def _portal(self) -> _Portal:
+        if self._thread is None:
+            raise RuntimeError("the server does not run: use `with SyncTestClient(server)`")
+        return self._thread
 
     def connect(self, path: str = "/ws", **options: Any) -> SyncWebSocket:
         """Open a WebSocket. See `TestClient.connect`."""

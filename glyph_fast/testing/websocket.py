@@ -1,4 +1,4 @@
-"""A WebSocket client in memory: a core connection in the role of the client, and who waits for it.
+"""A WebSocket client in memory: who waits for its half of the protocol, and what a test sees of it.
 
 Like a browser it reads what comes as it comes: pings and closes are answered although nobody calls
 `receive`. A peer that does not is what `stall` makes of it.
@@ -10,28 +10,28 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from ..connection import Connection
-from ..core import Connection as CoreConnection
-from ..core import Limits, Turn
-from ..deflate import ClientCodec, Parameters
+from ..core import Turn
 from ..errors import ConnectionClosed, GlyphFastError, HandshakeError
-from ..handshake import check_accept
 from ..http.headers import Headers
+from ..hub.connection import Connection
 from ..json import dumps
+from ..websocket.deflate import ClientCodec, Parameters
+from ..websocket.handshake import check_accept
 from ..wire import ABNORMAL, CLIENT, NORMAL
 from .compression import agreed_on
+from .envelopes import Envelopes
 from .http import Answer, HttpExchange
 from .memory import MemoryEngine, Pipe
+from .peer import CloseInfo, Outward, PeerConnection
 
 if TYPE_CHECKING:
     from .client import TestClient
 
+__tracebackhide__ = True  # pytest shows the test and the handlers, not this module
+
 SEND_BUFFER = 64 * 1024  # bytes the server has not read, from which on a sender waits
-NO_LIMITS = Limits(
-    max_message_size=1 << 40, queue_messages=1 << 40, queue_bytes=1 << 40, ping_interval=0
-)
 
 
 class UpgradeRefused(GlyphFastError):
@@ -44,64 +44,7 @@ class UpgradeRefused(GlyphFastError):
         self.status = answer.status
 
 
-class CloseInfo(NamedTuple):
-    """How a connection ended; 1006 without a close frame, 1005 with one that had no code."""
-
-    code: int
-    reason: str
-
-
-class PeerConnection(CoreConnection):
-    """The client's half of the protocol."""
-
-    __slots__ = ("socket",)
-    socket: TestWebSocket
-
-
-class PeerEvents:
-    """The core's `Handler` of every client of a test."""
-
-    def message(self, conn: PeerConnection, opcode: int, payload: str | bytes) -> None:
-        """A message came."""
-        conn.socket.heard(payload)
-
-    def close(self, conn: PeerConnection, code: int, reason: str) -> None:
-        """The connection is gone."""
-        conn.socket.over(CloseInfo(code, reason))
-
-    def full(self, conn: PeerConnection) -> None:
-        """Never: there are no limits on this side."""
-
-    drain = full
-
-    def failed(self, conn: PeerConnection | None, exc: BaseException) -> None:
-        """A defect of ours."""
-        raise exc
-
-
-class _Outward:
-    """The sink of the client's connection: the pipe to the server."""
-
-    def __init__(self, pipe: Pipe) -> None:
-        self._pipe = pipe
-        self.shutdown = self.close = pipe.end
-        self.abort = pipe.cut
-
-    def writev(self, buffers: Sequence[bytes | memoryview]) -> int:
-        data = b"".join(buffers)
-        self._pipe.write(data)
-        return len(data)
-
-    def unsent(self) -> int:
-        return 0
-
-    def pause_reading(self) -> None:
-        pass  # the connection keeps what comes meanwhile
-
-    resume_reading = pause_reading
-
-
-class TestWebSocket:
+class TestWebSocket(Envelopes):
     """A client of `TestClient.connect`.
 
     Whatever waits does so for at most the client's `timeout`, or its own, in seconds, and then
@@ -137,6 +80,13 @@ class TestWebSocket:
     ) -> None:
         """Shake hands; `offer` is the extension that `head` offers. Raises UpgradeRefused."""
         self._pipe = engine.connect(self, remote)
+        try:
+            await self._shake_hands(turn, head, key, offer)
+        except BaseException:
+            self._pipe.end()  # as a browser does: nothing more is wanted
+            raise
+
+    async def _shake_hands(self, turn: Turn, head: bytes, key: str, offer: str | None) -> None:
         self._pipe.write(head)
         await self._until(
             lambda: b"\r\n\r\n" in self._head or self._close is not None,
@@ -152,14 +102,14 @@ class TestWebSocket:
         except HandshakeError as exc:
             raise AssertionError(f"the server's answer is unsound: {exc.reason}") from exc
         self.headers, self.subprotocol = accepted.headers, accepted.subprotocol
-        conn = self._conn = PeerConnection(turn, _Outward(self._pipe), CLIENT)
+        conn = self._conn = PeerConnection(turn, Outward(self._pipe), CLIENT)
         conn.socket = self
-        conn.upgrade()
+        conn._upgrade()
         if self.compression is not None:
-            conn.use_codec(ClientCodec(self.compression))
-        conn.feed(rest)
+            conn._use_codec(ClientCodec(self.compression))
+        conn._feed(rest)
         if self._close is not None:
-            conn.feed_eof()
+            conn._feed_eof()
 
     async def _refused(self) -> Answer:
         """The whole answer of a server that does not open the WebSocket."""
@@ -175,7 +125,7 @@ class TestWebSocket:
     def received(self, data: bytes) -> None:
         """Bytes came."""
         if self._conn is not None:
-            self._conn.feed(data)
+            self._conn._feed(data)
         elif self._refusal is not None:
             self._refusal.received(data)
         else:
@@ -185,7 +135,7 @@ class TestWebSocket:
     def ended(self) -> None:
         """No more bytes will come."""
         if self._conn is not None:
-            self._conn.feed_eof()
+            self._conn._feed_eof()
         elif self._refusal is not None:
             self._refusal.ended()
         else:
@@ -218,16 +168,11 @@ class TestWebSocket:
         )
         conn = self._peer()
         conn.send(message)
-        conn.flush()  # now, so that the next sender sees how much lies there
+        conn._flush()  # now, so that the next sender sees how much lies there
 
     async def send_json(self, value: object, timeout: float | None = None) -> None:
         """Send the JSON of a value."""
         await self.send(dumps(value).decode(), timeout)
-
-    async def send_event(self, name: str, data: object = None, room: str = "") -> None:
-        """Send what `on_event(name)` hears."""
-        envelope = {"event": name, "data": data, **({"room": room} if room else {})}
-        await self.send_json(envelope)
 
     async def close(self, code: int = NORMAL, reason: str = "") -> CloseInfo:
         """Close in good order, and return how it ended once it has.
@@ -251,6 +196,10 @@ class TestWebSocket:
             assert self._close is not None
             raise ConnectionClosed(*self._close)
         return self._unread.popleft()
+
+    def put_back(self, messages: Sequence[str | bytes]) -> None:
+        """Let messages that were received be the next again, in their order."""
+        self._unread.extendleft(reversed(messages))
 
     async def receive_text(self, timeout: float | None = None) -> str:
         """The next message, which must be text."""
@@ -393,4 +342,4 @@ class TestWebSocket:
         return ", ".join(words)
 
 
-__all__ = ["NO_LIMITS", "CloseInfo", "PeerEvents", "TestWebSocket", "UpgradeRefused"]
+__all__ = ["TestWebSocket", "UpgradeRefused"]

@@ -1,11 +1,11 @@
 """A client that behaves: one message after the other, each answered before the next is sent.
 
-    python bystander.py PORT
+    python bystander.py PORT [PREFACE]
 
 A process of its own, so that nothing but the server can make it wait. It needs only the standard
-library. For every line on stdin it prints the number of round trips so far; at the end of stdin it
-prints all their times, in seconds, as JSON. A wrong or late answer ends it with status 1. The pings
-of a keep-alive are answered.
+library. `PREFACE` is a line that goes first. For every line on stdin it prints the number of round
+trips so far; at the end of stdin it prints all their times, in seconds, as JSON. A wrong or late
+answer ends it with status 1. The pings of a keep-alive are answered.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ def exactly(sock: socket.socket, size: int) -> bytes:
     return data
 
 
-def open_websocket(port: int) -> socket.socket:
+def open_websocket(port: int, preface: bytes = b"") -> socket.socket:
     sock = socket.create_connection(("127.0.0.1", port), DEADLINE_S)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.sendall(REQUEST)
+    sock.sendall(preface + REQUEST)
     head = b""
     while not head.endswith(b"\r\n\r\n"):
         head += exactly(sock, 1)
@@ -71,7 +71,9 @@ def round_trip(sock: socket.socket, text: bytes) -> float:
 
 
 def main() -> None:
-    sock = open_websocket(int(sys.argv[1]))
+    sock = open_websocket(
+        int(sys.argv[1]), b"".join(b"%b\r\n" % line.encode() for line in sys.argv[2:])
+    )
     times: list[float] = []
     while True:
         times.append(round_trip(sock, b"round trip %d" % len(times)))

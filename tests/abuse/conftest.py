@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from abuse.site import Bystander, Site
+
+from tests.abuse.site import Bystander, Site
 
 OPTIONS = {
     "head_timeout": "1s",

@@ -23,12 +23,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from serving import ServeProcess
-
 from glyph_fast.core import encode_frame
 from glyph_fast.wire import CLOSE
+from tests.serving import ServeProcess
 
 HERE = Path(__file__).parent
+ATTACKER = [sys.executable, "-m", "tests.abuse.attacker"]  # in the project's folder
 DEADLINE_S = 15.0  # for one answer
 KEY = b"\x11\x22\x33\x44"
 RESET = struct.pack("ii", 1, 0)  # of SO_LINGER: closing sends a reset
@@ -130,11 +130,11 @@ class Client:
 
 
 class Bystander:
-    """The process of `bystander.py`, from its first round trip on."""
+    """The process of `bystander.py`, from its first round trip on; `preface` is a line or none."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, *preface: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-I", str(HERE / "bystander.py"), str(port)],
+            [sys.executable, "-I", str(HERE / "bystander.py"), str(port), *preface],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -188,10 +188,10 @@ class Site:
 
     folder = HERE
 
-    def __init__(self, backend: Any, **options: str) -> None:
+    def __init__(self, backend: Any, program: str = "app:server", **options: str) -> None:
         self.backend = backend
         arguments = [
-            f"--{name.replace('_', '-')}={value}"
+            f"--{name.replace('_', '-')}" + (f"={value}" if value else "")  # a switch has none
             for name, value in {
                 "core": backend.core,
                 "engine": backend.engine,
@@ -201,7 +201,7 @@ class Site:
                 **options,
             }.items()
         ]
-        self.process = ServeProcess("app:server", *arguments, cwd=self.folder)
+        self.process = ServeProcess(program, *arguments, cwd=self.folder)
         self._clients: list[Client] = []
 
     def client(self, **options: bool) -> Client:
@@ -220,9 +220,9 @@ class Site:
         return [client.accepted() for client in clients]
 
     @contextmanager
-    def bystander(self) -> Iterator[Bystander]:
+    def bystander(self, *preface: str) -> Iterator[Bystander]:
         """A client that behaves, for the length of a `with`; fails unless it was served."""
-        bystander = Bystander(self.process.port)
+        bystander = Bystander(self.process.port, *preface)
         try:
             yield bystander
         finally:

@@ -7,9 +7,9 @@ import zlib
 from contextlib import suppress
 
 import pytest
-from abuse.site import UPGRADE, Client, Site, frame
 
 from glyph_fast.wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT
+from tests.abuse.site import UPGRADE, Client, Site, frame
 
 pytestmark = pytest.mark.both_cores
 

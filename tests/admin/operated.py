@@ -22,7 +22,7 @@ from glyph_fast import Config, Connection, MessageContext, MessageType, Server
 from glyph_fast.http.request import Request
 
 if TYPE_CHECKING:
-    from conftest import Backend
+    from tests.backend import Backend
 
 TOKEN = "let-me-in"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}

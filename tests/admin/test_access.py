@@ -7,12 +7,12 @@ import pytest
 from glyph_fast.admin.access import Access
 from glyph_fast.errors import Reject
 from glyph_fast.http.request import Request
-from glyph_fast.options import Address
+from glyph_fast.options.option import Address
 
 
 def request(host: str, authorization: str = "") -> Request:
     fields = f"Authorization: {authorization}\r\n" if authorization else ""
-    return Request.from_head(f"GET / HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n".encode())
+    return Request._from_head(f"GET / HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n".encode())
 
 
 def status(check, asked: Request) -> int:
@@ -30,9 +30,21 @@ def status(check, asked: Request) -> int:
         ("127.0.0.1", "LOCALHOST:9090", 200),
         ("localhost", "[::1]:9090", 200),
         ("::1", "[::1]:9090", 200),
-        ("127.0.0.1", "127.0.0.1", 403),
-        ("127.0.0.1", "127.0.0.1:9091", 403),
+        # On the loopback any port: that of a tunnel is another one.
+        ("127.0.0.1", "127.0.0.1", 200),
+        ("127.0.0.1", "localhost:9999", 200),
+        ("::1", "[::1]:9999", 200),
+        ("::1", "[::1]", 200),
+        ("localhost", "127.0.0.1:9999", 200),
         ("127.0.0.1", "rebound.example:9090", 403),
+        ("127.0.0.1", "rebound.example", 403),
+        ("127.0.0.1", "127.0.0.1.rebound.example:9090", 403),
+        ("127.0.0.1", "127.0.0.1:9090.rebound.example", 403),
+        ("127.0.0.1", "[::1]x:9090", 403),
+        ("127.0.0.1", "", 403),
+        ("127.0.0.1", ":9090", 403),
+        ("192.0.2.1", "192.0.2.1:9091", 403),
+        ("192.0.2.1", "192.0.2.1", 403),
         ("192.0.2.1", "192.0.2.1:9090", 200),
         ("192.0.2.1", "localhost:9090", 403),
         ("ops.example", "ops.example:9090", 200),

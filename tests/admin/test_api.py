@@ -6,12 +6,12 @@ import subprocess
 import sys
 
 import pytest
-from admin.operated import TOKEN, operated
-from serving import serving
 
 from glyph_fast.admin.api import IdempotencyKeys
 from glyph_fast.admin.calls import CallError
 from glyph_fast.http.response import Response
+from tests.admin.operated import TOKEN, operated
+from tests.serving import serving
 
 # TRACE is answered with 501 by the whole server (RFC 9110 §9.1). Keys that repeat with other bodies
 # are right requests too, and how many characters a room's name has does not tell its bytes.
@@ -278,3 +278,25 @@ def test_the_openapi_document_is_kept(tmp_path):
             command, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False
         )
         assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
+
+
+def test_who_is_in_a_room_with_presence_is_told(backend, run):
+    async def main():
+        config = {"rooms": {"blue": {"presence": True}}}
+        async with operated(backend, **config) as site:
+            ada, bob = await site.connect("?room=blue&user=ada"), await site.connect("?room=blue")
+            await site.connect("?room=red")
+            assert (await site.http.get("/api/rooms/blue/presence")).json() == {
+                "clients": 2,
+                "users": 2,
+                "members": [
+                    {"id": ada.id, "user": "ada", "info": None},
+                    {"id": bob.id, "user": None, "info": None},
+                ],
+            }
+            missing = await site.http.get("/api/rooms/red/presence")
+            assert (missing.status_code, missing.json()) == (
+                404, {"error": "this room has no presence"}
+            )  # fmt: skip
+
+    run(main())

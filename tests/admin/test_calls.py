@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from glyph_fast.admin.calls import CALLS, CallError
-from glyph_fast.hub import Hub
+from glyph_fast.hub.hub import Hub
 
 
 def test_a_close_code_may_be_written_as_any_json_number():

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 
-from wired import Site as Wired
-
 from glyph_fast import Config
 from glyph_fast.admin.access import Access
 from glyph_fast.admin.live import PATH, Live
+from glyph_fast.admin.operated import OneProcess
 from glyph_fast.admin.stats import Stats
 from glyph_fast.logs import ErrorLog
-from glyph_fast.options import Address
+from glyph_fast.options.option import Address
+from tests.wired import Site as Wired
 
 
 def watched(token: str | None, now: list[float]) -> tuple[Wired, Live]:
     site = Wired(Config(client_commands=()), clock=lambda: now[0])
     access = Access(Address("127.0.0.1", 1), token)
-    stats = Stats(site.config, site.hub, ErrorLog())
+    stats = Stats(site.config, OneProcess(site.hub, ErrorLog()))
     return site, Live(site.hub, site.dispatcher, access, stats)
 
 

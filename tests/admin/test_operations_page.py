@@ -5,25 +5,17 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import httpx
-from admin.operated import BEARER, TOKEN
-from admin.test_prometheus import NAMES
-from serving import serving
 from websockets.sync.client import connect
 
 from glyph_fast import json
 from glyph_fast.admin.calls import CALLS
 from glyph_fast.publisher import Publisher
-
-ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs/operations.md").read_text()
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+from tests.admin.documented import NAMES, PAGE, blocks
+from tests.admin.operated import BEARER, TOKEN
+from tests.serving import ROOT, serving
 
 
 def test_the_curl_lines_publish_into_the_chat():
@@ -40,18 +32,29 @@ def test_the_curl_lines_publish_into_the_chat():
             )  # fmt: skip
             return [json.loads(line) for line in done.stdout.splitlines()]
 
-        assert shell(publishing) == [{"sent": 0, "queued": 0, "dropped": 0}]
+        def publish(**told: int) -> None:
+            (answer,) = shell(publishing)
+            epoch = answer.pop("epoch")
+            assert isinstance(epoch, str) and epoch
+            assert answer == {"queued": 0, "dropped": 0, **told}
+
+        publish(sent=0, offset=1)
         with connect(server.ws("/rooms/lobby/Ada"), proxy=None) as ada:
-            assert json.loads(ada.recv(timeout=10))["type"] == "welcome"
-            assert shell(publishing) == [{"sent": 1, "queued": 0, "dropped": 0}]
-            while (notice := json.loads(ada.recv(timeout=10)))["type"] != "notice":
-                pass  # what the chat itself tells a newcomer
+            ada.send('{"type": "ping"}')
+            assert json.loads(ada.recv(timeout=10))["type"] == "pong"
+            publish(sent=1, offset=2)
+            notice = json.loads(ada.recv(timeout=10))
             assert notice == {"type": "notice", "text": "We restart at noon"}
             broadcast, rooms, metadata, closed, batch = shell(others)
             assert broadcast == {"sent": 1, "queued": 0, "dropped": 0}
             assert rooms == {"rooms": [{"name": "lobby", "size": 1}]}
             assert metadata == {"topic": "everything"}
             assert closed == {"closed": 1}
+            positions = batch["results"][0].pop("positions")
+            assert {room: each["offset"] for room, each in positions.items()} == {
+                "lobby": 1,
+                "tea": 1,
+            }
             assert batch["results"] == [{"sent": 0, "queued": 0, "dropped": 0}, {"closed": 0}]
             assert ada.recv(timeout=10) == '"hello, all"'
 
@@ -71,7 +74,7 @@ def test_the_python_lines_publish():
 def test_the_lines_that_instrument_a_server_do():
     names: dict[str, Any] = {}
     exec(blocks("python")[1], names)
-    assert names["server"].is_observed
+    assert names["server"]._is_observed
 
 
 def test_every_metric_is_explained_and_every_alert_uses_one():

@@ -8,13 +8,13 @@ import socket
 
 import httpx
 import pytest
-from admin.operated import BEARER, TOKEN, operated
-from serving import serving
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from glyph_fast import Config, Server
 from glyph_fast.errors import ConfigError
+from tests.admin.operated import BEARER, TOKEN, operated
+from tests.serving import serving
 
 READING = ["/metrics", "/stats", "/openapi.json", "/api/info", "/api/rooms", "/api/rooms/x"]
 OPEN = ["/healthz", "/readyz", "/dashboard", "/dashboard/uplot.js"]
@@ -77,8 +77,30 @@ def test_with_a_token_reading_needs_it(backend, run):
 def test_the_address_that_is_printed_leads_to_the_dashboard(backend, run):
     async def main():
         async with operated(backend) as site, httpx.AsyncClient(base_url=site.admin) as bare:
-            answer = await bare.get("/")
-            assert (answer.status_code, answer.headers["location"]) == (302, "/dashboard")
+            for path, location in [("/", "./dashboard"), ("/dashboard/", "../dashboard")]:
+                answer = await bare.get(path)
+                assert (answer.status_code, answer.headers["location"]) == (302, location)
+
+    run(main())
+
+
+@pytest.mark.parametrize("name", ["index.html", "inde%78.html"])
+def test_the_dashboard_s_page_has_its_policy_under_its_file_s_name_too(name, backend, run):
+    async def main():
+        async with operated(backend) as site, httpx.AsyncClient(base_url=site.admin) as bare:
+            page, file = [await bare.get(f"/dashboard{path}") for path in ("", f"/{name}")]
+            assert (file.status_code, file.content) == (200, page.content)
+            policy = "content-security-policy"
+            assert file.headers[policy] == page.headers[policy]
+
+    run(main())
+
+
+def test_no_other_spelling_of_a_path_is_served(backend, run):
+    async def main():
+        async with operated(backend, None) as site, httpx.AsyncClient(base_url=site.admin) as bare:
+            for path in ["/metrics/", f"{site.admin}//metrics", "/api//info", "/healthz/"]:
+                assert (await bare.get(path)).status_code == 404, path
 
     run(main())
 
@@ -102,11 +124,12 @@ def test_a_host_header_of_another_name_is_refused(backend, run, token):
         async with operated(backend, token) as site:
             port = site.admin.rpartition(":")[2]
             for path in ["/healthz", "/dashboard", *READING]:
-                for host in ("evil.example", f"evil.example:{port}", "127.0.0.1", "127.0.0.1:1"):
+                for host in ("evil.example", f"evil.example:{port}", "127.0.0.1.evil.example"):
                     answer = await site.http.get(path, headers={"Host": host})
                     assert answer.status_code == 403, (path, host)
-                good = await site.http.get(path, headers={"Host": f"localhost:{port}"})
-                assert good.status_code in (200, 404)
+                for host in (f"localhost:{port}", "localhost:1", "127.0.0.1"):  # a tunnel's
+                    good = await site.http.get(path, headers={"Host": host})
+                    assert good.status_code in (200, 404), (path, host)
             url = site.admin.replace("http", "ws") + "/live"
             with pytest.raises(InvalidStatus) as caught:
                 await connect(url, additional_headers={"Host": "evil.example"}, proxy=None)

@@ -2,28 +2,8 @@
 
 from __future__ import annotations
 
-from admin.operated import operated
-from prometheus_client.parser import text_string_to_metric_families
-
-PREFIX = "glyph_fast_"
-NAMES = {
-    "connections", "connections_total", "connections_rejected_total", "disconnects_total",
-    "messages_received_total", "messages_sent_total", "bytes_received_total", "bytes_sent_total",
-    "requests_refused_total", "commands_refused_total", "messages_dropped_total", "queue_bytes",
-    "messages_unhandled_total", "rooms", "room_members", "handler_errors_total",
-    "handler_seconds_bucket", "handler_seconds_count", "handler_seconds_sum",
-    "broadcast_seconds_bucket", "broadcast_seconds_count", "broadcast_seconds_sum",
-    "pongs_missed_total",
-    "ping_rtt_seconds_bucket", "ping_rtt_seconds_count", "ping_rtt_seconds_sum",
-}  # fmt: skip
-
-
-def samples(text: str) -> dict[tuple[str, tuple[str, ...]], float]:
-    return {
-        (sample.name, tuple(sample.labels.values())): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
+from tests.admin.documented import NAMES, PREFIX, samples
+from tests.admin.operated import operated
 
 
 def test_a_scrape_has_what_happened_under_the_documented_names(backend, run):

@@ -21,11 +21,11 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from admin.operated import TOKEN
-from admin.test_operations_page import PAGE, ROOT, blocks
-from admin.test_prometheus import NAMES, PREFIX
-from serving import serving
 from websockets.sync.client import connect
+
+from tests.admin.documented import NAMES, PAGE, PREFIX, blocks
+from tests.admin.operated import TOKEN
+from tests.serving import ROOT, serving
 
 ALERTS = ROOT / "docs/prometheus/alerts.yml"
 WITHIN_S = 30.0
@@ -133,6 +133,7 @@ def test_prometheus_scrapes_what_happens(tmp_path: Path) -> None:
             assert until(lambda: query('up{job="glyph-fast"}')["value"][1] == "1")
             assert until(lambda: query("glyph_fast_connections")["value"][1] == "0")
             with connect(server.ws("/rooms/lobby/Ada"), proxy=None) as ada:
+                ada.send('{"type": "ping"}')
                 ada.recv(timeout=10)
                 assert until(lambda: query("glyph_fast_connections")["value"][1] == "1")
                 assert until(lambda: query('glyph_fast_room_members{room="lobby"}'))

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from admin.operated import operated
-from wired import Site as Wired
-
 from glyph_fast import Config
-from glyph_fast.admin.stats import Stats
-from glyph_fast.logs import ErrorLog
+from glyph_fast.admin.observation import slowest_consumers
+from tests.admin.operated import operated
+from tests.wired import Site as Wired
 
 
 def test_the_slowest_consumers_come_first():
@@ -20,8 +18,7 @@ def test_the_slowest_consumers_come_first():
         ada.conn.send("x" * 10)
     bob.conn.send("x" * 1000)
     site.flush()
-    stats = Stats(site.config, site.hub, ErrorLog())
-    first, second = stats.slowest_consumers()
+    first, second = slowest_consumers(site.hub)
     assert (first["connection"], second["connection"]) == (bob.id, ada.id)
     assert (first["queued_messages"], first["messages_dropped"]) == (1, 0)
     assert (second["queued_messages"], second["messages_dropped"]) == (2, 1)

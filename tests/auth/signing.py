@@ -20,8 +20,17 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import get_default_algorithms
 
+from glyph_fast.http.head import parse_head
+from glyph_fast.http.request import Request
+
 SECRET = "a secret of the tests, which is long enough for HS512: 64 bytes."
 UNSIGNED = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.eyJzdWIiOiJhZGEifQ."  # {"alg": "none"}, sub: ada
+
+
+def request(*fields: str, target: str = "/ws") -> Request:
+    """A handshake with these fields besides."""
+    lines = [f"GET {target} HTTP/1.1", "Host: example.com", *fields, "", ""]
+    return parse_head("\r\n".join(lines).encode(), None)
 
 
 def later(seconds: float = 3600) -> int:

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from auth.signing import SECRET, later, signed
-from serving import ServeProcess, serving
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from glyph_fast.config import FIELDS
+from glyph_fast.options.config import FIELDS
+from tests.auth.signing import SECRET, later, signed
+from tests.serving import ServeProcess, serving
 
 PAGE = (Path(__file__).parents[2] / "docs/authentication.md").read_text()
 PROGRAMS = {
@@ -54,7 +54,7 @@ def post(server: ServeProcess, path: str) -> Any:
 
 
 def test_every_program_is_tried_here():
-    assert set(PROGRAMS) == {"cookies", "tokens", "users", "rooms"}
+    assert set(PROGRAMS) == {"cookies", "doors", "tokens", "users", "inbox", "shown", "rooms"}
     assert len(blocks("python")) == len(PROGRAMS)
 
 
@@ -64,6 +64,21 @@ def test_a_session_cookie(tmp_path):
         with client(server, additional_headers=fields) as ada:
             assert receive(ada) == {"hello": "Ada"}
         assert status_of(server) == 401
+
+
+def test_an_authenticator_of_one_route(tmp_path):
+    with served("doors", tmp_path) as server:
+        with client(server, "/public"):
+            pass
+        assert status_of(server, "/admin") == 401
+        fields = {"Cookie": "session=c29tZWJvZHk"}
+        with client(server, "/admin", additional_headers=fields):
+            pass
+        request = urllib.request.Request(server.url + "/admin", headers=fields)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert json.load(answer) == {"name": "grace"}
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(server.url + "/admin", timeout=10)
 
 
 def test_tokens_by_options_of_the_program(tmp_path):
@@ -108,6 +123,26 @@ def test_users(tmp_path):
             assert (phone.close_code, phone.close_reason) == (4001, "signed out")
 
 
+def test_a_room_for_each_user(tmp_path):
+    with served("inbox", tmp_path) as server:
+        with client(server, "/ws?name=ada") as ada, client(server, "/ws?name=eve") as eve:
+            eve.send(json.dumps({"type": "join_room", "room": "user:ada"}))
+            assert receive(eve)["type"] == "error"
+            ada.send(json.dumps({"type": "join_room", "room": "user:ada", "presence": True}))
+            there = receive(ada)["data"]["presence"]["members"]
+            assert [each["user"] for each in there] == ["ada"]
+            assert post(server, "/remind/ada") == {"devices": 1}
+            assert ada.recv(timeout=10) == "time to go"
+
+
+def test_what_others_see(tmp_path):
+    with served("shown", tmp_path) as server:
+        with client(server, "/ws?name=Ada") as ada:
+            ada.send(json.dumps({"event": "status", "data": "away"}))
+            assert receive(ada)["data"] == {"name": "Ada", "status": "away"}
+        assert status_of(server) == 401
+
+
 def test_rooms(tmp_path):
     def join(peer: ClientConnection, room: str) -> Any:
         peer.send(json.dumps({"type": "join_room", "room": room}))
@@ -120,7 +155,8 @@ def test_rooms(tmp_path):
             assert join(bob, "team:red") == "not allowed to join this room"
             assert join(bob, "code:red") == "the red room is full of Ada"
             assert join(ada, "team:green") == "not allowed to join this room"
-            assert join(bob, "open") == "joined"
+            assert join(bob, "lobby") == "joined"
+            assert join(bob, "other").startswith("clients may not join this room")
 
 
 def test_the_places_of_a_token_are_those_of_the_code():

@@ -5,14 +5,7 @@ from __future__ import annotations
 import pytest
 
 from glyph_fast.auth.bearer import AmbiguousToken, find_token
-from glyph_fast.http.head import parse_head
-from glyph_fast.http.request import Request
-
-
-def request(*fields: str, target: str = "/ws") -> Request:
-    lines = [f"GET {target} HTTP/1.1", "Host: example.com", *fields, "", ""]
-    return parse_head("\r\n".join(lines).encode(), None)
-
+from tests.auth.signing import request
 
 AUTHORIZATION = "Authorization: Bearer by-field"
 COOKIE = "Cookie: theme=dark; access_token=by-cookie"

@@ -11,10 +11,10 @@ from urllib.error import HTTPError
 from urllib.request import Request
 
 import pytest
-from auth.signing import Issuer, key_set
 
 from glyph_fast.auth import fetch as module
 from glyph_fast.auth.fetch import fetch, read_file
+from tests.auth.signing import Issuer, key_set
 
 
 def test_a_file_is_read(tmp_path):
@@ -163,7 +163,7 @@ def test_no_redirect_leads_to_less_protection(url, to, is_followed):
 
 
 def test_an_unknown_certificate_is_refused(tmp_path):
-    from engine.certificates import make_certificate
+    from tests.engine.certificates import make_certificate
 
     certificate = make_certificate(tmp_path, "issuer")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -8,7 +8,6 @@ import threading
 from typing import Any
 
 import pytest
-from auth.signing import SECRET, jwk, key_set, private_key
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import RSAAlgorithm
@@ -22,7 +21,8 @@ from glyph_fast.auth.keys import (
     Secret,
     read_keys,
 )
-from glyph_fast.jwtoptions import SIGNATURES
+from glyph_fast.options.jwt import SIGNATURES
+from tests.auth.signing import SECRET, jwk, key_set, private_key
 
 
 class Source:
@@ -45,6 +45,10 @@ class Source:
         if self.error is not None:
             raise self.error
         return self.data
+
+
+def test_a_set_of_keys_may_begin_with_a_byte_order_mark():
+    assert len(read_keys(b"\xef\xbb\xbf" + key_set(jwk("ES384", "a")), SIGNATURES)) == 1
 
 
 def test_a_secret_is_the_key_of_every_token():
@@ -162,7 +166,7 @@ def test_before_anything_was_read_nothing_is_known(run, caplog):
         assert await source.set.find_again("one", "ES256") is not None
 
     run(main())
-    assert [record.getMessage() for record in caplog.records] == ["cannot read the keys of tokens"]
+    assert [record.event for record in caplog.records] == ["cannot read the keys of tokens"]
 
 
 @pytest.mark.parametrize("error", [OSError("gone"), None, RuntimeError("what is that")])

@@ -8,14 +8,13 @@ import time
 from typing import Any
 
 import pytest
-from auth.signing import SECRET, Issuer, jwk, key_set, later, private_key, signed
-from auth.test_bearer import request
-from wired import Peer, Site
 
 from glyph_fast import Config, ConfigError, Reject, Server
 from glyph_fast.auth import ready as module
 from glyph_fast.auth.ready import TokenAuthentication
 from glyph_fast.testing import TestClient, UpgradeRefused
+from tests.auth.signing import SECRET, Issuer, jwk, key_set, later, private_key, request, signed
+from tests.wired import Peer, Site
 
 pytestmark = pytest.mark.both_cores
 
@@ -42,7 +41,7 @@ class Guarded(Site):
 
     def at(self, now: float) -> None:
         self.now = now
-        self.hub.sweep()
+        self.hub._sweep()
         self.flush()
 
 
@@ -97,8 +96,9 @@ def test_a_bad_token_is_refused_and_why_is_said(site, field, reason):
 
 
 def test_a_token_is_chosen_as_no_subprotocol(site):
-    assert site.auth.subprotocols == ("bearer",)
-    assert Guarded(jwt_secret=SECRET, subprotocols=["v2"]).auth.subprotocols == ("v2", "bearer")
+    assert site.auth.subprotocols == ("glyph-fast", "bearer")
+    other = Guarded(jwt_secret=SECRET, subprotocols=["v2"]).auth
+    assert other.subprotocols == ("v2", "glyph-fast", "bearer")
 
 
 class TestRefreshing:
@@ -130,7 +130,8 @@ class TestRefreshing:
             ("a.b.c", "the token is malformed"),
             ("", "the token is malformed"),
             (None, "token is missing"),
-            ({"a": 1}, "token is missing"),
+            ({"a": 1}, "token must be text"),
+            (7, "token must be text"),
         ],
     )
     def test_what_is_refused_leaves_the_former_token_in_force(self, site, token, reason):
@@ -293,7 +294,8 @@ def test_without_pyjwt_it_is_a_config_error(run, monkeypatch):
     monkeypatch.setitem(sys.modules, "jwt", None)
     for name in [name for name in sys.modules if name.startswith("glyph_fast.auth.")]:
         monkeypatch.delitem(sys.modules, name)
-    with pytest.raises(ConfigError, match="pip install pyjwt"):
+    needed = r"^jwt_secret needs pyjwt: pip install 'glyph-fast\[jwt\]'$"
+    with pytest.raises(ConfigError, match=needed):
         run(Server(Config(jwt_secret=SECRET, port=0)).serve())
     assert run(Server(Config(port=0)).shutdown()) is None
 
@@ -323,3 +325,38 @@ def test_a_test_client_lets_the_time_of_a_token_pass(run):
 
     run(main())
     assert server.hub._expiry.clock is time.time
+
+
+# What others see.
+
+
+def test_the_claim_info_is_what_others_see() -> None:
+    async def main() -> None:
+        server = Server(Config(jwt_secret=SECRET))
+        server.websocket("/ws")
+        async with TestClient(server) as client:
+            headers = {"Authorization": f"Bearer {signed(sub='ada', info={'name': 'Ada'})}"}
+            ws = await client.connect("/ws", headers=headers)
+            assert ws.connection.info == {"name": "Ada"}
+
+            async def renew(**claims: Any) -> Any:
+                await ws.send_event("auth_refresh", {"token": signed(sub="ada", **claims)})
+                answer = (await ws.receive_json())["data"]
+                return answer.get("error", ws.connection.info)
+
+            assert await renew(info={"name": "Ada", "since": 2}) == {"name": "Ada", "since": 2}
+            ws.connection.info = "busy"
+            assert await renew(info={"name": "Ada", "since": 2}) == "busy"  # nothing new is said
+            assert await renew(info="x" * 5000) == (
+                "info is 5002 bytes of JSON, at most 4096 are allowed"
+            )
+            assert ws.connection.info == "busy"
+            assert await renew() is None
+
+    asyncio.run(main())
+
+
+def test_a_token_whose_info_is_too_large_is_refused(site: Guarded) -> None:
+    reject = refusal(site.auth, bearer(signed(sub="ada", info="x" * 5000)))
+    assert reject.status == 401
+    assert reject.body == {"error": "info is 5002 bytes of JSON, at most 4096 are allowed"}

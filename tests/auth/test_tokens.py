@@ -9,14 +9,14 @@ from typing import Any
 
 import jwt
 import pytest
-from auth.signing import SECRET, UNSIGNED, jwk, key_set, later, private_key, signed
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glyph_fast.auth.keys import KeySet, Secret
 from glyph_fast.auth.tokens import LEEWAY_S, MAX_TOKEN, InvalidToken, Tokens, expires_at
-from glyph_fast.jwtoptions import SIGNATURES
+from glyph_fast.options.jwt import SIGNATURES
+from tests.auth.signing import SECRET, UNSIGNED, jwk, key_set, later, private_key, signed
 
 OTHER = "another secret, which is long enough as well"
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from bench import glyph
-from glyph_fast.glyph.load import load_program, load_source
-from glyph_fast.glyph.source import Source
+from glyph_fast.glyph.serving.load import load_program, load_source
+from glyph_fast.glyph.syntax.source import Source
 
 
 def test_both_programs_have_the_same_routes() -> None:

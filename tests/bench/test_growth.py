@@ -5,10 +5,10 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 import pytest
-from foreign import serving
 
 from bench.growth import SERIES, page, surroundings
 from glyph_fast.load.swarm import LoadError
+from tests.foreign import serving
 
 
 @pytest.mark.parametrize("series", SERIES, ids=lambda series: series.name)

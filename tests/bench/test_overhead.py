@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from serving import ROOT, serving
 
 from bench.overhead import judge, markdown, watching, works
 from bench.rivals.process import RunFailed, free_port
+from tests.serving import ROOT, serving
 
 ECHO, *_, IDLE = (work.figures[0] for work in works(100))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import pytest
 from websockets.sync.client import connect
 
-from bench.rivals.catalogue import BY_NAME, RIVALS, SERVERS
+from bench.rivals import installation
+from bench.rivals.catalogue import BY_NAME, RIVALS, SERVERS, TLS_RIVALS, certificate
 from bench.rivals.process import RunFailed, serving
 from bench.rivals.table import markdown
 from bench.rivals.works import FIGURES, WORKS
@@ -21,17 +23,27 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("rivals")
     (folder / "bin").mkdir()
     source, target = str(SERVERS / "floor.c"), str(folder / "bin" / "floor")
-    subprocess.run(["cc", "-O1", "-Wall", "-Wextra", "-Werror", "-o", target, source], check=True)
+    flags = ["-O1", "-Wall", "-Wextra", "-Werror"]
+    subprocess.run(["cc", *flags, "-o", target, source], check=True)
+    installation._openssl(folder)
     return folder
 
 
-FLOORS = pytest.mark.parametrize("name", ["floor-each", "floor-turn"])
+FLOORS = pytest.mark.parametrize("name", ["floor-each", "floor-turn", "floor-tls"])
+
+
+def client(name: str, cache: Path, port: int, path: str) -> Any:
+    if not BY_NAME[name].tls:
+        return connect(f"ws://127.0.0.1:{port}{path}", compression=None, max_size=None)
+    context = ssl.create_default_context(cafile=certificate(cache)[0])
+    url = f"wss://127.0.0.1:{port}{path}"
+    return connect(url, ssl=context, compression=None, max_size=None)
 
 
 @FLOORS
 def test_the_floor_echoes_every_size(name: str, cache: Path) -> None:
     with serving(BY_NAME[name], cache, None) as (port, _):
-        with connect(f"ws://127.0.0.1:{port}/echo", compression=None, max_size=None) as ws:
+        with client(name, cache, port, "/echo") as ws:
             for message in ("", "hi", "x" * 200, "y" * 70_000, b"z" * 2_000_000):
                 ws.send(message)
                 assert ws.recv(5) == message
@@ -45,8 +57,8 @@ def test_the_floor_echoes_every_size(name: str, cache: Path) -> None:
 @FLOORS
 def test_the_floor_sends_to_all_members_but_the_publisher(name: str, cache: Path) -> None:
     with serving(BY_NAME[name], cache, None) as (port, _):
-        url = f"ws://127.0.0.1:{port}/room/a"
-        with connect(url) as one, connect(url) as two, connect(url) as three:
+        one, two, three = (client(name, cache, port, "/room/a") for _ in range(3))
+        with one, two, three:
             for ws in (one, two, three):
                 assert ws.ping().wait(5)  # it has joined
             for number in range(50):
@@ -67,11 +79,12 @@ def test_a_server_that_does_not_start_says_why(cache: Path) -> None:
 
 
 def test_every_program_of_the_catalogue_is_there() -> None:
-    for rival in RIVALS:
+    for rival in RIVALS + TLS_RIVALS:
         for word in rival.command(Path("/nowhere"), 1):
             if word.startswith(str(SERVERS)):
                 assert Path(word).exists(), word
     assert {"c", "python", "bun", "node", "go", "ours"} == {rival.needs for rival in RIVALS}
+    assert all(rival.tls for rival in TLS_RIVALS) and not any(rival.tls for rival in RIVALS)
 
 
 def document(**changes: Any) -> dict[str, Any]:
@@ -104,6 +117,17 @@ def test_the_table_shows_medians_their_spread_and_ratios_to_the_better_floor() -
     assert "| glyph-fast | 6.00 (5.00–7.00) |" in text
     assert "| glyph-fast | 1.50 |" in text
     assert "| C floor, a send each | 1.25 |" in text
+
+
+def test_what_speaks_tls_is_compared_with_the_floor_that_does() -> None:
+    figures = {"floor-turn": [4.0], "glyph-fast": [6.0], "floor-tls": [5.0], "bun-tls": [10.0]}
+    names = list(figures)
+    plan = document()["plan"] | {"order": names}
+    titles = {name: BY_NAME[name].title for name in names}
+    text = markdown(document(plan=plan, titles=titles, figures={"echo-64-1": figures}, not_run={}))
+    ratios = text.partition("multiples")[2]
+    assert "| glyph-fast | 1.50 |" in ratios
+    assert "| Bun (uWebSockets, BoringSSL) 1.2.3 | 2.00 |" in ratios
 
 
 def test_a_server_that_cannot_be_installed_is_a_row_with_the_reason() -> None:

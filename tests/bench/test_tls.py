@@ -5,9 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from serving import ROOT
-
 from bench.tls import MASK, WORKS, frames
+from tests.serving import ROOT
 
 
 def test_it_prints_a_figure_for_each_work_and_way_to_serve():

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from playwright.sync_api import Locator, Page, expect
-from serving import ROOT
+
+from tests.serving import ROOT
 
 ARTIFACTS = ROOT / "artifacts"
 

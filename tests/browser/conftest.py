@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser.chat_page import ARTIFACTS, Enter, connected
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
-from serving import ServeProcess, serving
+
+from tests.browser.chat_page import ARTIFACTS, Enter, connected
+from tests.serving import ServeProcess, serving
 
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 FLAGS = [

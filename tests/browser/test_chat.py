@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
+from threading import Thread
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
-from browser.chat_page import (
+from playwright.sync_api import Page, WebSocket, WebSocketRoute, expect
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from tests.browser.chat_page import (
     Enter,
     bubbles,
     connected,
@@ -20,8 +31,8 @@ from browser.chat_page import (
     screenshot,
     unread,
 )
-from playwright.sync_api import Page, WebSocket, expect
-from serving import ROOT, ServeProcess, serving
+from tests.serving import ROOT, ServeProcess, serving
+from tests.succession import succession
 
 pytestmark = pytest.mark.browser
 
@@ -174,6 +185,180 @@ def test_a_changed_name_is_seen_by_the_others(person: Enter) -> None:
     expect(bob.locator(".who b")).to_have_text(["Countess"])
 
 
+def test_who_enters_sees_the_latest_fifty_messages(chat: ServeProcess, person: Enter) -> None:
+    lines = [f"line {number}" for number in range(60)]
+    with connect(chat.ws("/rooms/lobby/Bot"), proxy=None) as bot:
+        for line in lines:
+            bot.send(json.dumps({"type": "say", "text": line}))
+            bot.recv()
+    ada = person("Ada")
+    expect(bubbles(ada)).to_have_text(lines[10:])
+    expect(bubbles(ada).last).to_be_in_viewport()
+    expect(ada.locator(".scroller:not([hidden]) .who b")).to_have_text(["Bot"])
+    expect(ada.locator(".rule")).to_have_count(0)
+    expect(ada).to_have_title("#lobby · glyph-fast chat")  # what was said before is not unread
+    say(ada, "and mine")
+    expect(ada.locator(".entry.pending")).to_have_count(0)
+    ada.reload()
+    connected(ada)
+    expect(bubbles(ada)).to_have_text([*lines[11:], "and mine"])
+    expect(ada.locator(".entry.own .bubble")).to_have_text(["and mine"])
+
+
+def cuttable(page: Page) -> tuple[Callable[[], None], Callable[[], None]]:
+    """Put something between the page and the room: what cuts it off, and what lets it back."""
+    sockets: list[WebSocketRoute] = []
+    is_cut = False
+
+    def pass_on(socket: WebSocketRoute) -> None:
+        if is_cut:
+            socket.close(code=1001)
+            return
+        sockets.append(socket)
+        socket.connect_to_server()
+
+    def cut() -> None:
+        nonlocal is_cut
+        is_cut = True
+        sockets.pop().close(code=1001)
+
+    def mend() -> None:
+        nonlocal is_cut
+        is_cut = False
+
+    page.route_web_socket(re.compile("/rooms/lobby/"), pass_on)
+    return cut, mend
+
+
+def test_a_lost_connection_leaves_no_hole(open_page: Any) -> None:
+    """Each time more is said than a newcomer would be shown."""
+    with serving("--rate-limit", "off") as server:
+        page = open_page("about:blank")
+        cut, mend = cuttable(page)
+        page.goto(f"{server.url}/#lobby")
+        page.get_by_role("textbox", name="Your name").fill("Ada")
+        page.keyboard.press("Enter")
+        connected(page)
+        lines = [f"line {number}" for number in range(195)]
+        with connect(server.ws("/rooms/lobby/Bot"), proxy=None) as bot:
+
+            def speak(some: list[str]) -> None:
+                for line in some:
+                    bot.send(json.dumps({"type": "say", "text": line}))
+
+            for start in range(0, len(lines), 65):
+                speak(lines[start : start + 5])
+                cut()
+                speak(lines[start + 5 : start + 60])
+                for _ in range(60):
+                    bot.recv()
+                expect(page.locator("#RoomState")).to_have_attribute("data-state", "waiting")
+                mend()
+                speak(lines[start + 60 : start + 65])
+                connected(page)
+                expect(bubbles(page)).to_have_text(lines[: start + 65])
+                for _ in range(5):
+                    bot.recv()
+        expect(page.locator(".rule.gap")).to_have_count(0)
+        page.context.close()
+
+
+def speak_without_end(url: str, is_over: Callable[[], bool]) -> list[str]:
+    """Say one line after the other, each until it has come back, however often one must connect."""
+    said: list[str] = []
+    while not is_over() or len(said) % 20:
+        with suppress(ConnectionClosed, OSError), connect(url, proxy=None) as bot:
+            while not is_over() or len(said) % 20:
+                line = f"line {len(said)}"
+                bot.send(json.dumps({"type": "say", "text": line, "key": line}))
+                while json.loads(bot.recv(timeout=20)).get("key") != line:
+                    pass
+                said.append(line)
+                time.sleep(0.05)  # less than a room keeps while the page comes back
+    return said
+
+
+def test_a_new_process_leaves_no_hole(open_page: Any) -> None:
+    """On SIGHUP another process takes over, with what rooms remember."""
+    with succession("--rate-limit", "off") as service:
+        page = open_page(f"{service.url}/#lobby")
+        page.get_by_role("textbox", name="Your name").fill("Ada")
+        page.keyboard.press("Enter")
+        connected(page)
+        restarting = Thread(target=service.restart)
+        restarting.start()
+        said = speak_without_end(service.ws("/rooms/lobby/Bot"), lambda: not restarting.is_alive())
+        restarting.join()
+        page.get_by_text(said[-1], exact=True).wait_for()
+        connected(page)
+        texts = bubbles(page).all_text_contents()
+        assert texts == said[-len(texts) :] and len(texts) >= min(len(said), 490)
+        assert len(said) >= 20
+        expect(page.locator(".rule.gap")).to_have_count(0)
+        page.context.close()
+
+
+def test_after_a_restart_the_page_marks_what_may_be_missing(
+    chat: ServeProcess, person: Enter
+) -> None:
+    ada = person("Ada")
+    say(ada, "before")
+    expect(ada.locator(".entry.pending")).to_have_count(0)
+    chat.kill()
+    expect(ada.locator("#RoomState")).to_have_attribute("data-state", "waiting")
+    with serving(port=chat.port) as server:
+        with connect(server.ws("/rooms/lobby/Bot"), proxy=None) as bot:
+            bot.send(json.dumps({"type": "say", "text": "meanwhile"}))
+            bot.recv()
+            connected(ada)
+        say(ada, "after")
+        entries = ada.locator(".scroller:not([hidden]) :is(.bubble, .rule)")
+        marked = ["before", "Messages may be missing here", "meanwhile", "after"]
+        expect(entries).to_have_text(marked)
+        screenshot(ada, "chat-restarted")
+        ada.get_by_role("button", name="Change your name").click()
+        ada.get_by_role("textbox", name="Your name").fill("Countess")
+        ada.get_by_role("button", name="Save").click()
+        connected(ada)
+        say(ada, "as somebody else")
+        expect(entries).to_have_text([*marked, "as somebody else"])  # and nothing twice
+        ada.context.close()
+
+
+def test_a_message_that_arrived_after_all_is_delivered(chat: ServeProcess, open_page: Any) -> None:
+    """The connection is lost with the receipt: it comes with what was missed."""
+    page = open_page("about:blank")
+    is_deaf = False
+
+    def pass_on(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+
+        def hear(message: str | bytes) -> None:
+            if is_deaf and '"say"' in str(message):
+                socket.close(code=1001)
+            else:
+                socket.send(message)
+
+        server.on_message(hear)
+
+    page.route_web_socket(re.compile("/rooms/lobby/"), pass_on)
+    page.goto(f"{chat.url}/#lobby")
+    page.get_by_role("textbox", name="Your name").fill("Ada")
+    page.keyboard.press("Enter")
+    connected(page)
+    page.clock.install()
+    page.clock.pause_at(datetime.now() + timedelta(seconds=2))  # it does not come back by itself
+    is_deaf = True
+    say(page, "heard by others")
+    expect(page.locator(".entry.failed .bubble")).to_have_text(["heard by others"])
+    is_deaf = False
+    page.clock.resume()
+    page.get_by_role("button", name="Retry now").click()
+    connected(page)
+    expect(page.locator(".entry.failed, .entry.pending, .fault")).to_have_count(0)
+    expect(bubbles(page)).to_have_text(["heard by others"])
+
+
 def test_killing_and_restarting_the_server_reconnects_both_pages(
     chat: ServeProcess, person: Enter
 ) -> None:
@@ -248,7 +433,7 @@ def test_a_full_room_says_so_and_is_not_asked_again(open_page: Any) -> None:
 
 def test_the_example_in_glyph_is_the_same_chat(open_page: Any) -> None:
     folder = ROOT / "examples" / "websocket-chat"
-    with serving("main.glyph", "--client-commands", "ping", cwd=folder) as server:
+    with serving("main.glyph", "--serve-client", cwd=folder) as server:
         pages = []
         for name in ("Ada", "Bob"):
             page = open_page(server.url)  # which leads to /chat/
@@ -329,6 +514,113 @@ def test_a_draft_stays_in_its_room(person: Enter) -> None:
     expect(field).to_have_value("")
     open_room(ada, "lobby")
     expect(field).to_have_value("for the lobby")
+
+
+COUNT_LAYOUTS = """window.layouts = 0;
+for (const name of ["scrollHeight", "clientHeight", "scrollTop"]) {
+  const { get, ...rest } = Object.getOwnPropertyDescriptor(Element.prototype, name);
+  Object.defineProperty(Element.prototype, name, { ...rest, get() {
+    window.layouts += 1;
+    return get.call(this);
+  } });
+}"""
+
+
+@pytest.mark.parametrize("room", ["lobby", "random"], ids=["in view", "elsewhere"])
+def test_a_burst_of_messages_is_laid_out_by_frames(open_page: Any, room: str) -> None:
+    with serving("--rate-limit", "off", "--queue-messages", "4096") as server:
+        page = open_page("about:blank")
+        page.add_init_script(COUNT_LAYOUTS)
+        page.goto(server.url)
+        page.get_by_role("textbox", name="Your name").fill("Ada")
+        page.get_by_role("button", name="Start chatting").click()
+        connected(page)
+        before = page.evaluate("layouts")
+        with connect(server.ws(f"/rooms/{room}/Bot"), proxy=None) as bot:
+            for number in range(1000):
+                bot.send(json.dumps({"type": "say", "text": f"number {number}"}))
+            if room == "random":
+                expect(unread(page, room)).to_have_text("99+")
+                open_room(page, room)
+            expect(page.get_by_text("number 999", exact=True)).to_be_visible()
+        # A frame reads a handful of sizes; each message read three when it was drawn by itself.
+        assert page.evaluate("layouts") - before < 1000
+        texts = bubbles(page).all_text_contents()
+        assert texts == [f"number {number}" for number in range(1000)][-len(texts) :]
+        assert len(texts) >= 490  # of 500 that are kept; the rest is who came and went
+        assert page.locator(".rule.gap").count() == 0
+        page.context.close()
+
+
+def test_what_is_perhaps_not_delivered_is_in_view(chat: ServeProcess, person: Enter) -> None:
+    ada = person("Ada", viewport={"width": 390, "height": 500})
+    for number in range(12):
+        say(ada, f"number {number}")
+    expect(ada.locator(".entry.pending")).to_have_count(0)
+    os.kill(chat.process.pid, signal.SIGSTOP)
+    say(ada, "and this?")
+    expect(ada.locator(".entry.pending")).to_have_count(1)
+    chat.kill()
+    expect(ada.locator("#Banner")).to_be_visible()
+    expect(ada.get_by_text("Perhaps not delivered.")).to_be_in_viewport(ratio=1)
+    expect(ada.get_by_role("button", name="Send again")).to_be_in_viewport(ratio=1)
+
+
+def test_operators_are_heard(open_page: Any) -> None:
+    with serving("--admin", "127.0.0.1:0", "--admin-token", "let-me-in") as server:
+        assert server.process.stdout is not None
+        admin = server.process.stdout.readline().decode().split()[-1]
+
+        def call(name: str, **body: object) -> None:
+            request = Request(f"{admin}/api/{name}", json.dumps(body).encode())
+            request.add_header("Authorization", "Bearer let-me-in")
+            with urlopen(request) as answer:
+                told = json.load(answer)
+            assert told["sent"] + told["queued"] > 0
+
+        page = open_page(server.url)
+        page.get_by_role("textbox", name="Your name").fill("Ada")
+        page.get_by_role("button", name="Start chatting").click()
+        connected(page)
+        call("publish", room="lobby", data={"type": "notice", "text": "We restart at <b>noon</b>"})
+        notice = page.locator(".scroller:not([hidden]) .operator")
+        expect(notice.locator("p")).to_have_text(["We restart at <b>noon</b>"])
+        expect(notice.locator("b")).to_have_text(["Notice from the operator"])
+        call("broadcast", data="hello, all")
+        expect(notice.locator("p")).to_have_text(["We restart at <b>noon</b>", "hello, all"])
+        expect(notice.last).to_be_in_viewport()
+        expect(unread(page, "random")).to_have_text("1")
+        screenshot(page, "chat-notice")
+        page.context.close()
+
+
+def crowded(page: Page, clients: int) -> None:
+    """Stand in for a server with a room in which there are too many for a list."""
+
+    def serve(socket: WebSocketRoute) -> None:
+        def hear(message: str | bytes) -> None:
+            asked = json.loads(message)
+            answer = {"type": "join_room_success", "room": "lobby", "epoch": "e", "offset": 0}
+            answer["presence"] = {"version": 1, "clients": clients, "users": clients}
+            if asked["type"] == "join_room":
+                told = {"type": "json", "data": answer, "target": "a" * 32, "id": asked["id"]}
+                socket.send(json.dumps(told))
+
+        socket.on_message(hear)
+
+    page.route_web_socket(re.compile("/rooms/lobby/"), serve)
+
+
+def test_a_large_room_says_how_many_there_are(open_page: Any, chat: ServeProcess) -> None:
+    page = open_page("about:blank")
+    crowded(page, 1_000_000)
+    page.goto(chat.url)
+    page.get_by_role("textbox", name="Your name").fill("Ada")
+    page.get_by_role("button", name="Start chatting").click()
+    connected(page)
+    expect(page.locator("#PeopleCount")).to_have_text("1000000")
+    expect(people(page)).to_have_text(["Ada"])
+    expect(page.locator("#PeopleList .more")).to_have_text("and 999999 more")
 
 
 def test_it_is_usable_with_the_keyboard_alone(open_page: Any, chat: ServeProcess) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from browser.chat_page import screenshot
 from playwright.sync_api import expect
-from serving import ROOT, serving
+
+from tests.browser.chat_page import screenshot
+from tests.serving import ROOT, serving
 
 pytestmark = pytest.mark.browser
 

@@ -9,11 +9,12 @@ from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 import pytest
-from browser.chat_page import screenshot
 from playwright.sync_api import Page, expect
-from serving import ROOT, ServeProcess, serving
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
+
+from tests.browser.chat_page import screenshot
+from tests.serving import ROOT, ServeProcess, serving
 
 pytestmark = pytest.mark.browser
 TOKEN = "let-me-in"
@@ -30,6 +31,16 @@ def operated() -> Iterator[Operated]:
         assert server.process.stdout is not None
         yield Operated(server, server.process.stdout.readline().decode().split()[-1])
         print(server.log())
+
+
+def test_each_worker_has_a_line(open_page: Any) -> None:
+    options = ("--workers", "2", "--admin", "127.0.0.1:0", "--admin-token", TOKEN)
+    with serving(*options) as server:
+        assert server.process.stdout is not None
+        page = open_page(f"{server.process.stdout.readline().decode().split()[-1]}/dashboard")
+        unlock(page)
+        expect(page.locator("#workers tbody tr")).to_have_count(2)
+        expect(page.locator("#workers tbody tr").first).to_contain_text("MiB")
 
 
 def unlock(page: Page) -> None:
@@ -97,16 +108,16 @@ def test_a_notice_reaches_everybody_and_a_connection_is_closed_by_its_id(
     page = open_page(f"{operated.url}/dashboard")
     unlock(page)
     with connect(operated.server.ws("/rooms/lobby/Ada"), proxy=None) as ada:
-        welcome = json.loads(ada.recv(timeout=10))
+        ada.send('{"type": "ping"}')
+        id = json.loads(ada.recv(timeout=10))["target"]
         page.get_by_label("Send a notice").fill('{"notice": "at noon"}')
         page.get_by_role("button", name="Send").click()
         expect(page.locator("#said")).to_have_text("sent: 1, queued: 0, dropped: 0")
-        while (said := json.loads(ada.recv(timeout=10))) != {"notice": "at noon"}:
-            assert said["type"] == "joined"  # what the chat tells a newcomer
+        assert json.loads(ada.recv(timeout=10)) == {"notice": "at noon"}
         page.get_by_label("Close the connections of").fill("nobody")
         page.get_by_role("button", name="Close them").click()
         expect(page.locator("#ended")).to_have_text("closed: 0")
-        page.get_by_label("Close the connections of").fill(welcome["id"])
+        page.get_by_label("Close the connections of").fill(id)
         page.get_by_role("button", name="Close them").click()
         expect(page.locator("#ended")).to_have_text("closed: 1")
         with pytest.raises(ConnectionClosed):
@@ -115,6 +126,35 @@ def test_a_notice_reaches_everybody_and_a_connection_is_closed_by_its_id(
     log = operated.server.log()
     assert "call=broadcast" in log and "call=disconnect" in log
     assert "at noon" not in log
+
+
+@pytest.mark.parametrize("width", [1280, 390], ids=["desk", "phone"])
+def test_it_shows_what_rooms_remember(operated, open_page: Any, width: int) -> None:
+    page = open_page(f"{operated.url}/dashboard", viewport={"width": width, "height": 844})
+    unlock(page)
+    expect(page.locator("#remembered-more")).to_have_text("0 messages")
+    with connect(operated.server.ws("/rooms/lobby/Ada"), proxy=None) as ada:
+
+        def join(**asked: object) -> Any:
+            ada.send(json.dumps({"type": "join_room", "room": "lobby", "id": "1", **asked}))
+            return json.loads(ada.recv(timeout=10))["data"]
+
+        joined = join()
+        for number in range(12):
+            ada.send(json.dumps({"type": "say", "text": f"number {number}"}))
+            ada.recv(timeout=10)
+        since = {"epoch": joined["epoch"], "offset": joined["offset"]}
+        for each in (since, since, {**since, "epoch": "another"}):
+            join(since=each)
+        expect(page.locator("#remembered")).to_contain_text("KiB")
+        expect(page.locator("#remembered-more")).to_have_text("12 messages")
+        expect(page.locator("#resumed")).to_have_text("2")
+        expect(page.locator("#resumed-more")).to_have_text("1 refused")
+        expect(page.locator("#present")).to_have_text("1")
+        expect(page.locator("#chart-resumes canvas")).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        screenshot(page, f"operators-streams-{width}")
+    expect(page.locator("#present")).to_have_text("0")
 
 
 def one_who_never_reads(server: ServeProcess) -> socket.socket:
@@ -135,6 +175,7 @@ def one_who_never_reads(server: ServeProcess) -> socket.socket:
 
 def test_who_is_slow_is_named_and_rooms_come_by_size(open_page: Any) -> None:
     options = ("--queue-messages", "4", "--admin", "127.0.0.1:0", "--admin-token", TOKEN)
+    options += ("--client-commands", "join_room")
     with serving("echo:server", *options, cwd=ROOT / "examples/echo") as server, ExitStack() as all:
         assert server.process.stdout is not None
         page = open_page(server.process.stdout.readline().decode().split()[-1] + "/dashboard")

@@ -93,3 +93,30 @@ def test_the_others_are_checked_beside_a_missing_file(
         f"glyph-fast: could not read {files[0]}: no such file or directory\n"
     )
     assert not options or json.loads(captured.out)
+
+
+PARTLY = "@ GET /a {\n  % db: Database\n  > 1\n}\n@ GET /b { > 1 }\n"
+
+
+def test_what_is_skipped_is_a_warning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    file = tmp_path / "a.glyph"
+    file.write_text(PARTLY)
+    assert main(["check", str(file)]) == 1
+    assert capsys.readouterr().err == "1 error\n"
+    assert main(["check", "--skip-unsupported", str(file)]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.startswith(f"{file}:2:3: warning: providers are not supported")
+    assert captured.err == "1 warning\n"
+    monkeypatch.setenv("GLYPH_FAST_SKIP_UNSUPPORTED", "true")
+    assert main(["check", str(file)]) == 0
+
+
+def test_errors_beside_what_is_skipped_are_errors(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    file = tmp_path / "a.glyph"
+    file.write_text(PARTLY + "const A = 1 / 0\n")
+    assert main(["check", "--skip-unsupported", str(file)]) == 1
+    assert capsys.readouterr().err == "1 error, 1 warning\n"

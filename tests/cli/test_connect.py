@@ -16,8 +16,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from serving import ROOT, serving
 from websockets.utils import accept_key
+
+from glyph_fast.cli import main
+from tests.hostile import SOUND, Client, assert_one_line, hostile
+from tests.serving import ROOT, serving
 
 APP = """
 from glyph_fast import Config, MessageType, Reject, Server
@@ -49,11 +52,11 @@ def bytes_(ctx):
 """
 
 
-def connect(url: str, lines: str, *options: str) -> subprocess.CompletedProcess[str]:
+def connect(url: str, lines: str, *options: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "glyph_fast", "connect", url, "--wait", "0.3", *options],
-        cwd=ROOT, env=os.environ, input=lines, capture_output=True, text=True, timeout=60,
-        check=False,
+        cwd=ROOT, env={**os.environ, **env}, input=lines, capture_output=True, text=True,
+        encoding=env.get("PYTHONIOENCODING"), timeout=60, check=False,
     )  # fmt: skip
 
 
@@ -101,7 +104,7 @@ def test_what_the_peer_says_does_not_command_the_terminal(tmp_path: Path) -> Non
     (tmp_path / "app.py").write_text(APP)
     with serving("app:server", cwd=tmp_path) as server:
         done = connect(server.ws("/ws"), "shout\n")
-        assert "closed with 4002: \ufffd[31mred" in done.stderr
+        assert "closed with 4002: \\x1b[31mred" in done.stderr
 
 
 def test_a_reader_that_has_enough_ends_it_quietly(tmp_path: Path) -> None:
@@ -267,10 +270,100 @@ def test_a_line_that_is_being_typed_survives_a_frame(tmp_path: Path) -> None:
         (("ws://127.0.0.1:1", "-H", "a b: c"), 2, "Name: value"),
         (("ws://127.0.0.1:1", "-H", "a: b\nc: d"), 2, "Name: value"),
         (("ws://127.0.0.1:1/ws",), 1, "/ws: connection refused"),
+        (("ws://localhost:1/ws",), 1, "/ws: connection refused"),
+        (("ws://[::1]:1/ws",), 1, "/ws: "),
+        (("ws://127.0.0.1:99999/ws",), 2, "expected a URL"),
+        (("ws://127.0.0.1:1/a b",), 2, "without blanks"),
+        (("ws://127.0.0.1:1/", "--max-size", "much"), 2, "expected a size"),
+        (("ws://127.0.0.1:1/", "--timeout", "0"), 2, "--timeout"),
+        (("ws://127.0.0.1:1/", "--timeout", "nan"), 2, "--timeout"),
+        (("ws://127.0.0.1:1/", "--wait", "inf"), 2, "--wait"),
+        (("ws://127.0.0.1:1/", "--subprotocol", "a b"), 1, "cannot connect"),
     ],
 )
 def test_what_cannot_be_is_one_line(arguments: tuple[str, ...], status: int, error: str) -> None:
     done = connect(arguments[0], "", *arguments[1:])
     assert done.returncode == status
     assert error in done.stderr
-    assert "Traceback" not in done.stderr
+    assert_one_line(done.stderr)
+
+
+def test_an_argument_that_is_not_utf_8_is_one_line() -> None:
+    for arguments in ([b"ws://127.0.0.1:1/\xff"], [b"ws://127.0.0.1:1/", b"-H", b"a: \xff"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "glyph_fast", "connect", *arguments], cwd=ROOT,
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode == 2
+        assert_one_line(done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"), [("cp1252", "\\U0001f600 \xe4"), ("ascii", "\\U0001f600 \\xe4")]
+)
+def test_a_narrow_stdout_shows_an_escape_for_what_it_cannot(encoding: str, shown: str) -> None:
+    text = "\U0001f600 \xe4".encode()
+    frames = b"\x81" + bytes([len(text)]) + text + b"\x88\x02\x03\xe8"
+    with hostile(frames, accepts=True) as port:
+        done = connect(f"ws://127.0.0.1:{port}/", "", PYTHONIOENCODING=encoding)
+    assert (done.returncode, done.stdout) == (0, shown + "\n")
+
+
+def test_a_stdout_that_is_full_is_one_line() -> None:
+    with (
+        hostile(SOUND["a greeting and fragments"], accepts=True) as port,
+        open("/dev/full", "w") as full,
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "glyph_fast", "connect", f"ws://127.0.0.1:{port}/"], cwd=ROOT,
+            stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60,
+            check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert_one_line(done.stderr, after="connected to ")
+    assert "no space left on device" in done.stderr
+
+
+def test_a_stderr_that_is_closed_or_full_changes_nothing_else() -> None:
+    for closed in ("2>&-", "2>/dev/full"):
+        with hostile(SOUND["a greeting and fragments"], accepts=True) as port:
+            url = f"ws://127.0.0.1:{port}/"
+            command = f'"{sys.executable}" -m glyph_fast connect {url} {closed} </dev/null'
+            done = subprocess.run(
+                ["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=60
+            )
+            assert (done.returncode, done.stdout) == (0, "greeting\n")
+
+
+def test_proxies_of_the_environment_are_passed_by() -> None:
+    proxies = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), "http://127.0.0.1:1")
+    with hostile(SOUND["a greeting and fragments"], accepts=True) as port:
+        done = connect(f"ws://127.0.0.1:{port}/", "", **proxies)
+    assert (done.returncode, done.stdout) == (0, "greeting\n")
+
+
+def test_a_line_of_many_bytes_is_sent_whole() -> None:
+    size = 20 * 1024 * 1024
+    heard: list[int] = []
+
+    def count(client: Client) -> None:
+        while chunk := client.sock.recv(1 << 20):
+            heard.append(len(chunk))
+            if sum(heard) > size:
+                client.send(b"\x88\x02\x03\xe8")
+                return
+
+    with hostile(count, accepts=True) as port:
+        done = connect(f"ws://127.0.0.1:{port}/", "x" * size + "\n", "--wait", "30")
+    assert done.returncode == 0, done.stderr
+
+
+def test_without_the_line_editor_a_terminal_is_refused_before_anything_is_opened(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("glyph_fast.cli.connect.is_terminal", lambda stream: True)
+    monkeypatch.setattr("glyph_fast.cli.connect.open_dialogue", None)
+    monkeypatch.setitem(sys.modules, "prompt_toolkit", None)
+    assert main(["connect", "ws://127.0.0.1:1"]) == 2
+    needed = "glyph-fast connect needs prompt-toolkit: pip install 'glyph-fast[tools]'"
+    assert capfd.readouterr().err == f"glyph-fast: {needed}\n"

@@ -11,8 +11,8 @@ import glyph_fast
 from glyph_fast import core
 from glyph_fast.cli import Failure
 from glyph_fast.cli.parts import Parts, choose_parts, load_core, version_line
-from glyph_fast.config import Config
 from glyph_fast.errors import ConfigError
+from glyph_fast.options.config import Config
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ import pytest
 from glyph_fast.cli import main
 from glyph_fast.cli import routes as routes_module
 from glyph_fast.cli.routes import handler_name
+from glyph_fast.options.config import Config
 
 
 @dataclass
@@ -65,12 +66,29 @@ def served(monkeypatch: pytest.MonkeyPatch, tmp_path) -> list[Route]:
     routes: list[Route] = []
 
     class FakeServer:
+        config = Config()
+
         def routes(self) -> list[Route]:
             return routes
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(routes_module, "load_target", lambda target, config: FakeServer())
     return routes
+
+
+def test_what_is_declared_about_rooms_follows_the_file_s_first(served, capsys, tmp_path):
+    (tmp_path / "glyph-fast.toml").write_text(
+        '[rooms."*"]\n[rooms."chat:*"]\nclient_join = true\nmax_members = 5\n'
+    )
+    served += [Route("ws", "GET", "/ws", ["a:b:1"]), Route("room", "", "mine", ["max_members=1"])]
+    assert main(["routes", "app:server"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "KIND  METHOD  PATTERN  HANDLERS",
+        "ws    GET     /ws      a:b:1",
+        "room          chat:*   client_join=True, max_members=5",
+        "room          *        as by default",
+        "room          mine     max_members=1",
+    ]
 
 
 def test_table_has_aligned_columns_and_a_handler_a_line(served, capsys):
@@ -112,3 +130,13 @@ def test_a_server_without_routes_is_an_empty_list(served, capsys):
 def test_routes_needs_a_target(capsys):
     assert main(["routes"]) == 2
     assert capsys.readouterr().err == "glyph-fast: Missing argument 'TARGET'.\n"
+
+
+def test_routes_of_a_program_that_is_served_in_part(tmp_path, capsys):
+    file = tmp_path / "a.glyph"
+    file.write_text("@ GET /a {\n  % db: Database\n  > 1\n}\n@ GET /b { > 1 }\n")
+    assert main(["routes", str(file)]) == 1
+    capsys.readouterr()
+    assert main(["routes", "--skip-unsupported", "--json", str(file)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [(row["method"], row["pattern"]) for row in found] == [("GET", "/b"), ("GET", "/a")]

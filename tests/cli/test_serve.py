@@ -15,9 +15,9 @@ import pytest
 from glyph_fast import core
 from glyph_fast.cli import main
 from glyph_fast.cli import serve as serve_module
-from glyph_fast.config import NOT_YET, OPTIONS, Config
 from glyph_fast.errors import ConfigError, ListenError
 from glyph_fast.logs import SERVER
+from glyph_fast.options.config import NOT_YET, OPTIONS, Config
 
 
 class FakeServer:
@@ -145,7 +145,8 @@ def fails_with(exc: Exception) -> Callable[[Callable[[str], None]], None]:
         (
             [],
             OSError(errno.EADDRINUSE, "error while attempting to bind on address (...)"),
-            "could not listen on 127.0.0.1:8080: address already in use",
+            "could not listen on 127.0.0.1:8080: address already in use; --port takes another, "
+            "0 a free one",
         ),
         (
             ["--host", "::1", "--port", "80"],
@@ -205,11 +206,20 @@ def test_bad_usage_is_one_line_and_status_2(arguments, message, server, capsys):
 
 
 def test_bad_environment_names_the_variable(server, monkeypatch, capsys):
-    monkeypatch.setenv("GLYPH_FAST_PROT", "1")
+    monkeypatch.setenv("GLYPH_FAST_PORT", "x")
     assert main(["serve"]) == 2
-    assert capsys.readouterr().err == (
-        "glyph-fast: GLYPH_FAST_PROT: unknown option; did you mean GLYPH_FAST_PORT?\n"
-    )
+    expected = "expected a whole number from 0 to 65535, found 'x'"
+    assert capsys.readouterr().err == f"glyph-fast: GLYPH_FAST_PORT: {expected}\n"
+
+
+def test_a_variable_that_may_be_a_mistake_is_a_warning(server, monkeypatch, capsys):
+    monkeypatch.setenv("GLYPH_FAST_PROT", "1")
+    monkeypatch.setenv("GLYPH_FAST_REDIS_MASTER_SERVICE_HOST", "10.0.0.1")
+    assert main(["serve", "--log-level", "warning"]) == 0
+    warnings = [line for line in capsys.readouterr().err.splitlines() if "GLYPH_FAST" in line]
+    assert len(warnings) == 1
+    warned = "GLYPH_FAST_PROT is not an option; did you mean GLYPH_FAST_PORT?"
+    assert warnings[0].endswith(f"warning  {warned}")
 
 
 def test_options_that_do_not_go_with_the_program_s_own_are_status_2(server, capsys):
@@ -260,4 +270,4 @@ def test_announcement_survives_a_reader_that_is_gone(monkeypatch):
 def test_the_help_tells_the_variable_of_an_option_that_may_be_repeated(capsys):
     assert main(["serve", "--help"]) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "name in the plural (GLYPH_FAST_ALLOWED_ORIGINS, with commas)" in said
+    assert "in the plural (GLYPH_FAST_ALLOWED_ORIGINS, with commas), save GLYPH_FAST_HOST" in said

@@ -9,6 +9,8 @@ from typing import Any
 
 from glyph_fast.wire import ABNORMAL, CLIENT, SERVER
 
+HEAD = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
 
 class Sink:
     """Takes as many bytes a call as `takes` says, one number after the other; then everything."""
@@ -68,11 +70,15 @@ class Handler:
         self.bodies: list[bytes] = []
         self.closed: list[tuple[int, str]] = []
         self.drained = 0
+        self.ends = 0  # of peers that were held
         self.full_calls = 0
         self.failures: list[BaseException] = []
         self.on_message: Any = None
         self.on_request: Any = None
         self.on_data: Any = None
+        self.on_ended: Any = None
+        self.on_closing: Any = None
+        self.asked: list[tuple[int, str]] = []  # closes of peers of connections that hold them
 
     def request(self, conn: Any, head: bytes) -> None:
         self.heads.append(head)
@@ -85,6 +91,11 @@ class Handler:
     def data(self, conn: Any, chunk: bytes) -> int:
         self.bodies.append(chunk)
         return self.on_data(conn, chunk) if self.on_data else len(chunk)
+
+    def ended(self, conn: Any) -> None:
+        self.ends += 1
+        if self.on_ended:
+            self.on_ended(conn)
 
     def message(self, conn: Any, opcode: int, payload: str | bytes) -> None:
         self.messages.append(payload)
@@ -99,6 +110,11 @@ class Handler:
 
     def close(self, conn: Any, code: int, reason: str) -> None:
         self.closed.append((code, reason))
+
+    def closing(self, conn: Any, code: int, reason: str) -> None:
+        self.asked.append((code, reason))
+        if self.on_closing:
+            self.on_closing(conn)
 
     def failed(self, conn: Any, exc: BaseException) -> None:
         self.failures.append(exc)
@@ -126,19 +142,19 @@ class Peer:
         self.conn = core.Connection(self.turn, self.sink, role)
         self.conn.id = "one"
         if is_open:
-            self.conn.upgrade()
+            self.conn._upgrade()
 
     def join(self, *, takes: Iterable[int] = (), name: str = "other") -> tuple[Any, Sink]:
         """Another open connection of the same turn, with its sink."""
         sink = Sink(takes)
         conn = type(self.conn)(self.turn, sink)
         conn.id = name
-        conn.upgrade()
+        conn._upgrade()
         return conn, sink
 
     def feed(self, data: bytes) -> bytes:
         """A turn in which `data` comes; returns what left."""
-        self.conn.feed(data)
+        self.conn._feed(data)
         return self.flush()
 
     def flush(self) -> bytes:
@@ -168,4 +184,4 @@ def close_code(out: bytes) -> int:
     return int.from_bytes(out[start + 2 : start + 4], "big") if start >= 0 else ABNORMAL
 
 
-__all__ = ["CLIENT", "SERVER", "STALLED", "Handler", "Peer", "Sink", "close_code"]
+__all__ = ["CLIENT", "HEAD", "SERVER", "STALLED", "Handler", "Peer", "Sink", "close_code"]

@@ -73,7 +73,7 @@ def test_an_unknown_core_is_a_config_error() -> None:
 
 
 def test_hands_out_every_name_of_the_chosen_core() -> None:
-    module = "_core" if glyph_fast.core.NAME == "compiled" else "_fallback"
+    module = "_core" if glyph_fast.core.NAME == "compiled" else "_pure"
     chosen = sys.modules[f"glyph_fast.{module}"]
     for name in set(glyph_fast.core.__all__) - {"NAME"}:
         assert getattr(glyph_fast.core, name) is getattr(chosen, name)

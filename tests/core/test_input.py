@@ -57,7 +57,7 @@ def test_violation_earns_its_close_code(core, case: Violation, size):
     assert close_code(out) == case.code
     assert peer.handler.messages == []
     assert "shutdown" in peer.sink.events  # lingers, so that the close frame is not lost
-    peer.conn.feed_eof()
+    peer.conn._feed_eof()
     peer.flush()
     assert [code for code, _ in peer.handler.closed] == [case.code]
 
@@ -116,7 +116,7 @@ def test_only_the_latest_ping_waits_for_a_peer_that_does_not_read(core):
     for number in range(20):
         peer.feed(client(0x89, b"%02d" % number))
     peer.sink.takes.clear()
-    peer.conn.flush()
+    peer.conn._flush()
     assert peer.sink.read() == b"\x05first\x8a\x0219"
 
 
@@ -153,12 +153,12 @@ def test_messages_after_our_close_are_not_delivered(core):
 
 def test_paused_input_waits_and_keeps_its_order(core):
     peer = Peer(core)
-    peer.handler.on_message = lambda conn, *_: conn.pause_reading(PAUSE_INBOX)
+    peer.handler.on_message = lambda conn, *_: conn._pause_reading(PAUSE_INBOX)
     peer.feed(client(0x81, b"a") + client(0x81, b"b") + client(0x81, b"c")[:4])
     assert peer.handler.messages == ["a"]
-    peer.conn.feed(client(0x81, b"c")[4:])  # what the kernel had already handed over
+    peer.conn._feed(client(0x81, b"c")[4:])  # what the kernel had already handed over
     for expected in (["a", "b"], ["a", "b", "c"]):
-        peer.conn.resume_reading(PAUSE_INBOX)
+        peer.conn._resume_reading(PAUSE_INBOX)
         peer.flush()
         assert peer.handler.messages == expected
     assert peer.sink.events == ["pause"]
@@ -180,10 +180,10 @@ def test_nothing_new_is_read_before_what_was_held_is_handled(core):
 
 def test_a_connection_that_ends_while_it_resumes_reads_on_to_the_end(core):
     peer = Peer(core)
-    peer.conn.pause_reading(PAUSE_INBOX)
-    peer.conn.resume_reading(PAUSE_INBOX)
+    peer.conn._pause_reading(PAUSE_INBOX)
+    peer.conn._resume_reading(PAUSE_INBOX)
     assert peer.sink.events == ["pause"]
-    peer.conn.finish()
+    peer.conn._finish()
     peer.flush()
     assert peer.sink.events[:2] == ["pause", "resume"]
     assert peer.sink.events.count("resume") == 1
@@ -196,21 +196,42 @@ def test_head_arrives_whole_from_any_pieces(core, size):
     assert peer.handler.heads == [HEAD, HEAD]
 
 
+HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(128, 228))
+
+
+@pytest.mark.parametrize("data", [HELLO, HELLO * 99, b"\0", b" GET / HTTP/1.1\r\n\r\n", b"\xff"])
+@pytest.mark.parametrize("ahead", [b"", b"\r\n\r\n"])
+def test_what_cannot_begin_a_request_is_a_head_at_once(core, data, ahead):
+    """So that it is refused. A hello of TLS has no line that ends, and would wait for its time."""
+    peer = Peer(core, is_open=False)
+    peer.handler.on_request = lambda conn, head: conn._finish()
+    peer.feed(ahead)
+    peer.feed(data)
+    assert peer.handler.heads == [data[:1]]
+
+
+@pytest.mark.parametrize("data", [b"\r", b"\n", b"G", b"~", b"!"])
+def test_what_may_begin_a_request_is_waited_for(core, data):
+    peer = Peer(core, is_open=False)
+    peer.feed(data)
+    assert peer.handler.heads == []
+
+
 def test_bare_line_feeds_end_a_head_too(core):
     peer = Peer(core, is_open=False)
     peer.feed(b"GET / HTTP/1.1\nHost: x\n\n")
     assert peer.handler.heads == [b"GET / HTTP/1.1\nHost: x\n\n"]
-    peer.conn.expect_head()
+    peer.conn._expect_head()
     peer.feed(b"\n\n")
     assert peer.handler.heads[1:] == [b"\n\n"]
 
 
 def test_frames_behind_the_head_are_read_after_the_upgrade(core):
     peer = Peer(core, is_open=False)
-    peer.handler.on_request = lambda conn, head: (conn.write(b"101"), conn.upgrade())
+    peer.handler.on_request = lambda conn, head: (conn._write(b"101"), conn._upgrade())
     assert peer.feed(HEAD + client(0x81, b"hi")) == b"101"
     assert peer.handler.messages == ["hi"]
-    assert peer.conn.opened
+    assert peer.conn._opened
 
 
 def request_of(size):
@@ -246,11 +267,11 @@ def test_the_longest_request_line_is_taken(core, size):
 
 def test_held_request_keeps_what_follows(core):
     peer = Peer(core, is_open=False)
-    peer.handler.on_request = lambda conn, head: conn.hold()
+    peer.handler.on_request = lambda conn, head: conn._hold()
     peer.feed(HEAD + HEAD)
     assert peer.handler.heads == [HEAD]
-    peer.conn.write(b"answer")
-    peer.conn.expect_head()
+    peer.conn._write(b"answer")
+    peer.conn._expect_head()
     assert peer.flush() == b"answer"
     assert peer.handler.heads == [HEAD, HEAD]
 
@@ -259,11 +280,11 @@ def test_body_is_handed_over_and_the_rest_is_the_next_head(core):
     peer = Peer(core, is_open=False)
 
     def take_body(conn, chunk):
-        conn.expect_head()
+        conn._expect_head()
         return 4
 
     peer.handler.on_request = lambda conn, head: (
-        conn.expect_body() if len(peer.handler.heads) == 1 else None
+        conn._expect_body() if len(peer.handler.heads) == 1 else None
     )
     peer.handler.on_data = take_body
     peer.feed(HEAD + b"body" + HEAD)
@@ -273,34 +294,34 @@ def test_body_is_handed_over_and_the_rest_is_the_next_head(core):
 
 def test_pipelined_requests_wait_while_answers_are_not_read(core):
     peer = Peer(core, is_open=False, takes=[0] * 3)
-    peer.handler.on_request = lambda conn, head: conn.write(b"answer")
+    peer.handler.on_request = lambda conn, head: conn._write(b"answer")
     peer.feed(HEAD)
     peer.feed(HEAD)
     assert len(peer.handler.heads) == 1
     peer.sink.takes.clear()
-    peer.conn.flush()
+    peer.conn._flush()
     peer.flush()
     assert len(peer.handler.heads) == 2
 
 
 def test_peer_that_shuts_its_side_still_gets_the_answer(core):
     peer = Peer(core, is_open=False)
-    peer.handler.on_request = lambda conn, head: conn.hold()
+    peer.handler.on_request = lambda conn, head: conn._hold()
     peer.feed(HEAD)
-    peer.conn.feed_eof()
-    peer.conn.write(b"answer")
-    peer.conn.expect_head()
+    peer.conn._feed_eof()
+    peer.conn._write(b"answer")
+    peer.conn._expect_head()
     assert peer.flush() == b"answer"
-    assert peer.sink.events[-1] == "shutdown"
+    assert peer.sink.events[-1] == "close"
 
 
 def test_nothing_is_read_after_the_end(core):
     peer = Peer(core)
     peer.conn.abort()
-    peer.conn.feed(client(0x81, b"late"))
+    peer.conn._feed(client(0x81, b"late"))
     peer.flush()
     assert peer.handler.messages == []
-    assert peer.conn.phase == CLOSED
+    assert peer.conn._phase == CLOSED
 
 
 def test_figures_count_messages_and_bytes(core):

@@ -48,7 +48,7 @@ def test_replies_keep_their_order_among_all_else_of_a_turn(core):
         conn.send(f"{payload} done")
 
     peer.handler.on_message = answer
-    peer.conn.feed(client(0x81, b"a") + client(0x89, b"?") + client(0x81, b"b"))
+    peer.conn._feed(client(0x81, b"a") + client(0x89, b"?") + client(0x81, b"b"))
     assert (peer.conn.queued_messages, peer.conn.queued_bytes) == (7, 2 * (9 + 204 + 8) + 6)
     long = b"\x81\x7e\x00\xc8" + b"long " * 40
     assert peer.flush() == (
@@ -65,7 +65,7 @@ def test_replies_to_several_peers_do_not_mix(core):
     other, sink = peer.join()
     peer.handler.on_message = lambda conn, _, payload: [conn.send(payload) for _ in range(2)]
     for conn, text in ((peer.conn, b"a"), (other, b"b"), (peer.conn, b"c"), (other, b"d")):
-        conn.feed(client(0x81, text))
+        conn._feed(client(0x81, text))
     assert peer.flush() == b"".join(map(frame, "aacc"))
     assert sink.read() == b"".join(map(frame, "bbdd"))
 
@@ -77,10 +77,10 @@ def test_replies_that_were_not_taken_outlive_their_turn(core, takes):
     peer.handler.on_message = lambda conn, _, payload: conn.send(payload)
     texts = [f"{number:03}" for number in range(50)]
     out = peer.feed(b"".join(client(0x81, text.encode()) for text in texts))
-    other.feed(client(0x81, b"overwrites") * 50)
+    other._feed(client(0x81, b"overwrites") * 50)
     out += peer.flush()
     for _ in range(8):
-        peer.conn.flush()
+        peer.conn._flush()
         out += peer.flush()
     assert out == b"".join(map(frame, texts))
     assert sink.read() == frame("overwrites") * 50
@@ -96,15 +96,15 @@ def test_a_lent_descriptor_and_its_sink_send_one_stream(core, is_closing):
 
         def writev(self, buffers):
             self.out += b"".join(buffers)
-            peer.conn.write_through(-1, None)
+            peer.conn._write_through(-1, None)
             return sum(map(len, buffers))
 
     with ours, theirs:
         peer = Peer(core)
-        peer.conn.sink = sink = Waiting()
+        peer.conn._sink = sink = Waiting()
         expected = got = b""
         for number in range(300):
-            peer.conn.write_through(ours.fileno(), lambda: is_closing)
+            peer.conn._write_through(ours.fileno(), lambda: is_closing)
             for size in (number, 5000, 3 * number):
                 text = chr(97 + number % 26) * size
                 peer.conn.send(text)
@@ -137,9 +137,9 @@ def test_partial_write_resumes_mid_frame(core, takes):
     peer.flush()
     out = b""
     peer.conn.send("second")
-    peer.conn.feed(client(0x89, b"p"))
+    peer.conn._feed(client(0x89, b"p"))
     for _ in range(40):
-        peer.conn.flush()
+        peer.conn._flush()
     out = peer.sink.written
     # A pong goes between frames, never into one.
     assert out in (
@@ -155,7 +155,7 @@ def test_everything_leaves_whatever_the_sink_takes(core):
             peer.conn.send(f"{number:03}")
         out = b""
         for _ in range(300):
-            peer.conn.flush()
+            peer.conn._flush()
             out += peer.flush()
         assert out == b"".join(frame(f"{number:03}") for number in range(30))
 
@@ -167,7 +167,7 @@ def test_large_messages_leave_whole(core):
         peer.conn.send(message)
     out = b""
     for _ in range(10):
-        peer.conn.flush()
+        peer.conn._flush()
         out += peer.flush()
     assert out == b"".join(core.encode_frame(2, message) for message in big)
 
@@ -179,12 +179,84 @@ def test_message_behind_refused_bytes_is_queued(core):
     assert peer.conn.send("d") is QUEUED
 
 
-def test_one_message_above_the_byte_limit_is_taken_when_none_waits(core):
-    peer = Peer(core, queue_bytes=10, takes=STALLED)
+POLICIES = [DROP_OLDEST, DROP_NEWEST, BLOCK, DISCONNECT]
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_one_message_above_the_byte_limit_is_taken_when_none_waits(core, policy):
+    peer = Peer(core, queue_bytes=10, queue_policy=policy, takes=STALLED)
     assert peer.conn.send("x" * 100) is SENT
     peer.flush()
-    assert peer.conn.send("y") is QUEUED  # displaces the first
-    assert peer.conn.messages_dropped == 1
+    assert peer.conn.send("y") is QUEUED  # and the first stays
+    assert drain(peer) == frame("x" * 100) + frame("y")
+    assert peer.conn.messages_dropped == 0
+
+
+@pytest.mark.parametrize("begun", [0, 1, 50])
+@pytest.mark.parametrize("policy", POLICIES)
+def test_what_is_left_of_a_large_message_costs_those_behind_it_no_room(core, policy, begun):
+    peer = Peer(core, queue_bytes=1000, queue_policy=policy, takes=[begun, *STALLED])
+    large = core.encode_frame(TEXT, "l" * 5000)
+    assert peer.conn.send("l" * 5000) is SENT
+    peer.conn._flush()
+    texts = [f"{number:08}" for number in range(20)]
+    assert [peer.conn.send(text) for text in texts] == [QUEUED] * 20
+    assert drain(peer) == large + b"".join(map(frame, texts))
+    assert peer.conn.messages_dropped == 0
+
+
+def test_a_large_message_waits_among_small_ones_and_none_is_lost(core):
+    peer = Peer(core, queue_bytes=1000, takes=[3, *STALLED])
+    peer.conn.send("begun")
+    peer.conn._flush()
+    for text in ("before", "l" * 5000, *["behind"] * 20):
+        assert peer.conn.send(text) is QUEUED
+    large = core.encode_frame(TEXT, "l" * 5000)
+    assert drain(peer) == frame("begun") + frame("before") + large + frame("behind") * 20
+
+
+def test_large_messages_displace_each_other_and_not_the_latest(core):
+    peer = Peer(core, queue_bytes=1000, takes=[3, *STALLED])
+    peer.conn.send("begun")
+    peer.conn._flush()
+    for letter in "abc":
+        peer.conn.send(letter * 5000)
+    for number in range(200):
+        peer.conn.send(f"{number:08}")
+    out = drain(peer)
+    latest = core.encode_frame(TEXT, "c" * 5000)
+    assert out.startswith(frame("begun") + latest)  # it never was the oldest that counts
+    assert out[7 + len(latest) :] == b"".join(frame(f"{n:08}") for n in range(100, 200))
+    assert peer.conn.messages_dropped == 2 + 100
+
+
+def test_a_message_that_finds_room_is_taken_whatever_its_size(core):
+    peer = Peer(core, queue_bytes=1000, queue_policy=DROP_NEWEST, takes=STALLED)
+    sizes = [400, 400, 700, 10]
+    assert [peer.conn.send("x" * size).dropped for size in sizes] == [0, 0, 0, 1]
+
+
+class Packing:
+    """A codec that compresses as frames leave, and to nothing in particular."""
+
+    def encode(self, frame):
+        return frame.data
+
+    def pack(self, data):
+        return data
+
+
+def test_frames_packed_together_count_as_the_one_that_is_being_sent(core):
+    peer = Peer(core, queue_messages=8, is_open=False, takes=[3, *STALLED])
+    peer.conn._use_codec(Packing())
+    peer.conn._upgrade()
+    old = [peer.conn.send(f"old{number}") for number in range(8)]
+    peer.conn._flush()
+    new = [peer.conn.send(f"new{number}") for number in range(7)]
+    assert (old, new) == ([SENT] * 8, [QUEUED] * 7)
+    assert peer.conn.queued_messages == 15
+    texts = [f"{age}{n}" for age, count in (("old", 8), ("new", 7)) for n in range(count)]
+    assert drain(peer) == b"".join(map(frame, texts))
 
 
 def test_full_queue_is_written_in_the_middle_of_a_turn(core):
@@ -200,13 +272,13 @@ def fill(peer: Peer, count: int) -> list[SendResult]:
     """Stall the peer with its queue of four just full, then send `count` more."""
     for number in range(4):
         peer.conn.send(f"old{number}")
-    peer.conn.flush()
+    peer.conn._flush()
     return [peer.conn.send(f"new{number}") for number in range(count)]
 
 
 def drain(peer: Peer) -> bytes:
     peer.sink.takes.clear()
-    peer.conn.flush()
+    peer.conn._flush()
     return peer.flush()
 
 
@@ -228,6 +300,31 @@ def test_drop_newest_refuses_the_new(core):
     assert fill(peer, 2) == [DROPPED, DROPPED]
     assert drain(peer) == b"".join(frame(f"old{number}") for number in range(4))
     assert peer.turn.counters.dropped_newest == peer.conn.messages_dropped == 2
+
+
+def test_a_result_says_how_many_older_messages_it_displaced(core):
+    peer = Peer(core, queue_messages=4, queue_bytes=100, takes=STALLED)
+    room = core.Room()
+    room.add(peer.conn)
+    for number in range(2):
+        room.add(other := peer.join(name=f"c{number}", takes=STALLED)[0])
+        other.send("first")
+        other._flush()
+    assert [result.displaced for result in fill(peer, 2)] == [1, 1]
+    result = room.publish(core.Frame("to all"))
+    assert (result, result.displaced, result.pending) == ((0, 3, 0), 1, False)
+    assert peer.conn.send("x" * 90).displaced == 1
+    assert peer.conn.send("y").displaced == 3  # until the bytes are below their limit
+    assert room.publish(core.Frame("not one"), {"one"}).displaced == 0
+    assert [room.publish(core.Frame("all")).displaced for _ in range(2)] == [0, 3]
+    assert peer.turn.counters.dropped_oldest == sum(conn.messages_dropped for conn in room)
+
+
+def test_a_result_says_what_was_lost_by_closing_a_slow_consumer(core):
+    peer = Peer(core, queue_messages=4, queue_policy=DISCONNECT, takes=[3, *STALLED])
+    (result,) = fill(peer, 1)
+    assert (result, result.displaced) == (DROPPED, 3)  # and the frame begun still leaves
+    assert peer.conn.messages_dropped == 4
 
 
 def test_block_takes_twice_the_limit_and_reports_it(core):
@@ -264,17 +361,17 @@ def test_byte_limit_counts_like_the_message_limit(core):
 def test_drain_is_reported_once_there_is_room(core):
     peer = Peer(core, queue_messages=4, takes=STALLED)
     fill(peer, 0)
-    peer.conn.want_drain()
+    peer.conn._want_drain()
     peer.flush()
-    assert (peer.conn.is_full, peer.handler.drained) == (True, 0)
+    assert (peer.conn._is_full, peer.handler.drained) == (True, 0)
     drain(peer)
-    assert (peer.conn.is_full, peer.handler.drained) == (False, 1)
+    assert (peer.conn._is_full, peer.handler.drained) == (False, 1)
 
 
 def test_waiting_for_room_ends_with_the_connection(core):
     peer = Peer(core, takes=STALLED)
     peer.conn.send("x")
-    peer.conn.want_drain()
+    peer.conn._want_drain()
     peer.conn.abort()
     peer.flush()
     assert peer.handler.drained == 1
@@ -322,9 +419,9 @@ def test_room_counts_each_receiver_by_its_fate(core):
     closing, _ = peer.join(name="closing")
     closing.close()
     full.send("x")
-    full.flush()
+    full._flush()
     slow.send("x")
-    slow.flush()
+    slow._flush()
     room = core.Room()
     for conn in (peer.conn, slow, full, closing):
         room.add(conn)
@@ -372,7 +469,7 @@ def test_work_of_other_threads_is_done_in_the_owners(core):
     import threading
 
     peer = Peer(core)
-    results: list[object] = []
+    results: list[SendResult] = []
 
     def work() -> None:
         results.append(peer.conn.send("from a thread"))
@@ -381,7 +478,7 @@ def test_work_of_other_threads_is_done_in_the_owners(core):
     thread = threading.Thread(target=work)
     thread.start()
     thread.join(10)
-    assert results == [None]
+    assert [(result, result.pending) for result in results] == [(NOBODY, True)]
     assert peer.sink.out == b""
     out = peer.flush()
     assert out.startswith(frame("from a thread"))
@@ -397,7 +494,7 @@ def test_codec_encodes_what_leaves_and_decodes_what_comes(core):
             return payload[::-1]
 
     peer = Peer(core)
-    peer.conn.use_codec(Codec())
+    peer.conn._use_codec(Codec())
     peer.conn.send("abc")
     room = core.Room()
     room.add(peer.conn)
@@ -422,11 +519,11 @@ def test_codec_with_a_context_sees_only_what_leaves(core):
 
     peer = Peer(core, queue_messages=4, takes=[3, *STALLED])
     codec = Codec()
-    peer.conn.use_codec(codec)
+    peer.conn._use_codec(codec)
     for number in range(9):
         peer.conn.send(f"m{number}")
     assert codec.packed == [frame(f"m{number}") for number in range(4)]
-    assert peer.conn.queued_messages == 4 + 1  # four begun, and the latest
+    assert peer.conn.queued_messages == 4 + 3  # four begun, which count as one, and the latest
     peer.conn.close()
     out = drain(peer)
-    assert out == b"<m0><m1><m2><m3><m8>\x88\x02\x03\xe8"
+    assert out == b"<m0><m1><m2><m3><m6><m7><m8>\x88\x02\x03\xe8"

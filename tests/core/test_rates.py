@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from glyph_fast.deflate import Deflate
+from glyph_fast.websocket.deflate import Deflate
 from glyph_fast.wire import POLICY_VIOLATION
 from tests.core.peer import Peer, close_code
 from tests.vectors import client
@@ -99,8 +99,8 @@ def test_a_compressed_message_counts_inflated(core: ModuleType) -> None:
     agreed = deflate.agree(["permessage-deflate"])
     assert agreed is not None
     peer = Peer(core, is_open=False, byte_rate=1000, byte_burst=1000)
-    peer.conn.use_codec(agreed.codec)
-    peer.conn.upgrade()
+    peer.conn._use_codec(agreed.codec)
+    peer.conn._upgrade()
     frame = agreed.codec.encode(core.Frame("a" * 600))
     head = 2 if frame[1] < 126 else 4
     payload = frame[head:]
@@ -133,7 +133,7 @@ def test_the_connection_can_be_closed_instead(core: ModuleType, limits: dict[str
     assert close_code(out) == POLICY_VIOLATION
     assert out.endswith(b"rate limit exceeded")
     assert peer.turn.counters.dropped_rate == 1
-    peer.conn.feed_eof()
+    peer.conn._feed_eof()
     peer.flush()
     assert peer.handler.closed == [(POLICY_VIOLATION, "rate limit exceeded")]
 
@@ -142,7 +142,7 @@ def test_connections_have_buckets_of_their_own(core: ModuleType) -> None:
     peer = Peer(core, message_rate=1, message_burst=1)
     other, _ = peer.join()
     assert offer(peer, 1, 2) == [1]
-    other.feed(client(BINARY, b"other"))
+    other._feed(client(BINARY, b"other"))
     assert peer.handler.messages[-1] == b"other"
 
 
@@ -160,9 +160,9 @@ def test_without_rates_no_clock_is_read(core: ModuleType) -> None:
 
 def test_input_that_was_held_back_is_judged_when_it_is_handled(core: ModuleType) -> None:
     peer = Peer(core, message_rate=1, message_burst=1)
-    peer.conn.pause_reading(2)
+    peer.conn._pause_reading(2)
     peer.feed(client(BINARY, b"1") + client(BINARY, b"2"))
     peer.now += 100
-    peer.conn.resume_reading(2)
+    peer.conn._resume_reading(2)
     peer.flush()
     assert peer.handler.messages == [b"1"]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from types import ModuleType
+from typing import Any
 
 import glyph_fast._core as compiled
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import glyph_fast._fallback as python
+import glyph_fast._pure as python
+from glyph_fast.wire import SendResult
 from tests.core.peer import CLIENT, SERVER, Peer
+from tests.core.schedules import schedule
 from tests.vectors import VIOLATIONS, client
 
 sizes = st.sampled_from([0, 1, 7, 125, 126, 200, 65535, 65536])
@@ -72,9 +76,9 @@ def talk(
         peer.feed(piece)
         peer.now += 0.3
     peer.feed(data)
-    state = (peer.conn.phase, peer.conn.queued_messages, peer.conn.queued_bytes)
+    state = (peer.conn._phase, peer.conn.queued_messages, peer.conn.queued_bytes)
     peer.sink.takes.clear()
-    peer.conn.flush()
+    peer.conn._flush()
     peer.sweep(8)
     counters = {
         name: getattr(peer.turn.counters, name)
@@ -147,29 +151,61 @@ def test_queues_agree_under_any_schedule(steps, policy):
     assert schedule(compiled, steps, policy) == schedule(python, steps, policy)
 
 
-def schedule(core: ModuleType, steps: list[tuple[str, int]], policy: int) -> object:
-    peer = Peer(core, queue_messages=5, queue_bytes=120, queue_policy=policy, takes=[0] * 999)
-    room = core.Room()
-    room.add(peer.conn)
-    seen: list[object] = []
-    for step, number in steps:
-        if step == "send" and peer.conn.is_open:
-            seen.append(peer.conn.send("s" * number))
-        elif step == "reply":
-            peer.handler.on_message = lambda conn, _, payload: seen.extend(
-                map(conn.send, (payload, payload.encode() * 3)[: 1 + len(payload) % 2])
-            )
-            peer.conn.feed(client(0x81, b"r" * number))
-        elif step == "publish":
-            seen.append(room.publish(core.Frame(b"p" * number)))
-        elif step == "flush":
-            peer.flush()
-        elif step == "ping":
-            peer.feed(client(0x89, str(number).encode()))
-        elif step == "take":
-            peer.sink.takes[0:0] = [number]
-            peer.conn.flush()
-        seen.append((peer.conn.queued_messages, peer.conn.queued_bytes, peer.conn.is_full))
-    peer.flush()
-    handler = peer.handler
-    return seen, peer.sink.written, handler.full_calls, handler.drained, handler.closed
+ends = st.sampled_from(
+    ["returns", "raises", "replies", "value", "async", "async raises", "waits", "waits to be told"]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.lists(ends, max_size=4), max_size=6), st.lists(st.booleans(), max_size=6))
+def test_twins_call_the_same_handlers(programs, opcodes):
+    assert dispatch(compiled, programs, opcodes) == dispatch(python, programs, opcodes)
+
+
+def dispatch(core: ModuleType, programs: list[list[str]], opcodes: list[bool]) -> object:
+    """Give one message to each program of handlers; who was called, and what came of it."""
+    log: list[object] = []
+
+    def handler(name: str, end: str) -> Any:
+        def call(ctx: Any) -> object:
+            log.append((name, ctx.message.data, ctx.message.type))
+            if "raises" in end and not end.startswith("async") or end == "waits to be told":
+                raise KeyError(end)
+            return {"replies": SendResult(1, 0, 0), "returns": None}.get(end, end)
+
+        return call
+
+    class Dispatch(core.Dispatch):  # type: ignore[name-defined,misc]
+        def _unhandled(self) -> None:
+            log.append("unhandled")
+
+        def _go_on(self, conn: Any, ctx: Any, calls: Any, index: int, result: Any) -> bool:
+            log.append(("goes on", index, result))
+            if result == "async raises":
+                raise ValueError(result)
+            return result != "waits"
+
+        def _fail(self, conn: Any, ctx: Any, call: Any, exc: BaseException) -> bool:
+            log.append(("failed", type(exc), str(exc)))
+            return "told" not in str(exc)
+
+    peer = Peer(core)
+    told = Dispatch(None, core.Message, core.Context, "text", "binary")
+    for i, program in enumerate(programs):
+        plan = peer.conn._plan = core.Plan()
+        plan.text = plan.binary = tuple(handler(f"{i} {j}", e) for j, e in enumerate(program))
+        is_text = i < len(opcodes) and opcodes[i]
+        log.append(told.handle(peer.conn, 1 if is_text else 2, f"{i}" if is_text else b"%d" % i))
+        for index in (0, len(program), len(program) + 3):
+            ctx = core.Context(peer.conn, core.Message(), None)
+            ctx.message.type, ctx.message.data = "text", index
+            log.append(told.run(peer.conn, ctx, plan.text, index))
+    return log
+
+
+@pytest.mark.parametrize("index", [-1, -2, -(2**40)])
+def test_handlers_before_the_first_are_refused(core, index):
+    dispatch = core.Dispatch(None, core.Message, core.Context, "text", "binary")
+    conn = Peer(core).conn
+    with pytest.raises(ValueError, match=f"index is {index}, expected 0 or more"):
+        dispatch.run(conn, core.Context(conn, core.Message(), None), (print,), index)

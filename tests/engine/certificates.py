@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -61,3 +64,20 @@ def make_certificate(folder: Path, name: str, *, password: str = "") -> Certific
     Path(made.cert).write_bytes(certificate.public_bytes(Encoding.PEM))
     Path(made.key).write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, locked))
     return made
+
+
+@cache
+def _folder() -> TemporaryDirectory[str]:
+    return TemporaryDirectory(prefix="certificates-")
+
+
+@cache
+def shared_certificate() -> Certificate:
+    """One for tests that only want to speak TLS, gone with the process."""
+    return make_certificate(Path(_folder().name), "localhost")
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    """A certificate of localhost that signs itself."""
+    return make_certificate(tmp_path_factory.mktemp("certificates"), "localhost")

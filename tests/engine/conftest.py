@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-from engine.certificates import Certificate, make_certificate
+from tests.engine.certificates import certificate
 
-
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    """A certificate of localhost that signs itself."""
-    return make_certificate(tmp_path_factory.mktemp("certificates"), "localhost")
+__all__ = ["certificate"]

@@ -14,20 +14,20 @@ from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from wired import Pipe
-
-from glyph_fast.config import Config
-from glyph_fast.connection import Connection
 from glyph_fast.core import Turn
-from glyph_fast.engine.exchange import HttpRoute
 from glyph_fast.engine.making import limits_of
-from glyph_fast.engine.opening import Opening
-from glyph_fast.handlers.eager import start
 from glyph_fast.http.router import Router
 from glyph_fast.http.static import StaticFiles
-from glyph_fast.logs import ErrorLog
-from glyph_fast.metrics import Metrics
-from glyph_fast.users import Users, user_of
+from glyph_fast.hub.connection import Connection
+from glyph_fast.hub.metrics import Metrics
+from glyph_fast.hub.users import Users, user_of
+from glyph_fast.logs import AccessLog, ErrorLog
+from glyph_fast.opening.exchange import HttpRoute
+from glyph_fast.opening.observer import Observer
+from glyph_fast.opening.opening import Opening
+from glyph_fast.opening.site import Site
+from glyph_fast.options.config import Config
+from tests.wired import Pipe
 
 HANDSHAKE = {
     "Upgrade": "websocket",
@@ -90,7 +90,7 @@ class Client:
     def send(self, data: bytes) -> Client:
         """What a turn of the loop does with `data`."""
         self.turn.in_turn = True
-        self.conn.feed(data)
+        self.conn._feed(data)
         self.turn.in_turn = False
         self.turn.flush()
         return self
@@ -125,6 +125,7 @@ class Desk:
         *,
         authenticate: Callable[..., Any] | None = None,
         statics: tuple[StaticFiles, ...] = (),
+        observer: Observer | None = None,
     ) -> None:
         config = config or Config()
         self.routes: Router[HttpRoute] = Router()
@@ -134,26 +135,28 @@ class Desk:
         self.opened: list[Connection] = []
         self.count = 0  # connections there are, it is said
         self.users = Users()
-        self.opening = Opening(
-            config,
+        site = Site(
             routes=self.routes,
             websockets=self.websockets,
             statics=statics,
             authenticate=authenticate,
-            start=start,
-            opened=self.opened.append,
-            count=lambda: self.count,
+            opened=lambda conn, expires_at: self.opened.append(conn),
+            count_connections=lambda: self.count,
             count_user=lambda identity: self.users.count(user_of(identity)),
             metrics=self.metrics,
             errors=self.errors,
+            access=AccessLog(),
+            observer=observer,
         )
+        self.opening = Opening(config, site)
         self.failures: list[BaseException] = []
         handler: Any = SimpleNamespace(
             request=self.opening.request,
             refuse=self.opening.refuse,
             data=self.opening.data,
+            ended=self.opening.ended,
             close=lambda conn, code, reason: self.opening.closed(conn),
-            drain=lambda conn: None,
+            drain=lambda conn: conn._wake_waiters(),
             failed=lambda conn, exc: self.failures.append(exc),
         )
         self.turn = Turn(
@@ -185,3 +188,10 @@ class Desk:
         head_only = request.startswith(b"HEAD")
         (answer,) = self.client().send(request).answers(head_only=head_only)
         return answer
+
+
+def desk_with_route(*args: Any, path: str = "/ws", **options: Any) -> Desk:
+    """A desk that has a WebSocket at `path`."""
+    desk = Desk(*args, **options)
+    desk.websockets.add(None, path, False)
+    return desk

@@ -1,4 +1,4 @@
-"""A server in a process of its own: `echo_process.py ENGINE LOOP [SPARE]`.
+"""A server in a process of its own: `-m tests.engine.echo_process ENGINE LOOP [SPARE]`.
 
 Prints its port, echoes messages, and ends when its input does. With SPARE it can open so many files
 more than it has. The message "fork" makes a child that does nothing but hold copies of all it had.
@@ -11,13 +11,10 @@ import os
 import resource
 import signal
 import sys
-from pathlib import Path
 from typing import Any
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
-
-from conftest import Backend  # noqa: E402
-from engine.peers import Recorder, serving  # noqa: E402
+from tests.backend import Backend
+from tests.engine.peers import Recorder, serving
 
 
 class Forking(Recorder):

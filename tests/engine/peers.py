@@ -24,11 +24,14 @@ from glyph_fast.core import Connection, Limits, Turn, encode_frame
 from glyph_fast.engine.asyncio import AsyncioEngine
 from glyph_fast.engine.base import BACKLOG, new_turn
 from glyph_fast.engine.native import NativeEngine
+from glyph_fast.engine.tls import server_context
 from glyph_fast.interfaces import Engine
 from glyph_fast.wire import ACCEPT_GUID, CLOSE
+from tests.engine.certificates import shared_certificate
+from tests.engine.secured import SecuredSocket
 
 if TYPE_CHECKING:
-    from conftest import Backend
+    from tests.backend import Backend
 
 KEY = base64.b64encode(bytes(16))
 UPGRADE = (
@@ -87,17 +90,20 @@ class Recorder:
         self.heads.append(head)
         self.conns.append(conn)
         conn.id = f"{len(self.conns):032x}"
-        conn.write(accept_answer(head))
-        conn.upgrade()
+        conn._write(accept_answer(head))
+        conn._upgrade()
         self._heard()
 
     def refuse(self, conn: Any, status: int) -> None:
         self.refused.append(status)
-        conn.write(b"HTTP/1.1 %d no\r\nConnection: close\r\nContent-Length: 0\r\n\r\n" % status)
+        conn._write(b"HTTP/1.1 %d no\r\nConnection: close\r\nContent-Length: 0\r\n\r\n" % status)
         self._heard()
 
     def data(self, conn: Any, chunk: bytes) -> int:
         return len(chunk)
+
+    def ended(self, conn: Any) -> None:
+        self._heard()
 
     def message(self, conn: Any, opcode: int, payload: str | bytes) -> None:
         self.messages.append(payload)
@@ -131,8 +137,16 @@ class Recorder:
 class Served:
     """An engine that listens, and the clients of one test, which end with it."""
 
-    def __init__(self, engine: Engine, turn: Turn, handler: Any, address: Any) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        turn: Turn,
+        handler: Any,
+        address: Any,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
         self.engine = engine
+        self.context = context  # of clients, where all of them speak TLS
         self.turn = turn
         self.handler = handler
         self.address = address  # (host, port), or the path of a Unix socket
@@ -141,6 +155,8 @@ class Served:
 
     async def connect(self, **options: Any) -> Peer:
         """A peer that has sent nothing yet."""
+        if self.context is not None:
+            options = {"ssl": self.context, "server_hostname": "localhost"} | options
         peer = await Peer.connect(self.address, **options)
         self._peers.append(peer)
         return peer
@@ -162,8 +178,27 @@ class Served:
         sock.sendall(sends)
         return sock
 
-    async def adopt(self, sock: socket.socket) -> Peer:
+    async def idle(
+        self,
+        sends: bytes = b"",
+        *,
+        receive_buffer: int = 0,
+        context: ssl.SSLContext | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> Any:
+        """A socket that reads only when it is told to, or what is one over TLS."""
+        context = context or self.context
+        if context is None:
+            return self.socket(sends, receive_buffer=receive_buffer)
+        sock = SecuredSocket(self.socket(receive_buffer=receive_buffer), context, session)
+        await sock.shake_hands()
+        sock.sendall(sends)
+        return sock
+
+    async def adopt(self, sock: Any) -> Peer:
         """The peer that goes on with `sock`."""
+        if isinstance(sock, SecuredSocket):
+            return Peer(sock, sock)  # type: ignore[arg-type]
         peer = Peer(*await asyncio.open_connection(sock=sock))
         self._peers.append(peer)
         return peer
@@ -192,7 +227,7 @@ def new_engine(
     extra = {"clock": clock} if clock else {}
     turn = new_turn(loop, limits or Limits(), handler, **extra)
     if backend.engine == "native":
-        return NativeEngine(turn, loop), turn
+        return NativeEngine(turn, loop, tls=tls), turn
     return AsyncioEngine(turn, loop, tls=tls), turn
 
 
@@ -210,11 +245,16 @@ async def serving(
     backend: Backend, handler: Any, *, path: str | None = None, **options: Any
 ) -> AsyncIterator[Served]:
     """The backend's engine, listening; closed afterwards."""
+    context = None
+    if backend.tls:
+        files = shared_certificate()
+        options.setdefault("tls", server_context(*files))
+        context = ssl.create_default_context(cafile=files.cert)
     engine, turn = new_engine(backend, handler, **options)
     sock = listening_socket(path)
     address = sock.getsockname()
     await engine.listen(sock)
-    served = Served(engine, turn, handler, address)
+    served = Served(engine, turn, handler, address, context)
     try:
         yield served
     finally:
@@ -231,7 +271,7 @@ class Peer:
     @classmethod
     async def connect(cls, address: Any, **options: Any) -> Peer:
         if isinstance(address, str):
-            return cls(*await asyncio.open_unix_connection(address))
+            return cls(*await asyncio.open_unix_connection(address, **options))
         return cls(*await asyncio.open_connection(*address[:2], **options))
 
     async def upgrade(self, target: bytes = b"/") -> bytes:

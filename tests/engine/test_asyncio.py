@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from conftest import backends
-from engine.peers import UPGRADE, Recorder, Served, eventually, listening_socket
 
-from glyph_fast.core import NAME, Limits
+from glyph_fast.core import NAME, Limits, encode_frame
 from glyph_fast.engine.asyncio import AsyncioEngine
 from glyph_fast.engine.base import new_turn
 from glyph_fast.engine.stream import WRITE_SIZE
+from glyph_fast.engine.tls import server_context
 from glyph_fast.wire import TEXT
+from tests.backend import backends
+from tests.engine.peers import MASK, UPGRADE, Recorder, Served, eventually, listening_socket
 
 pytestmark = pytest.mark.both_cores
 (ASYNCIO,) = [each for each in backends(NAME) if each.engine == "asyncio"]
@@ -64,9 +66,9 @@ class LastWords(Recorder):
 
     def request(self, conn, head):
         self.conns.append(conn)
-        conn.write(b"x" * 20_000_000)
-        conn.flush()
-        conn.lost()
+        conn._write(b"x" * 20_000_000)
+        conn._flush()
+        conn._lost()
 
 
 def test_a_connection_that_closes_is_not_kept_by_a_peer_that_never_reads(run):
@@ -96,13 +98,52 @@ def test_the_transport_holds_little(run):
             await server.handler.until(lambda heard: heard.conns)
             (conn,) = server.handler.conns
             while not conn.send(b"y" * 100_000).queued:
-                conn.flush()
-            assert 0 < conn.sink.unsent() <= WRITE_SIZE
+                conn._flush()
+            assert 0 < conn._sink.transport.get_write_buffer_size() <= WRITE_SIZE
             before = conn.queued_bytes
             for _ in range(10):
                 conn.send(b"y" * 100_000)
             assert conn.queued_bytes > before + 900_000
-            assert conn.sink.unsent() <= WRITE_SIZE
+            assert conn._sink.transport.get_write_buffer_size() <= WRITE_SIZE
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
 
     run(main())
+
+
+class Nesting(Recorder):
+    """Its first message runs the loop inside the loop, as nest_asyncio does, until another came."""
+
+    def on_message(self, conn, payload):
+        if len(self.messages) == 1:
+            loop = asyncio.get_running_loop()
+            while len(self.messages) == 1:
+                loop._run_once()
+            for _ in range(100):  # the loop around this one counts on what it saw in its queue
+                loop.call_soon(len, "")
+
+
+@pytest.mark.parametrize("with_tls", [False, True])
+def test_what_a_nested_loop_reads_leaves_what_is_being_read(certificate, monkeypatch, with_tls):
+    """All streams read into one buffer, which another must not write over meanwhile."""
+    # A handle that is running must run once more inside itself; nest_asyncio does this too.
+    monkeypatch.setattr(asyncio.Handle, "_run", lambda self: self._callback(*self._args))
+    tls = server_context(*certificate) if with_tls else None
+    trust = ssl.create_default_context(cafile=certificate.cert) if with_tls else None
+    options = {"ssl": trust, "server_hostname": "localhost"} if with_tls else {}
+
+    async def main():
+        async with serving_with(Nesting(), tls=tls) as server:
+            peers = [await server.connect(**options) for _ in range(2)]
+            for peer in peers:
+                await peer.upgrade()
+            for number, peer in enumerate(peers):
+                texts = [b"first %d" % number, *(b"%d-%d" % (number, n) for n in range(50))]
+                peer.write(b"".join(encode_frame(TEXT, each, key=MASK) for each in texts))
+            await server.handler.until(lambda heard: len(heard.messages) == 102 or heard.errors)
+            for number in range(2):
+                mine = [text for text in server.handler.messages if text.startswith(f"{number}-")]
+                assert mine == [f"{number}-{n}" for n in range(50)]
+            assert not server.handler.errors
+
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:  # uvloop cannot be nested
+        runner.run(main())

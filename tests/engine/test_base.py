@@ -9,10 +9,10 @@ import logging
 import threading
 
 import pytest
-from engine.peers import Recorder
 
 from glyph_fast.core import Limits
 from glyph_fast.engine.base import AcceptFailures, Sweep, new_turn, sweep_interval
+from tests.engine.peers import Recorder
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,7 @@ from glyph_fast.engine.base import AcceptFailures, Sweep, new_turn, sweep_interv
         ({"write_timeout": 1.0}, 0.5),
         ({"close_timeout": 0.1}, 0.05),
         ({"head_timeout": 0.2}, 0.1),
+        ({"keep_alive_timeout": 0.2}, 0.1),
         ({"ping_interval": 0.5}, 0.25),
         ({"ping_interval": 0}, 1.0),
         ({"ping_interval": 0.000001}, 0.001),
@@ -150,7 +151,7 @@ def test_trouble_with_accepting_is_told_when_it_begins_and_when_it_ends(caplog):
     failures.swept()
     failures.swept()
     failures.failed(OSError(errno.EMFILE, "Too many open files"))
-    assert [record.message for record in caplog.records] == [
+    assert [record.event for record in caplog.records] == [
         "cannot accept connections",
         "accepting connections again",
         "cannot accept connections",
@@ -172,5 +173,30 @@ def test_a_sweep_after_the_loop_was_held_up_is_left_out_but_not_the_next(run):
             sweep._run()
             sweep.stop()
         assert swept == [0.001, 0.002, 5.001, 20.0, 30.001]
+
+    run(main())
+
+
+def test_a_sweep_goes_on_when_there_is_no_memory_for_a_timer(run):
+    async def main():
+        loop = asyncio.get_running_loop()
+        turn = new_turn(loop, Limits(head_timeout=0.02), Recorder())
+        later, refused, sweeps = loop.call_later, [], asyncio.Queue()
+
+        def failing(*args, **named):
+            if len(refused) < 3 and sweeps.qsize() > len(refused):
+                refused.append(args)
+                raise MemoryError
+            return later(*args, **named)
+
+        loop.call_later = failing
+        try:
+            sweep = Sweep(turn, loop, sweeps.put_nowait)
+            async with asyncio.timeout(20):
+                while len(refused) < 3 or sweeps.qsize() < 6:
+                    await asyncio.sleep(0)
+        finally:
+            loop.call_later = later
+        sweep.stop()
 
     run(main())

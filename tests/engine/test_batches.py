@@ -13,11 +13,11 @@ import struct
 from pathlib import Path
 
 import pytest
-from conftest import Backend
-from engine.peers import UPGRADE, Recorder, serving
 
 from glyph_fast.core import NAME, Frame, Limits, Room, encode_frame
 from glyph_fast.wire import BINARY, TEXT
+from tests.backend import Backend
+from tests.engine.peers import UPGRADE, Recorder, serving
 
 NATIVE = Backend("", "native", "asyncio")
 MEMBERS = 20  # more than the connections from which the sends of a turn go together
@@ -108,7 +108,7 @@ def test_members_with_different_messages_get_their_own(run):
                 if n % 3 == 0:
                     conn.send(f"once more for {n}")
                 if n % 5 == 0:
-                    conn.ping()
+                    conn._ping()
             server.turn.flush()
             for n, sock in enumerate(socks):
                 texts = ["for all", f"for {n}"] + [f"once more for {n}"] * (n % 3 == 0)

@@ -6,11 +6,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from engine.peers import Recorder, serving
 
 from glyph_fast.core import Limits
 from glyph_fast.wire import BINARY, CLOSE, TEXT
+from tests.engine.peers import UPGRADE, Recorder, serving
 
+pytestmark = pytest.mark.over_tls
 LARGE = bytes(range(256)) * 32 * 1024  # 8 MiB: more than the kernels of both sides take
 NORMAL = b"\x03\xe8"
 
@@ -48,12 +49,14 @@ def test_the_close_of_the_server_comes_behind_a_large_message(backend, run):
 def test_a_close_during_a_large_message_is_answered_behind_it(backend, run):
     async def main():
         async with serving(backend, Commands(), limits=limits()) as server:
-            peer = await server.upgraded()
+            # By hand: uvloop's client forgets what it holds back once TLS has ended.
+            peer = await server.adopt(await server.idle(UPGRADE % b"/"))
+            await peer.head()
             peer.send(TEXT, b"large")
             await server.handler.until(lambda heard: heard.messages)
             peer.send(CLOSE, NORMAL + b"enough")  # while the server cannot send on
             assert await peer.frame() == (BINARY, LARGE)
-            assert await peer.frame() == (CLOSE, NORMAL)
+            assert await peer.frame() == (CLOSE, NORMAL + b"enough")
             assert await peer.rest() == b""
             await server.handler.until(lambda heard: heard.closes)
             assert server.handler.closes == [(1000, "enough")]
@@ -81,7 +84,8 @@ def test_a_close_nobody_answers_ends_in_an_abort(backend, run, command):
     """A peer that is silent, and one that does not even read."""
 
     async def main():
-        async with serving(backend, Commands(), limits=limits(close_timeout=0.2)) as server:
+        short = limits(close_timeout=0.2, write_timeout=0.05)  # which bounds the time it may store
+        async with serving(backend, Commands(), limits=short) as server:
             peer = await server.upgraded()
             bystander = await server.upgraded()
             peer.send(TEXT, command)

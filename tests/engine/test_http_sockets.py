@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import os
+from pathlib import Path
 
 import pytest
-from engine.peers import UPGRADE, eventually
 from picows import WSCloseCode, WSListener, WSMsgType, ws_connect
-from running import running
 
-from glyph_fast.config import Config
-from glyph_fast.server import Server
+from glyph_fast.http.response import Response
+from glyph_fast.options.config import Config
+from glyph_fast.server.server import Server
+from tests.engine.peers import UPGRADE, eventually
+from tests.running import running
 
 
 def small_server(**options) -> Server:
@@ -85,6 +89,7 @@ def test_a_large_body_arrives_whole(backend, run):
         (b"POST /other HTTP/1.1\r\nHost: a\r\nContent-Length: 999999\r\n\r\n" + b"b" * 10**6, 404),
         (b"BREW / HTTP/1.1\r\nHost: a\r\n\r\n" + b"b" * 1_000_000, 501),
         (b"nonsense\r\n\r\n" + b"b" * 1_000_000, 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"T" * 500, 400),  # TLS, at once
         (UPGRADE % b"/nowhere" + b"b" * 1_000_000, 404),
     ],
 )
@@ -127,9 +132,148 @@ def test_a_client_that_ended_its_side_hears_the_answer_of_a_handler_that_waits(b
     run(main())
 
 
+def resident() -> int:
+    """Bytes of memory this process has."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_a_hundred_readers_of_a_large_file_take_little_memory(backend, run, tmp_path):
+    """All of it for each of them would be six gigabytes."""
+    seed = hashlib.sha256(b"seed").digest() * 2**15  # 1 MiB
+    with open(tmp_path / "big.bin", "wb") as file:
+        for n in range(60):
+            file.write(n.to_bytes(4, "big") + seed[4:])
+
+    async def main():
+        server = small_server()
+        server.static("/files", tmp_path)
+        async with running(server, backend) as url:
+            before = resident()
+            peers = [await url.peer() for _ in range(100)]
+            for peer in peers:
+                peer.write(get("/files/big.bin"))
+            for peer in peers:
+                assert b"\r\nContent-Length: %d\r\n" % (60 << 20) in await peer.head()
+            assert (await url.get("/n/1"))[0] == 200
+            assert resident() - before < 160 << 20
+            found = hashlib.sha256()
+            for _ in range(60):
+                found.update(await peers[50].reader.readexactly(1 << 20))
+            assert found.digest() == hashlib.sha256((tmp_path / "big.bin").read_bytes()).digest()
+            for peer in peers:
+                peer.writer.transport.abort()
+
+    run(main())
+
+
+def test_an_address_holds_no_more_bodies_than_connections(backend, run):
+    """Sixty of them, each of nearly ten megabytes, were six hundred."""
+
+    async def main():
+        async with running(small_server(max_connections_per_ip=3), backend) as url:
+            before = resident()
+            peers = [await url.peer() for _ in range(20)]
+            head = b"POST /size HTTP/1.1\r\nHost: a\r\nContent-Length: 10000000\r\n\r\n"
+            for peer in peers:
+                peer.write(head + b"b" * 9_999_999)
+            answers = [asyncio.ensure_future(peer.answer()) for peer in peers]
+            refused = 0
+            while refused < 17:
+                done, _ = await asyncio.wait(answers, return_when=asyncio.FIRST_COMPLETED)
+                assert all(each.result()[0] == 429 for each in done)
+                refused += len(done)
+                answers = [each for each in answers if not each.done()]
+            assert resident() - before < 260 << 20  # with what the clients hold themselves
+            for peer in peers:
+                if not peer.reader.at_eof():
+                    peer.write(b"b")
+            done, _ = await asyncio.wait(answers)
+            assert [each.result()[::2] for each in done] == [(200, b'{"size":10000000}')] * 3
+            for peer in peers:
+                peer.writer.transport.abort()
+
+    run(main())
+
+
+def test_a_body_nobody_takes_waits_with_its_sender(backend, run):
+    gate = asyncio.Event()
+
+    async def main():
+        server = small_server()
+
+        @server.post("/slow", max_body=None)
+        async def slow(request):
+            await gate.wait()
+            return sum([len(piece) async for piece in request.stream()])
+
+        async with running(server, backend) as url:
+            peer = await url.peer()
+            size = 64 << 20
+            peer.write(b"POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size)
+            for _ in range(64):
+                peer.write(b"b" * (1 << 20))
+            for _ in range(100):
+                assert (await url.get("/n/1"))[0] == 200  # turns pass, and others are served
+                assert server.hub.metrics.snapshot()["bytes_received"] < 1 << 20
+            gate.set()
+            assert (await peer.answer())[::2] == (200, b"%d" % size)
+            await peer.close()
+
+    run(main())
+
+
+def test_a_client_that_leaves_ends_the_generator_that_answers_it(backend, run):
+    ended = asyncio.Event()
+
+    async def endless():
+        try:
+            while True:
+                yield b"x" * 1000
+                await asyncio.sleep(0.001)
+        finally:
+            ended.set()
+
+    async def main():
+        server = small_server()
+        server.get("/stream")(lambda request: Response(endless()))
+        async with running(server, backend) as url:
+            peer = await url.peer()
+            peer.write(get("/stream"))
+            assert b"\r\nTransfer-Encoding: chunked\r\n" in await peer.head()
+            peer.writer.transport.abort()
+            async with asyncio.timeout(10):
+                await ended.wait()
+
+    run(main())
+
+
+def test_a_client_that_leaves_ends_a_generator_that_waits(backend, run):
+    ended = asyncio.Event()
+
+    async def silent():
+        try:
+            yield b"hello"
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async def main():
+        server = small_server()
+        server.get("/stream")(lambda request: Response(silent()))
+        async with running(server, backend) as url:
+            peer = await url.peer()
+            peer.write(get("/stream"))
+            await peer.head()
+            await peer.close()
+            async with asyncio.timeout(10):
+                await ended.wait()
+
+    run(main())
+
+
 def test_a_head_that_comes_too_slowly_is_408(backend, run):
     async def main():
-        async with running(small_server(head_timeout=0.1), backend) as url:
+        async with running(small_server(head_timeout=0.1, keep_alive_timeout=0.1), backend) as url:
             slow, silent, idle = [await url.peer() for _ in range(3)]
             idle.write(get("/n/1"))
             assert (await idle.answer())[0] == 200

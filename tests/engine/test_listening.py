@@ -10,7 +10,7 @@ import stat
 import pytest
 
 from glyph_fast.engine import listening
-from glyph_fast.engine.listening import bind_tcp, bind_unix
+from glyph_fast.engine.listening import bind_tcp, bind_unix, spread
 
 
 @pytest.fixture
@@ -107,7 +107,54 @@ def test_ipv6_does_not_take_the_port_of_ipv4(bound):
     assert connects(("::1", six.port), socket.AF_INET6)
 
 
+def names(here) -> list[tuple[int, str]]:
+    return [(sock.family, sock.getsockname()[0]) for sock in here.sockets]
+
+
+def test_several_hosts_listen_on_one_port(bound):
+    here = bound(bind_tcp("127.0.0.1", 0, "::1", "127.0.0.3", "127.0.0.1"))
+    here.start()
+    assert names(here) == [
+        (socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"), (socket.AF_INET, "127.0.0.3"),
+    ]  # fmt: skip
+    assert {sock.getsockname()[1] for sock in here.sockets} == {here.port}
+    assert connects(("127.0.0.3", here.port)) and connects(("::1", here.port), socket.AF_INET6)
+
+
+def test_each_of_several_hosts_must_be_had():
+    with pytest.raises(OSError) as caught:
+        bind_tcp("127.0.0.1", 0, "192.0.2.1")
+    assert caught.value.errno == errno.EADDRNOTAVAIL
+
+
+def test_two_colons_are_both_families_and_clients_keep_their_addresses(bound):
+    here = bound(bind_tcp("::", 0))
+    here.start()
+    assert names(here) == [(socket.AF_INET6, "::"), (socket.AF_INET, "0.0.0.0")]
+    assert connects(("::1", here.port), socket.AF_INET6)
+    with socket.create_connection(("127.0.0.1", here.port)):
+        here.sockets[1].settimeout(10)
+        accepted, peer = here.sockets[1].accept()
+        accepted.close()
+    assert peer[0] == "127.0.0.1"
+
+
+def test_a_machine_without_ipv6_has_the_other_family(bound, monkeypatch):
+    monkeypatch.setattr(listening.socket, "has_ipv6", False)
+    assert names(bound(bind_tcp("::", 0))) == [(socket.AF_INET, "0.0.0.0")]
+
+
 class TestUnixSockets:
+    @pytest.mark.parametrize(("given", "mode"), [({}, 0o660), ({"mode": 0o600}, 0o600)])
+    def test_its_mode_says_who_may_connect(self, bound, tmp_path, given, mode):
+        path = str(tmp_path / "s")
+        former = os.umask(0o022)
+        try:
+            bound(bind_unix(path, **given))
+        finally:
+            os.umask(former)
+        assert stat.S_IMODE(os.stat(path).st_mode) == mode
+
     def test_the_file_is_there_while_it_listens(self, bound, tmp_path):
         path = str(tmp_path / "socket")
         here = bound(bind_unix(path))
@@ -151,3 +198,34 @@ class TestUnixSockets:
     def test_a_folder_that_is_not_there_is_an_error(self, tmp_path):
         with pytest.raises(FileNotFoundError):
             bind_unix(str(tmp_path / "nowhere" / "socket"))
+
+
+def test_each_process_gets_a_socket_of_its_own_of_each_address(bound):
+    here = bound(bind_tcp("127.0.0.1", 0, "::1"))
+    shares = spread(here.sockets, 3)
+    everyone = {sock for share in shares for sock in share}
+    try:
+        assert [[each.family for each in share] for share in shares] == [
+            [socket.AF_INET, socket.AF_INET6]
+        ] * 3
+        sockets = {sock for share in shares for sock in share}
+        assert len(sockets) == 6
+        assert {sock.getsockname()[1] for sock in sockets} == {here.port}
+        for sock in everyone:
+            sock.listen()
+        with pytest.raises(OSError):
+            bind_tcp("127.0.0.1", here.port)
+        again = [sock for share in shares for sock in share]
+        fewer = spread(again, 2)  # for another number of processes nobody is left out
+        assert {sock for share in fewer for sock in share} == sockets
+        assert [len(share) for share in fewer] == [4, 2]
+    finally:
+        for sock in everyone:
+            sock.close()
+
+
+def test_a_socket_that_listens_for_one_process_is_shared(bound):
+    here = bound(bind_tcp("127.0.0.1", 0))
+    here.start()
+    assert spread(here.sockets, 3) == [here.sockets] * 3
+    assert spread(here.sockets, 1) == [here.sockets]

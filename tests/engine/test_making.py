@@ -5,15 +5,16 @@ from __future__ import annotations
 import pytest
 
 from glyph_fast import core
-from glyph_fast.config import Config
 from glyph_fast.engine.making import engine_of, limits_of
 from glyph_fast.engine.native import NativeEngine
 from glyph_fast.errors import ConfigError
+from glyph_fast.options.config import Config
 from glyph_fast.wire import BLOCK
 
 
 def test_the_core_gets_every_limit():
     times = {"write_timeout": 1, "close_timeout": 2, "head_timeout": 3, "ping_interval": 4}
+    times["keep_alive_timeout"] = 9
     sizes = {"max_message_size": 5, "queue_messages": 6, "queue_bytes": 7, "max_missed_pongs": 8}
     limits = limits_of(Config(**times, **sizes, queue_policy="block"))
     for name, value in {**times, **sizes}.items():

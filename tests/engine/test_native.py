@@ -6,10 +6,10 @@ import asyncio
 import socket
 
 import pytest
-from conftest import Backend
-from engine.peers import UPGRADE, Recorder, listening_socket, new_engine, serving
 
 from glyph_fast.core import encode_frame
+from tests.backend import Backend
+from tests.engine.peers import UPGRADE, Recorder, listening_socket, new_engine, serving
 
 pytestmark = pytest.mark.both_cores
 NATIVE = Backend("", "native", "asyncio")

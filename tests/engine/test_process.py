@@ -10,16 +10,15 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
-from engine.peers import UPGRADE, Recorder, listening_socket, new_engine, serving
 
 from glyph_fast.core import Limits, encode_frame
 from glyph_fast.errors import ConnectionClosed
-from glyph_fast.wire import TEXT
+from glyph_fast.wire import PENDING, TEXT
+from tests.engine.peers import UPGRADE, Recorder, listening_socket, new_engine, serving
+from tests.serving import ROOT
 
-SCRIPT = Path(__file__).with_name("echo_process.py")
 MASK = b"\1\2\3\4"
 
 
@@ -27,7 +26,11 @@ MASK = b"\1\2\3\4"
 def echo_process(backend, *arguments):
     """A server in its own process, and its address; it must end well."""
     process = subprocess.Popen(
-        [sys.executable, str(SCRIPT), backend.engine, backend.loop, *arguments],
+        [
+            *(sys.executable, "-m", "tests.engine.echo_process"),
+            *(backend.engine, backend.loop, *arguments),
+        ],
+        cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -117,7 +120,7 @@ class TestThreads:
                 for name in "abc":
                     mine = [text for text in found if text.startswith(name)]
                     assert mine == [f"{name}{n}" for n in range(300)]
-                assert set(results) == {None}
+                assert set(results) == {PENDING}
 
         run(main())
 

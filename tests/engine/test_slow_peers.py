@@ -7,7 +7,6 @@ from contextlib import suppress
 from functools import partial
 
 import pytest
-from engine.peers import UPGRADE, Recorder, eventually, serving
 
 from glyph_fast.core import Limits, encode_frame
 from glyph_fast.wire import (
@@ -21,6 +20,9 @@ from glyph_fast.wire import (
     SLOW_CONSUMER,
     TEXT,
 )
+from tests.engine.peers import UPGRADE, Recorder, eventually, serving
+
+pytestmark = pytest.mark.over_tls
 
 MESSAGES = 20  # the limit of the queue
 SIZE = 100_000  # of one message: the kernel takes a few dozen
@@ -38,18 +40,18 @@ def number(n: int) -> bytes:
 def fill(conn) -> int:
     """Send numbered messages until the queue is full and the kernel takes no more."""
     sent = 0
-    while not conn.is_full:
+    while not conn._is_full:
         conn.send(number(sent))
         sent += 1
-        if conn.is_full:
-            conn.flush()
+        if conn._is_full:
+            conn._flush()
     return sent
 
 
 async def stuck(server):
     """A connection whose queue is full, its client's socket, and how many messages it was sent."""
     before = len(server.handler.conns)
-    sock = server.socket(UPGRADE % b"/", receive_buffer=4096)
+    sock = await server.idle(UPGRADE % b"/", receive_buffer=4096)
     await server.handler.until(lambda heard: len(heard.conns) > before)
     conn = server.handler.conns[-1]
     return conn, sock, fill(conn)
@@ -170,7 +172,7 @@ def test_a_peer_that_takes_a_little_now_and_then_is_not_closed(backend, run):
             sock.setblocking(False)
 
             def left() -> int:
-                return conn.queued_bytes + (conn.sink.unsent() if conn.sink else 0)
+                return conn.queued_bytes + (conn._sink.unsent() if conn._sink else 0)
 
             def takes_some(before: int) -> bool:
                 with suppress(BlockingIOError):
@@ -184,9 +186,87 @@ def test_a_peer_that_takes_a_little_now_and_then_is_not_closed(backend, run):
                 await eventually(partial(takes_some, left()))
                 server.turn.sweep(now[0])
             assert conn.is_open
-            now[0] += 11.0
-            server.turn.sweep(now[0])
+            for _ in range(12):
+                now[0] += 11.0
+                server.turn.sweep(now[0])
             assert not conn.is_open  # it is the progress that kept it
+
+    run(main())
+
+
+def sip(sock, size: int) -> bytes:
+    """At most `size` bytes, as they are there."""
+    data = b""
+    with suppress(BlockingIOError):
+        while len(data) < size and (chunk := sock.recv(size - len(data))):
+            data += chunk
+    return data
+
+
+@pytest.mark.parametrize("is_unix", [True, False], ids=["unix", "tcp"])
+def test_a_peer_that_sips_from_a_full_send_buffer_is_not_closed(backend, run, tmp_path, is_unix):
+    """The kernel takes no more from us for long, and frees its buffer in one step."""
+
+    async def main():
+        now = [0.0]
+        path = str(tmp_path / "s") if is_unix else None
+        slow = Limits(write_timeout=10.0, ping_interval=5.0)
+        async with serving(
+            backend, Recorder(), path=path, limits=slow, clock=lambda: now[0]
+        ) as server:
+            sock = await server.idle(UPGRADE % b"/", receive_buffer=4096)
+            await server.handler.until(lambda heard: heard.conns)
+            (conn,) = server.handler.conns
+            conn.send(b"l" * 20_000_000)
+            conn._flush()
+            sock.setblocking(False)
+            server.turn.sweep(now[0])
+            written, standing = conn.bytes_sent, 0.0
+            while standing < (12 if is_unix else 30):  # seconds without a byte more in the kernel
+                left = 50_000
+                while left:
+                    left -= len(sip(sock, left))
+                    await asyncio.sleep(0)
+                now[0] += 6.0
+                standing = standing + 6.0 if conn.bytes_sent == written else 0.0
+                written = conn.bytes_sent
+                server.turn.sweep(now[0])
+                assert conn.is_open
+            while conn.is_open and now[0] < 10_000:
+                now[0] += 6.0
+                server.turn.sweep(now[0])
+            assert not conn.is_open  # once it sips no more
+
+    run(main())
+
+
+def test_an_answer_that_ends_its_connection_is_read_to_its_end(backend, run):
+    """However long that takes: the close timeout is for a client that takes nothing."""
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 6000000\r\n\r\n" + bytes(6_000_000)
+
+    class Page(Recorder):
+        def request(self, conn, head):
+            self.conns.append(conn)
+            conn._write(answer)
+            conn._finish()
+            self._heard()
+
+    async def main():
+        now = [0.0]
+        quick = Limits(write_timeout=5.0, close_timeout=5.0)
+        async with serving(backend, Page(), limits=quick, clock=lambda: now[0]) as server:
+            sock = await server.idle(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", receive_buffer=4096)
+            await server.handler.until(lambda heard: heard.conns)
+            sock.setblocking(False)
+            got = b""
+            while len(got) < len(answer):
+                chunk = sip(sock, 200_000)
+                got += chunk
+                now[0] += 4.0 if chunk else 0.0
+                server.turn.sweep(now[0])
+                await asyncio.sleep(0)
+            assert got == answer
+            assert server.handler.errors == []
 
     run(main())
 
@@ -209,6 +289,35 @@ def test_five_hundred_sends_in_one_turn_reach_a_peer_that_reads(backend, run):
     run(main())
 
 
+@pytest.mark.parametrize("policy", [DROP_OLDEST, DROP_NEWEST, BLOCK, DISCONNECT])
+@pytest.mark.parametrize("is_unix", [True, False], ids=["unix", "tcp"])
+def test_short_messages_behind_a_large_one_reach_a_peer_that_reads(
+    backend, run, tmp_path, policy, is_unix
+):
+    """Nor is the large one lost, where another was begun before it."""
+
+    class Mixed(Recorder):
+        def on_message(self, conn, payload):
+            for size in (3_000_000, 2_000_000):
+                conn.send(b"l" * size)
+                for n in range(20):
+                    assert not conn.send(f"behind {n}").dropped
+
+    async def main():
+        path = str(tmp_path / "s") if is_unix else None
+        async with serving(backend, Mixed(), path=path, limits=Limits(queue_policy=policy)) as site:
+            peer = await site.upgraded()
+            peer.send(TEXT, b"go")
+            for size in (3_000_000, 2_000_000):
+                assert await peer.frame() == (2, b"l" * size)
+                for n in range(20):
+                    assert await peer.frame() == (TEXT, b"behind %d" % n)
+            assert site.handler.errors == []
+            assert site.handler.conns[0].messages_dropped == 0
+
+    run(main())
+
+
 def test_reading_goes_on_while_the_send_queue_is_full(backend, run):
     async def main():
         async with serving(backend, Recorder(echoes=False), limits=limits(DROP_OLDEST)) as server:
@@ -226,17 +335,18 @@ def test_a_client_that_asks_and_never_reads_is_given_up(backend, run):
     class Pages(Recorder):
         def request(self, conn, head):
             self.heads.append(head)
-            conn.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"p" * 100_000)
-            conn.flush()
+            conn._write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"p" * 100_000)
+            conn._flush()
 
     async def main():
         quick = limits(DROP_OLDEST, write_timeout=0.1)
         async with serving(backend, Pages(), limits=quick) as server:
-            sock = server.socket(receive_buffer=4096)
+            sock = await server.idle(receive_buffer=4096)
             sock.setblocking(False)
-            await asyncio.get_running_loop().sock_sendall(
-                sock, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 2000
-            )
+            asks = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 2000
+            if backend.tls:
+                sock, asks = sock.sock, sock.encrypted(asks)
+            await asyncio.get_running_loop().sock_sendall(sock, asks)
             await server.handler.until(lambda heard: heard.closes)
             assert server.handler.closes == [(1006, "")]
             assert len(server.handler.heads) < 500

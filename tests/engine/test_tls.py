@@ -1,4 +1,4 @@
-"""TLS: the session by itself, then on sockets of the asyncio engine with both loops' clients."""
+"""TLS: the session by itself, then on sockets of each engine with both loops' clients."""
 
 from __future__ import annotations
 
@@ -8,24 +8,16 @@ import socket
 import ssl
 
 import pytest
-from conftest import backends
-from engine.certificates import make_certificate
-from engine.peers import Recorder, serving
 from websockets.asyncio.client import connect
 
-from glyph_fast.core import NAME, Limits
+from glyph_fast.core import Limits
 from glyph_fast.engine.tls import TlsSession, server_context
 from glyph_fast.errors import ConfigError
 from glyph_fast.wire import BINARY, CLOSE, DROP_NEWEST, TEXT
+from tests.engine.certificates import make_certificate
+from tests.engine.peers import Recorder, serving
 
-(ASYNCIO,) = [each for each in backends(NAME) if each.engine == "asyncio"]
 pytestmark = pytest.mark.both_cores
-
-
-@pytest.fixture
-def loop_factory(request):
-    """The loop of the one backend there is."""
-    return ASYNCIO.new_event_loop
 
 
 def trusting(certificate, version: str | None = None) -> ssl.SSLContext:
@@ -94,30 +86,47 @@ class TestTheSession:
             session.read_into(memoryview(bytearray(8)))
 
 
+WORDS = {"cert": "certificate", "key": "key", "client_ca": "authorities"}
+
+
 class TestTheContext:
     @pytest.mark.parametrize("name", ["cert", "key", "client_ca"])
     def test_a_file_that_is_no_pem_is_a_configuration_error(self, certificate, tmp_path, name):
         bad = tmp_path / "bad.pem"
         bad.write_text("not PEM")
         files = {"cert": certificate.cert, "key": certificate.key, name: str(bad)}
-        with pytest.raises(ConfigError, match=r"cannot use the (certificate|authorities) "):
+        with pytest.raises(ConfigError, match=rf"cannot use the {WORDS[name]} {bad}"):
             server_context(**files)
 
     def test_a_key_of_another_certificate_is_a_configuration_error(self, certificate, tmp_path):
         other = make_certificate(tmp_path, "other")
-        with pytest.raises(ConfigError, match="key values mismatch"):
+        said = f"cannot use the key {other.key}: it is not that of the certificate"
+        with pytest.raises(ConfigError, match=f"{said} {certificate.cert}"):
             server_context(certificate.cert, other.key)
 
     def test_a_key_with_a_password_is_an_error_and_no_question(self, tmp_path):
         locked = make_certificate(tmp_path, "locked", password="secret")
-        with pytest.raises(ConfigError):
+        said = f"cannot use the key {locked.key}: it has a password, see --tls-key-password"
+        with pytest.raises(ConfigError, match=said):
             server_context(locked.cert, locked.key)
 
+    def test_a_key_with_a_password_is_used_with_it(self, tmp_path):
+        locked = make_certificate(tmp_path, "locked", password="secret")
+        server_context(locked.cert, locked.key, password="secret")
+        said = f"cannot use the key {locked.key}: the password is not its own"
+        with pytest.raises(ConfigError, match=said):
+            server_context(locked.cert, locked.key, password="other")
+
+    def test_a_file_that_is_not_there_is_named(self, certificate, tmp_path):
+        nowhere = str(tmp_path / "nowhere.key")
+        with pytest.raises(ConfigError, match=f"cannot use the key {nowhere}: no such file"):
+            server_context(certificate.cert, nowhere)
+
     @pytest.mark.parametrize(("oldest", "works"), [("1.2", True), ("1.3", False)])
-    def test_the_oldest_version_counts(self, run, certificate, oldest, works):
+    def test_the_oldest_version_counts(self, backend, run, certificate, oldest, works):
         async def main():
             context = server_context(*certificate, min_version=oldest)
-            async with serving(ASYNCIO, Recorder(), tls=context) as server:
+            async with serving(backend, Recorder(), tls=context) as server:
                 client = trusting(certificate, "1.2")
                 if works:
                     peer = await server.connect(ssl=client, server_hostname="localhost")
@@ -130,9 +139,9 @@ class TestTheContext:
 
 
 @pytest.mark.parametrize("version", ["1.2", "1.3"])
-def test_a_foreign_client_speaks_wss(run, certificate, version):
+def test_a_foreign_client_speaks_wss(backend, run, certificate, version):
     async def main():
-        async with serving(ASYNCIO, Recorder(), tls=server_context(*certificate)) as server:
+        async with serving(backend, Recorder(), tls=server_context(*certificate)) as server:
             url = f"wss://localhost:{server.address[1]}/"
             async with connect(
                 url, ssl=trusting(certificate, version), compression=None, max_size=None
@@ -149,12 +158,12 @@ def test_a_foreign_client_speaks_wss(run, certificate, version):
     run(main())
 
 
-def test_a_client_without_the_right_certificate_gets_nowhere(run, certificate, tmp_path):
+def test_a_client_without_the_right_certificate_gets_nowhere(backend, run, certificate, tmp_path):
     mine = make_certificate(tmp_path, "mine")
 
     async def main():
         context = server_context(*certificate, client_ca=certificate.cert)
-        async with serving(ASYNCIO, Recorder(), tls=context) as server:
+        async with serving(backend, Recorder(), tls=context) as server:
             for files, works in ((None, False), (mine, False), (certificate, True)):
                 client = trusting(certificate)
                 if files is not None:
@@ -172,9 +181,9 @@ def test_a_client_without_the_right_certificate_gets_nowhere(run, certificate, t
     run(main())
 
 
-def test_what_is_no_tls_ends_the_connection(run, certificate):
+def test_what_is_no_tls_ends_the_connection(backend, run, certificate):
     async def main():
-        async with serving(ASYNCIO, Recorder(), tls=server_context(*certificate)) as server:
+        async with serving(backend, Recorder(), tls=server_context(*certificate)) as server:
             peer = await server.connect()
             peer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert b"HTTP" not in await peer.rest()
@@ -184,11 +193,11 @@ def test_what_is_no_tls_ends_the_connection(run, certificate):
     run(main())
 
 
-def test_a_handshake_that_takes_too_long_ends_the_connection(run, certificate):
+def test_a_handshake_that_takes_too_long_ends_the_connection(backend, run, certificate):
     async def main():
         limits = Limits(head_timeout=0.05, close_timeout=0.05)
         context = server_context(*certificate)
-        async with serving(ASYNCIO, Recorder(), tls=context, limits=limits) as server:
+        async with serving(backend, Recorder(), tls=context, limits=limits) as server:
             silent, halting = await server.connect(), await server.connect()
             halting.write(b"\x16\x03\x01\x02\x00\x01")
             assert await silent.rest() == b""
@@ -198,14 +207,14 @@ def test_a_handshake_that_takes_too_long_ends_the_connection(run, certificate):
     run(main())
 
 
-def test_a_peer_that_reads_slowly_is_felt_in_the_queue(run, certificate):
+def test_a_peer_that_reads_slowly_is_felt_in_the_queue(backend, run, certificate):
     """The queue policy applies behind TLS too; when the peer reads on, nothing is torn or lost."""
 
     async def main():
         limits = Limits(queue_messages=10, queue_bytes=10**9, queue_policy=DROP_NEWEST)
         context = server_context(*certificate)
         handler = Recorder()
-        async with serving(ASYNCIO, handler, tls=context, limits=limits) as server:
+        async with serving(backend, handler, tls=context, limits=limits) as server:
             options = {"ssl": trusting(certificate), "server_hostname": "localhost", "limit": 2**16}
             peer = await server.connect(**options)
             await peer.upgrade()
@@ -225,15 +234,41 @@ def test_a_peer_that_reads_slowly_is_felt_in_the_queue(run, certificate):
     run(main())
 
 
-def test_input_waits_while_reading_is_paused(run, certificate):
+def test_a_peer_that_sips_is_not_closed(backend, run, certificate):
+    """The kernel's buffer frees in big steps, and the transport's only then."""
+
+    async def main():
+        now = [0.0]
+        limits = Limits(write_timeout=10.0, ping_interval=5.0)
+        options = {"tls": server_context(*certificate), "limits": limits, "clock": lambda: now[0]}
+        async with serving(backend, Recorder(), **options) as server:
+            asks = {"ssl": trusting(certificate), "server_hostname": "localhost", "limit": 2**16}
+            peer = await server.connect(**asks)
+            await peer.upgrade()
+            (conn,) = server.handler.conns
+            conn.send(bytes(20_000_000))
+            server.turn.sweep(now[0])
+            assert await peer.reader.readexactly(10) == b"\x82\x7f" + (20_000_000).to_bytes(
+                8, "big"
+            )
+            for _ in range(30):  # what is left then, the client's kernel has already
+                assert not any(await peer.reader.readexactly(400_000))
+                now[0] += 6.0
+                server.turn.sweep(now[0])
+                assert conn.is_open
+
+    run(main())
+
+
+def test_input_waits_while_reading_is_paused(backend, run, certificate):
     class Pausing(Recorder):
         def on_message(self, conn, payload):
             if payload == "pause":
-                conn.pause_reading(2)
+                conn._pause_reading(2)
 
     async def main():
         context = server_context(*certificate)
-        async with serving(ASYNCIO, Pausing(), tls=context) as server:
+        async with serving(backend, Pausing(), tls=context) as server:
             peer = await server.connect(ssl=trusting(certificate), server_hostname="localhost")
             await peer.upgrade()
             peer.send(TEXT, b"pause")
@@ -242,16 +277,16 @@ def test_input_waits_while_reading_is_paused(run, certificate):
             await server.handler.until(lambda heard: heard.messages)
             await asyncio.sleep(0.01)
             assert server.handler.messages == ["pause"]
-            server.handler.conns[0].resume_reading(2)
+            server.handler.conns[0]._resume_reading(2)
             await server.handler.until(lambda heard: len(heard.messages) == 101)
             assert set(server.handler.messages[1:]) == {"x" * 10_000}
 
     run(main())
 
 
-def test_an_end_without_a_word_is_1006(run, certificate):
+def test_an_end_without_a_word_is_1006(backend, run, certificate):
     async def main():
-        async with serving(ASYNCIO, Recorder(), tls=server_context(*certificate)) as server:
+        async with serving(backend, Recorder(), tls=server_context(*certificate)) as server:
             peer = await server.connect(ssl=trusting(certificate), server_hostname="localhost")
             await peer.upgrade()
             fd = peer.writer.get_extra_info("socket").fileno()
@@ -263,9 +298,9 @@ def test_an_end_without_a_word_is_1006(run, certificate):
     run(main())
 
 
-def test_the_close_frame_and_the_end_of_tls_both_arrive(run, certificate):
+def test_the_close_frame_and_the_end_of_tls_both_arrive(backend, run, certificate):
     async def main():
-        async with serving(ASYNCIO, Recorder(), tls=server_context(*certificate)) as server:
+        async with serving(backend, Recorder(), tls=server_context(*certificate)) as server:
             context = trusting(certificate)
             peer = await server.connect(ssl=context, server_hostname="localhost")
             await peer.upgrade()

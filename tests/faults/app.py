@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter
 
@@ -30,6 +31,14 @@ def figures() -> dict[str, object]:
     }
 
 
+@server.on_event("wait")
+async def wait(ctx: MessageContext) -> None:
+    """Keep the values of a message for as long as its client stays."""
+    values = ctx.message.data
+    await asyncio.Event().wait()
+    ctx.reply_json(values)
+
+
 @server.on_message()
 def command(ctx: MessageContext) -> None:
     """Do what the first word says, and echo."""
@@ -48,6 +57,9 @@ def command(ctx: MessageContext) -> None:
             kept.append(bytes(int(rest[0]) << 20))
         case "free":
             kept.clear()
+        case "json":
+            ctx.conn.send_json("x" * (int(rest[0]) << 20))
+            return
         case "unencodable":
             UNENCODABLE[rest[0]](ctx)
     ctx.conn.send(text)

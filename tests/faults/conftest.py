@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from abuse.site import Client, Site
+
+from tests.abuse.site import Client, Site
 
 
 class FaultySite(Site):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 
 import pytest
-from running import echo_server
 
 from glyph_fast.testing import TestClient
+from tests.running import echo_server
 
 pytestmark = pytest.mark.both_cores
 

@@ -7,9 +7,9 @@ import urllib.request
 from urllib.error import HTTPError
 
 import pytest
-from faults.app import UNENCODABLE
 
 from glyph_fast.wire import PING, PONG, TEXT
+from tests.faults.app import UNENCODABLE
 
 BLOCK_S = 1.5
 

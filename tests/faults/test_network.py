@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 
-from faults.proxy import stalling_proxy
-
 from glyph_fast.wire import TEXT
+from tests.faults.proxy import stalling_proxy
 
 COUNT = 50
 QUICK = {"ping_interval": "400ms", "max_missed_pongs": "2", "close_timeout": "100ms"}

@@ -13,14 +13,14 @@ import random
 import sys
 import time
 
-from glyph_fast import _core, _fallback
+from glyph_fast import _core, _pure
 from tests.fuzz import oracles
 from tests.fuzz.conversations import conversation
 from tests.fuzz.decisions import DECISIONS
 from tests.fuzz.model import judge
 from tests.fuzz.oracles import ours
 
-TWINS = (_core, _fallback)
+TWINS = (_core, _pure)
 
 
 def check(seed: int, *, deflate: bool) -> None:

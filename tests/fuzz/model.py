@@ -11,8 +11,7 @@ import zlib
 from typing import NamedTuple
 
 from glyph_fast.wire import NO_STATUS, is_sendable_code
-
-from .oracles import MAX_MESSAGE, Heard
+from tests.fuzz.oracles import MAX_MESSAGE, Heard
 
 
 class Violation(Exception):

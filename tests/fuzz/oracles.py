@@ -19,7 +19,7 @@ from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Ping, TextMessage
 from wsproto.extensions import PerMessageDeflate as WsprotoDeflate
 
-from glyph_fast.deflate import Deflate
+from glyph_fast.websocket.deflate import Deflate
 from glyph_fast.wire import CLOSE, NO_STATUS, PONG
 from tests.core.peer import Peer
 
@@ -41,8 +41,8 @@ def ours(core: ModuleType, parts: Iterable[bytes], *, deflate: bool = False) -> 
     if deflate:
         agreed = Deflate("shared").agree(OFFER)
         assert agreed is not None
-        peer.conn.use_codec(agreed.codec)
-    peer.conn.upgrade()
+        peer.conn._use_codec(agreed.codec)
+    peer.conn._upgrade()
     for part in parts:
         peer.feed(part)
     assert not peer.handler.failures, peer.handler.failures

@@ -12,39 +12,39 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Any, NamedTuple
 
-from glyph_fast import _core, _fallback, json
-from glyph_fast.config import CLIENT_COMMANDS
-from glyph_fast.deflate import Deflate
-from glyph_fast.engine.proxy_protocol import read_proxy_header
+from glyph_fast import _core, _pure, json
+from glyph_fast.dialects.base import Dialect
+from glyph_fast.dialects.message import Message
 from glyph_fast.errors import HandshakeError, InvalidMessage, ProtocolError
-from glyph_fast.glyph.format import CannotFormat, format_source
-from glyph_fast.glyph.load import GlyphLoadError, diagnose, load_source
-from glyph_fast.glyph.source import Source, UndecodableSource
-from glyph_fast.handlers.dialect import envelope_words, read_text
-from glyph_fast.handshake import (
-    check_accept,
-    check_origin,
-    check_upgrade,
-    choose_subprotocol,
-    is_upgrade,
-    parse_extensions,
-)
+from glyph_fast.glyph.serving.load import GlyphLoadError, diagnose, load_source
+from glyph_fast.glyph.syntax.format import CannotFormat, format_source
+from glyph_fast.glyph.syntax.source import Source, UndecodableSource
 from glyph_fast.http import parsers
 from glyph_fast.http.body import BodyReader
 from glyph_fast.http.forwarded import Proxies
 from glyph_fast.http.head import parse_head
 from glyph_fast.http.headers import Headers
 from glyph_fast.http.request import Request
-from glyph_fast.message import Message
+from glyph_fast.opening.proxy_protocol import read_proxy_header
+from glyph_fast.options.config import CLIENT_COMMANDS
+from glyph_fast.options.origin import check_origin
+from glyph_fast.websocket.deflate import Deflate
+from glyph_fast.websocket.handshake import (
+    check_accept,
+    check_upgrade,
+    choose_subprotocol,
+    is_upgrade,
+    parse_extensions,
+)
 from tests.core.peer import Peer
-from tests.core.test_twins import schedule
+from tests.core.schedules import schedule
 from tests.fuzz.model import judge
 from tests.fuzz.oracles import ours
 from tests.http.reading import Unread, read, reading
 
-TWINS = (_core, _fallback)
+TWINS = (_core, _pure)
 MAX_INFLATED = 10_000
-WORDS = envelope_words(CLIENT_COMMANDS)
+DIALECT = Dialect(CLIENT_COMMANDS)
 LIBRARIES = (parsers.httptools_reader(), parsers.h11_reader())
 TRUSTING = Proxies(["10.0.0.0/8"])
 BODY_HEADS = (
@@ -75,7 +75,7 @@ def frames(data: bytes) -> None:
 
 def ends(data: bytes) -> None:
     """Frames, an echo that is cut short by a small queue and a slow peer, time, and the end."""
-    assert _talk(_core, data) == _talk(_fallback, data)
+    assert _talk(_core, data) == _talk(_pure, data)
 
 
 def _talk(core: Any, data: bytes) -> object:
@@ -106,10 +106,10 @@ def _talk(core: Any, data: bytes) -> object:
         peer.feed(part)
         if policy[0] & 16:
             peer.sweep(1)
-    peer.conn.feed_eof() if policy[0] & 32 else peer.sweep(9)
+    peer.conn._feed_eof() if policy[0] & 32 else peer.sweep(9)
     peer.flush()
     handler = peer.handler
-    figures = [getattr(peer.turn.counters, name) for name in _fallback.Counters.__slots__]
+    figures = [getattr(peer.turn.counters, name) for name in _pure.Counters.__slots__]
     return (
         handler.messages,
         handler.closed,
@@ -128,7 +128,7 @@ def queues(data: bytes) -> None:
     names = ["send", "publish", "flush", "ping", "take"]
     steps = [(names[a % 5], b % 61) for a, b in zip(data[1::2], data[2::2], strict=False)]
     policy = data[0] % 4 if data else 0
-    assert schedule(_core, steps, policy) == schedule(_fallback, steps, policy)
+    assert schedule(_core, steps, policy) == schedule(_pure, steps, policy)
 
 
 def heads(data: bytes) -> None:
@@ -141,7 +141,7 @@ def heads(data: bytes) -> None:
 
 def _heads(core: Any, parts: list[bytes]) -> object:
     peer = Peer(core, is_open=False)
-    peer.handler.on_request = lambda conn, head: conn.expect_head()
+    peer.handler.on_request = lambda conn, head: conn._expect_head()
     for part in parts:
         peer.feed(part)
     assert not peer.handler.failures
@@ -168,11 +168,11 @@ def _use(request: Request) -> None:
     assert request.path and request.method and request.host is not None
     list(request.query.items())
     list(request.cookies.items())
-    again = Request.from_head(request.head)
-    assert (again.path, again.host, again.keep_alive) == (
+    again = Request._from_head(request._head)
+    assert (again.path, again.host, again._keep_alive) == (
         request.path,
         request.host,
-        request.keep_alive,
+        request._keep_alive,
     )
     if not is_upgrade(request):
         return
@@ -260,11 +260,13 @@ def _body(head: bytes, parts: list[bytes]) -> object:
     taken = 0
     try:
         for part in parts:
-            taken += reader.feed(part)
+            while part and (used := reader.feed(part)):  # the rest comes again in another turn
+                taken, part = taken + used, part[used:]
     except HandshakeError as exc:
         return exc.status
-    assert len(reader.body) <= MAX_INFLATED
-    return reader.is_complete, reader.body, taken
+    body = reader.take()
+    assert len(body) <= MAX_INFLATED
+    return reader.is_complete, body, taken
 
 
 def inflate(data: bytes) -> None:
@@ -297,7 +299,7 @@ def inflate(data: bytes) -> None:
 def envelopes(data: bytes) -> None:
     """Text of a client: a message comes of any, and an envelope is written as it was read."""
     text = data.decode(errors="replace")
-    message = read_text(text, WORDS, "f" * 32)
+    message = DIALECT.read(text, "f" * 32)
     assert message.raw == text and message.connection_id == "f" * 32
     try:
         message = Message.from_json(data)

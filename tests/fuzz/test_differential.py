@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from glyph_fast import _core, _fallback
+from glyph_fast import _core, _pure
 from tests.fuzz import oracles
 from tests.fuzz.conversations import conversation
 from tests.fuzz.decisions import DECISIONS, Decision
@@ -38,7 +38,7 @@ def test_decision_is_about_what_the_others_really_do(row: Decision):
     assert theirs.close == row.close
     assert theirs != judgement.heard
     assert row.applies(judgement, theirs)
-    for twin in (_core, _fallback):
+    for twin in (_core, _pure):
         assert ours(twin, [row.example], deflate=row.deflate) == judgement.heard
 
 

@@ -11,8 +11,8 @@ from ctypes import c_int64
 from fractions import Fraction
 from typing import Any
 
-from glyph_fast.glyph import nodes as n
-from glyph_fast.glyph.declarations import Function, HttpRoute, Item
+from glyph_fast.glyph.syntax import nodes as n
+from glyph_fast.glyph.syntax.declarations import Function, HttpRoute, Item
 
 MAX_STEPS = 1_000_000
 MAX_ELEMENTS = 1_000_000

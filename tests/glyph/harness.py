@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from glyph_fast.errors import ConnectionClosed, RoomFull
-from glyph_fast.glyph.diagnostics import Diagnostic
-from glyph_fast.glyph.failures import ProgramFailure
-from glyph_fast.glyph.host import HostFunction
-from glyph_fast.glyph.load import GlyphLoadError, load_source
-from glyph_fast.glyph.program import SocketEndpoint
-from glyph_fast.glyph.source import Source
-from glyph_fast.glyph.values import Failure, Headers, Stop
-from glyph_fast.glyph.web import SERVER_ERROR, Endpoint, body_of
-from glyph_fast.glyph.websocket import Site, SocketEvent
+from glyph_fast.glyph.runtime.failures import ProgramFailure
+from glyph_fast.glyph.runtime.values import Failure, Headers, Stop
+from glyph_fast.glyph.runtime.web import SERVER_ERROR, Endpoint, body_of
+from glyph_fast.glyph.runtime.websocket import Site, SocketEvent
+from glyph_fast.glyph.serving.host import HostFunction
+from glyph_fast.glyph.serving.load import GlyphLoadError, load_source
+from glyph_fast.glyph.serving.program import SocketEndpoint
+from glyph_fast.glyph.syntax.diagnostics import Diagnostic
+from glyph_fast.glyph.syntax.source import Source
 from glyph_fast.http.router import Router
 
 
@@ -94,7 +94,7 @@ class FakeHub:
             if peer.id != exclude and peer.is_open:
                 peer.send(message)
 
-    def broadcast_to_room(self, room: str, message: Any) -> None:
+    def _broadcast_json_text_to_room(self, room: str, message: Any) -> None:
         for peer in self.rooms.get(room, FakeRoom()):
             if peer.is_open:
                 peer.send(message)
@@ -124,6 +124,7 @@ class FakePeer:
         self.frames: list[str] = []
         self.closed: tuple[int, str] | None = None
         self.former: list[str] = []
+        self.info = ""
         self.request = FakeHandshake(target.partition("?")[2], {"x-test": "yes", "Host": "h"})
 
     # What a program does with it.
@@ -133,6 +134,11 @@ class FakePeer:
             raise ConnectionClosed
         assert isinstance(message, str)
         self.frames.append(message)
+
+    def _show_json(self, text: str) -> None:
+        if len(text) > 4096:
+            raise ValueError("too large")
+        self.info = text
 
     def join_room(self, name: str) -> None:
         room = self.world.hub.rooms.setdefault(name, FakeRoom())

@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from glyph.dialogue import Dialogue
 
 from glyph_fast import Config, GlyphServer
-from glyph_fast.glyph.checks import check_program
-from glyph_fast.glyph.compiler import compile_module
-from glyph_fast.glyph.load import GlyphLoadError, load_program
-from glyph_fast.glyph.runtime import new_globals
-from glyph_fast.glyph.source import Source
+from glyph_fast.glyph.checks.checks import check_program
+from glyph_fast.glyph.compiler.compiler import compile_module
+from glyph_fast.glyph.runtime.runtime import new_globals
+from glyph_fast.glyph.serving.load import GlyphLoadError, load_program
+from glyph_fast.glyph.syntax.source import Source
+from tests.glyph.dialogue import Dialogue
 
 CASES = Path(__file__).parent / "cases"
 PROGRAMS = sorted(path for path in CASES.glob("*.glyph") if path.with_suffix(".json").exists())

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from glyph.harness import FakePeer, World, failure_of, problems, value_of
 
-from glyph_fast.glyph.signatures import BUILTINS, RESULT_METHODS, SOCKET
+from glyph_fast.glyph.checks.signatures import BUILTINS, RESULT_METHODS, SOCKET
+from tests.glyph.harness import FakePeer, World, failure_of, problems, value_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "glyph.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
@@ -68,7 +68,8 @@ class Talk:
     def end(self) -> None:
         for name, peer in self.peers.items():
             assert self.read[name] == len(peer.frames), f"{name}: {peer.frames[self.read[name] :]}"
-        assert not self.world.failures
+        if "on error" not in self.world.text:  # where the dialogue shows what becomes of them
+            assert not self.world.failures
 
 
 @pytest.mark.parametrize(("program", "dialogue"), PROGRAMS, ids=range(len(PROGRAMS)))
@@ -82,8 +83,8 @@ def test_programs_do_what_their_dialogue_says(program: str, dialogue: str) -> No
 
 
 def test_programs_are_laid_out_as_fmt_does() -> None:
-    from glyph_fast.glyph.format import format_source
-    from glyph_fast.glyph.source import Source
+    from glyph_fast.glyph.syntax.format import format_source
+    from glyph_fast.glyph.syntax.source import Source
 
     for program, _ in PROGRAMS:
         assert format_source(Source("docs", program)) == program
@@ -131,6 +132,6 @@ def test_the_program_of_the_readme_runs() -> None:
     (program,) = re.findall(r"^```glyph\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
     world = World(program)
     ada, bob = world.connect("/chat/tea"), world.connect("/chat/tea")
-    ada.says({"text": "hi"})
+    ada.says("hi")
     assert ada.frames == bob.frames == [f'{{"says":"{ada.id}","text":"hi"}}']
     assert world.get("/status").json == {"connections": 2}

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from glyph.harness import problems
 
-from glyph_fast.glyph.diagnostics import Report
-from glyph_fast.glyph.lexer import tokenize
-from glyph_fast.glyph.signatures import BUILTINS, SOCKET
-from glyph_fast.glyph.source import Source
+from glyph_fast.glyph.checks.signatures import BUILTINS, SOCKET
+from glyph_fast.glyph.syntax.diagnostics import Report
+from glyph_fast.glyph.syntax.lexer import tokenize
+from glyph_fast.glyph.syntax.source import Source
+from tests.glyph.harness import problems
 
 ROOT = Path(__file__).parents[2]
 VSCODE = ROOT / "editors" / "vscode"

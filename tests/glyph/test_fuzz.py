@@ -8,17 +8,17 @@ from random import Random
 from typing import Any
 
 import pytest
-from glyph.evaluator import Evaluator, Fails
-from glyph.generator import Generator
-from glyph.harness import World
-from glyph.trees import items_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from glyph_fast.glyph.declarations import HttpRoute
-from glyph_fast.glyph.format import CannotFormat, format_source
-from glyph_fast.glyph.load import GlyphLoadError, diagnose, load_source
-from glyph_fast.glyph.source import Source, UndecodableSource
+from glyph_fast.glyph.serving.load import GlyphLoadError, diagnose, load_source
+from glyph_fast.glyph.syntax.declarations import HttpRoute
+from glyph_fast.glyph.syntax.format import CannotFormat, format_source
+from glyph_fast.glyph.syntax.source import Source, UndecodableSource
+from tests.glyph.evaluator import Evaluator, Fails
+from tests.glyph.generator import Generator
+from tests.glyph.harness import World
+from tests.glyph.trees import items_of
 
 CASES = Path(__file__).parent / "cases"
 SAMPLES = [path.read_text() for path in sorted(CASES.glob("*.glyph"))]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from glyph_fast.glyph import nodes as n
-from glyph_fast.glyph.declarations import HttpRoute, Item
-from glyph_fast.glyph.diagnostics import Report
-from glyph_fast.glyph.parser import parse
-from glyph_fast.glyph.source import Source
+from glyph_fast.glyph.syntax import nodes as n
+from glyph_fast.glyph.syntax.declarations import HttpRoute, Item
+from glyph_fast.glyph.syntax.diagnostics import Report
+from glyph_fast.glyph.syntax.parser import parse
+from glyph_fast.glyph.syntax.source import Source
 
 
 def items_of(text: str) -> list[Item]:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from wired import Site, settled
 
-from glyph_fast.config import Config
+from glyph_fast.options.config import Config
+from tests.wired import Site, settled
 
 pytestmark = pytest.mark.both_cores
 
@@ -36,7 +36,7 @@ def test_whoever_feeds_a_full_receiver_is_paused_until_it_drains() -> None:
     assert bob.conn.queued_messages == 5  # one more than the limit: the one that found it full
     bob.pipe.room = None
     while bob.conn.queued_messages or ada.pipe.is_paused:
-        bob.conn.flush()
+        bob.conn._flush()
         site.flush()
     assert bob.received() == [str(n) for n in range(20)]
     assert bob.conn.messages_dropped == 0
@@ -58,7 +58,7 @@ def test_an_async_handler_is_paused_in_every_step(run: Run) -> None:
         await settled(ada)
         assert ada.pipe.is_paused
         bob.pipe.room = None
-        bob.conn.flush()
+        bob.conn._flush()
         site.flush()
         assert not ada.pipe.is_paused
 
@@ -98,7 +98,7 @@ def test_a_feeder_goes_on_only_when_all_it_feeds_have_room() -> None:
     ada.send(*"0123456789")
     assert ada.pipe.is_paused
     bob.pipe.room = None
-    bob.conn.flush()
+    bob.conn._flush()
     site.flush()
     assert ada.pipe.is_paused
     eve.vanish()  # one that is gone holds up nobody
@@ -113,7 +113,7 @@ def test_a_feeder_that_leaves_is_forgotten() -> None:
     ada.send(*"0123456789")
     ada.vanish()
     bob.pipe.room = None
-    bob.conn.flush()
+    bob.conn._flush()
     site.flush()
     assert len(site.dispatcher._blocking) == 0
 
@@ -127,6 +127,6 @@ def test_one_that_feeds_itself_is_paused_too() -> None:
     assert ada.pipe.is_paused
     ada.pipe.room = None
     while ada.pipe.is_paused:
-        ada.conn.flush()
+        ada.conn._flush()
         site.flush()
     assert ada.received() == ["x"] * 10

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from wired import KEY, Gate, Site, settled, spin
 
 from glyph_fast import core
-from glyph_fast.connection import Connection
 from glyph_fast.errors import ConnectionClosed, Reject
+from glyph_fast.hub.connection import Connection
 from glyph_fast.wire import CLOSE
+from tests.wired import KEY, Gate, Site, settled, spin
 
 pytestmark = pytest.mark.both_cores
 
@@ -153,10 +153,10 @@ def test_on_disconnect_runs_once_with_code_and_reason(end: str) -> None:
     ada = site.connect()
     if end == "close frame":
         payload = (4321).to_bytes(2, "big") + b"bye"
-        ada.conn.feed(core.encode_frame(CLOSE, payload, key=KEY))
+        ada.conn._feed(core.encode_frame(CLOSE, payload, key=KEY))
         expected: tuple[int, str] = (4321, "bye")
     elif end == "lost":
-        ada.conn.lost()
+        ada.conn._lost()
         expected = (1006, "")
     elif end == "our close":
         ada.conn.close(4000, "enough")
@@ -168,7 +168,7 @@ def test_on_disconnect_runs_once_with_code_and_reason(end: str) -> None:
         expected = (1006, "")
     for _ in range(3):
         site.flush()
-        ada.conn.lost()
+        ada.conn._lost()
     assert seen == [(ada.id, *expected)]
 
 
@@ -281,6 +281,7 @@ def test_a_client_that_joins_in_its_last_message_is_in_no_room_afterwards(run: R
         site = Site().on_loop()
         gate = Gate()
         site.dispatcher.on_message("text")(lambda ctx: gate.passed())
+        site.dispatcher.on_join(lambda: True)
         ada = site.connect()
         ada.send("wait", '{"type":"join_room","room":"blue"}')
         ada.vanish()
@@ -296,7 +297,7 @@ def test_an_http_connection_that_ends_is_none_of_our_business() -> None:
     site = Site()
     site.dispatcher.on_disconnect(lambda: pytest.fail("it never was a WebSocket"))
     conn = Connection(site.turn, None)
-    conn.lost()
+    conn._lost()
     site.flush()
     assert site.hub.metrics.disconnects == {}
 
@@ -316,6 +317,7 @@ def test_on_leave_is_told_of_every_departure(run: Run) -> None:
             log.append(room)
 
         site.dispatcher.on_disconnect(lambda: log.append("disconnect"))
+        site.dispatcher.on_join(lambda: True)
         site.dispatcher.on_message("text")(lambda ctx: ctx.conn.leave_room(ctx.message.data))
         ada = site.connect()
         for room in ("own wish", "program", "deleted", "end 1", "end 2"):

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from wired import Peer, Site
 
 from glyph_fast.errors import ConnectionClosed
 from glyph_fast.handlers import MessageContext
 from glyph_fast.wire import SENT
+from tests.wired import Peer, Site
 
 pytestmark = pytest.mark.both_cores
 

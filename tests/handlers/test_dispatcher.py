@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from wired import Gate, Site, settled, spin
 
-from glyph_fast.config import Config
+from glyph_fast.options.config import Config
+from tests.wired import Gate, Site, settled, spin
 
 pytestmark = pytest.mark.both_cores
 
@@ -40,6 +40,59 @@ def test_json_without_handlers_goes_to_those_of_text_as_it_came() -> None:
     raw = ' {"a":  1}'
     site.connect().send(raw)
     assert seen == [("text", raw, raw)]
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"data": {"a": 1}}, {"data": [1]}, {"data": 5}, {"data": None}, {"data": True},
+        {}, {"more": "than an envelope"}, {"event": "move", "data": {"x": 1}}, {"event": "move"},
+    ],
+)  # fmt: skip
+def test_an_envelope_of_type_text_without_text_is_refused(members: dict[str, Any]) -> None:
+    site = Site()
+    seen: list[Any] = []
+    site.dispatcher.on_message("text")(lambda ctx: seen.append(ctx.message.data.upper()))
+    site.dispatcher.on_event("move")(lambda ctx: seen.append(ctx.message.data.upper()))
+    ada = site.connect()
+    ada.send("a", {"type": "text", "id": 7, **members}, {"type": "text", "data": "b"})
+    assert ada.answers() == [
+        {
+            "type": "error", "data": {"error": "data of an envelope of type text must be text"},
+            "target": ada.id, "id": 7,
+        }
+    ]  # fmt: skip
+    assert seen == ["A", "B"]
+    assert site.hub.metrics.handler_errors == 0 and site.hub.metrics.commands_refused == 1
+    assert ada.conn.is_open
+
+
+def test_one_that_nobody_takes_or_a_stream_reads_raw_is_not_refused(run: Run) -> None:
+    async def main() -> None:
+        site = Site().on_loop()
+        seen: list[Any] = []
+
+        async def read(conn: Any) -> None:
+            async for message in conn:
+                seen.append(message)
+
+        site.dispatcher.websocket("/read")(read)
+        site.dispatcher.websocket("/both")(read)
+        site.dispatcher.on_message("text", "/both")(lambda ctx: seen.append("never"))
+        raw = '{"type":"text","data":{"a":1}}'
+        nobody, reader, both = (site.connect(route) for route in ("/", "/read", "/both"))
+        for peer in (nobody, reader, both):
+            peer.send(raw)
+            await spin()
+        assert seen == [raw, raw]
+        assert nobody.received() == [] == reader.received()
+        assert [answer["type"] for answer in both.answers()] == ["error"]
+        assert site.hub.metrics.messages_unhandled == 1
+        for peer in (nobody, reader, both):
+            peer.vanish()
+        await settled(nobody, reader, both)
+
+    run(main())
 
 
 def test_what_nobody_takes_goes_to_the_handlers_without_a_type() -> None:
@@ -326,7 +379,7 @@ def test_options_that_come_later_than_handlers_count() -> None:
     seen: list[Any] = []
     site.dispatcher.on_message("json")(lambda ctx: seen.append(ctx.message.data))
     ada = site.connect()
-    site.hub.configure(Config(client_commands=(), inbox_messages=3))
+    site.hub._configure(Config(client_commands=(), inbox_messages=3))
     site.dispatcher.configure()
     ada.send({"type": "ping"})
     assert seen == [{"type": "ping"}]
@@ -357,6 +410,6 @@ def test_every_handler_that_waits_is_timed_and_a_slow_one_named(run, caplog, mon
 
     with caplog.at_level("WARNING", "glyph_fast"):
         run(main())
-    slow = [record.fields for record in caplog.records if record.getMessage() == "slow handler"]
+    slow = [record.fields for record in caplog.records if record.event == "slow handler"]
     assert len(slow) == 3
     assert str(slow[0]["handler"]).endswith("patient")

@@ -24,7 +24,7 @@ class Somebody:
     """What `start` needs of a connection."""
 
     def __init__(self) -> None:
-        self.turn: Any = SimpleNamespace(current=None)
+        self._turn: Any = SimpleNamespace(current=None)
 
 
 def started(coro: Any) -> HandlerTask | None:
@@ -362,23 +362,23 @@ def test_the_connection_is_current_while_a_step_runs(run: Run) -> None:
 
     async def handler() -> None:
         await asyncio.sleep(0)
-        seen.append(conn.turn.current)
+        seen.append(conn._turn.current)
         try:
             await asyncio.Event().wait()
         finally:
-            seen.append(conn.turn.current)
+            seen.append(conn._turn.current)
 
     async def main() -> None:
         task = start(handler(), conn)
         assert task is not None
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        assert conn.turn.current is None
+        assert conn._turn.current is None
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         assert seen == [conn, conn]
-        assert conn.turn.current is None
+        assert conn._turn.current is None
 
     run(main())
 

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from wired import Site, settled
+
+from tests.wired import Site, settled
 
 pytestmark = pytest.mark.both_cores
 
@@ -147,18 +148,6 @@ def test_an_on_error_that_is_cancelled_is_logged_like_others(run: Run) -> None:
         assert site.hub.metrics.handler_errors == 1
 
     run(main())
-
-
-def test_what_ends_the_process_is_not_caught() -> None:
-    site = Site()
-
-    @site.dispatcher.on_message("text")
-    def leave() -> None:
-        raise SystemExit(3)
-
-    ada = site.connect()
-    with pytest.raises(SystemExit):
-        ada.send("x")
 
 
 def test_an_on_connect_that_waits_without_a_loop_is_an_error() -> None:

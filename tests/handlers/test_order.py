@@ -9,9 +9,9 @@ from typing import Any, Literal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from wired import Peer, Site
 
-from glyph_fast.config import Config
+from glyph_fast.options.config import Config
+from tests.wired import Peer, Site
 
 pytestmark = pytest.mark.both_cores
 

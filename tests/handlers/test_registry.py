@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import pytest
 
-from glyph_fast.handlers.registry import Registry, adapt
-from glyph_fast.message import MessageType
+from glyph_fast.handlers.registry import Registry
+from glyph_fast.wire import MessageType
 
 
 def names(calls: tuple[Any, ...]) -> list[str]:
@@ -22,9 +21,6 @@ def named(name: str) -> Any:
     return handler
 
 
-# How many arguments a handler takes.
-
-
 def none() -> tuple[Any, ...]:
     return ()
 
@@ -33,77 +29,7 @@ def one(a: Any) -> tuple[Any, ...]:
     return (a,)
 
 
-def three(a: Any, b: Any, c: Any) -> tuple[Any, ...]:
-    return (a, b, c)
-
-
-def optional(a: Any, b: Any = "default") -> tuple[Any, ...]:
-    return (a, b)
-
-
-def everything(*args: Any) -> tuple[Any, ...]:
-    return args
-
-
-class Callable:
-    def __call__(self, a: Any) -> tuple[Any, ...]:
-        return (a,)
-
-    def method(self, a: Any, b: Any) -> tuple[Any, ...]:
-        return (a, b)
-
-
-@pytest.mark.parametrize(
-    ("handler", "expected"),
-    [
-        (none, ()),
-        (one, (1,)),
-        (three, (1, 2, 3)),
-        (optional, (1, 2)),
-        (everything, (1, 2, 3)),
-        (Callable(), (1,)),
-        (Callable().method, (1, 2)),
-        (partial(three, "bound"), ("bound", 1, 2)),
-        (lambda a, /: (a,), (1,)),
-    ],
-)
-def test_a_handler_gets_as_many_arguments_as_it_takes(handler: Any, expected: Any) -> None:
-    assert adapt(handler, 3)(1, 2, 3) == expected
-
-
-def test_a_handler_that_takes_all_arguments_is_called_straight() -> None:
-    assert adapt(three, 3) is three
-
-
-def test_a_handler_without_a_signature_is_given_everything() -> None:
-    assert adapt(max, 3)(1, 2, 3) == 3
-
-
-def keyword_only(a: Any, *, needed: Any) -> None: ...
-
-
-@pytest.mark.parametrize("handler", [three, keyword_only])
-def test_a_handler_that_demands_more_is_refused_when_it_is_registered(handler: Any) -> None:
-    with pytest.raises(TypeError, match="demands more than the one argument"):
-        Registry().on_message("text")(handler)
-
-
-def generator(a: Any) -> Any:
-    yield a
-
-
-async def async_generator(a: Any) -> Any:
-    yield a
-
-
-@pytest.mark.parametrize("handler", [generator, async_generator])
-def test_a_generator_is_refused_when_it_is_registered(handler: Any) -> None:
-    with pytest.raises(TypeError, match="never yields"):
-        Registry().on_message("text")(handler)
-
-
-def test_the_name_in_the_log_is_that_of_the_applications_function() -> None:
-    assert adapt(one, 3).__qualname__ == "one"
+async def reader(conn: Any) -> None: ...
 
 
 # The decorators.
@@ -126,7 +52,7 @@ def test_decorators_return_the_function() -> None:
     assert registry.on_connect(route="/a")(one) is one
     assert registry.on_connect("/a")(one) is one
     assert registry.on_join("a*")(one) is one
-    assert registry.websocket("/b")(one) is one
+    assert registry.websocket("/b")(reader) is reader
 
 
 def test_an_event_has_a_name() -> None:
@@ -158,9 +84,9 @@ def test_naming_a_route_registers_it() -> None:
 
 def test_a_route_is_read_by_one_handler() -> None:
     registry = Registry()
-    registry.websocket("/a")(one)
+    registry.websocket("/a")(reader)
     with pytest.raises(ValueError, match="/a already"):
-        registry.websocket("/a")(none)
+        registry.websocket("/a")(reader)
 
 
 # Plans.
@@ -224,7 +150,7 @@ def test_a_stream_gets_every_message_before_the_others() -> None:
     registry.deliver = named("deliver")
     registry.on_message("text")(named("text"))
     registry.on_event("e")(named("event"))
-    registry.websocket("/a")(named("reader"))
+    registry.websocket("/a")(reader)
     plan = registry.plan("/a")
     assert plan.stream is not None
     assert names(plan.text) == names(plan.json) == ["deliver", "text"]
@@ -238,3 +164,38 @@ def test_a_plan_follows_what_is_registered_later() -> None:
     registry.on_message("text")(named("late"))
     assert names(plan.text) == ["late"]
     assert registry.plan("/a") is plan
+
+
+# The dialect of a route.
+
+
+def raw(ctx: object) -> None:
+    """A handler that looks at `message.raw` alone."""
+
+
+raw.takes_raw = True  # type: ignore[attr-defined]
+
+
+def test_a_route_whose_handlers_take_json_raw_leaves_it_undecoded() -> None:
+    registry = Registry()
+    registry.on_message("json", "/raw")(raw)
+    registry.on_message("json", "/read")(raw)
+    registry.on_message("json", "/read")(lambda ctx: None)
+    assert registry.plan("/raw").dialect is registry.undecoded
+    assert registry.plan("/read").dialect is registry.dialect
+
+
+def test_a_handler_added_later_has_its_json_decoded() -> None:
+    registry = Registry()
+    registry.on_message("json", "/raw")(raw)
+    plan = registry.plan("/raw")
+    registry.on_event("typing")(lambda ctx: None)
+    assert plan.dialect is registry.dialect
+
+
+def test_a_wrapped_handler_has_its_json_decoded() -> None:
+    """Whoever wraps it may look at what it gets."""
+    registry = Registry()
+    registry.on_message("json", "/raw")(raw)
+    registry.wrap(lambda kind, key, call: lambda ctx: call(ctx))
+    assert registry.plan("/raw").dialect is registry.dialect

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from wired import Gate, Site, settled
+
+from tests.wired import Gate, Site, settled
 
 pytestmark = pytest.mark.both_cores
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from wired import Gate, Site, settled, spin
 
-from glyph_fast.config import Config
-from glyph_fast.connection import Connection
+from glyph_fast.hub.connection import Connection
+from glyph_fast.options.config import Config
+from tests.wired import Gate, Site, settled, spin
 
 pytestmark = pytest.mark.both_cores
 
@@ -79,7 +79,7 @@ def test_built_in_messages_are_answered_beside_a_reader(run: Run) -> None:
                 seen.append(message)
 
         ada = site.connect("/a")
-        ada.send({"type": "join_room", "room": "blue"}, "x")
+        ada.send({"type": "ping"}, "x")
         await spin()
         assert seen == ["x"]
         assert len(ada.answers()) == 1

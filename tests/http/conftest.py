@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from glyph_fast import _core, _fallback
+from glyph_fast import _core, _pure
 from glyph_fast.http import parsers
 from tests.http.reading import Unread, reading
 
@@ -14,7 +14,7 @@ READERS = {
     "httptools": (parsers.httptools_reader(), Unread),
     "h11": (parsers.h11_reader(), Unread),
     "compiled": (parsers.read_fields, _core),
-    "python": (parsers.read_fields, _fallback),
+    "python": (parsers.read_fields, _pure),
 }
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from glyph_fast import core
 from glyph_fast.errors import HandshakeError
-from glyph_fast.handshake import Upgrade, check_upgrade
 from glyph_fast.http import parsers
 from glyph_fast.http.head import parse_head
 from glyph_fast.http.request import Request
+from glyph_fast.websocket.handshake import Upgrade, check_upgrade
 
 
 class Unread:

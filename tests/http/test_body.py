@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from glyph_fast.errors import HandshakeError
-from glyph_fast.http.body import CONTINUE, MAX_CHUNK_LINE, MAX_OVERHEAD, MAX_TRAILERS, BodyReader
+from glyph_fast.http.body import (
+    CONTINUE,
+    MAX_CHUNK_LINE,
+    MAX_LINES,
+    MAX_OVERHEAD,
+    MAX_TRAILERS,
+    BodyReader,
+)
 from glyph_fast.http.head import parse_head
 from glyph_fast.wire import MAX_BODY
 
@@ -23,6 +30,14 @@ def sized(size: int, **options: int) -> BodyReader:
 
 def chunked(**options: int) -> BodyReader:
     return reader(b"Transfer-Encoding: chunked", **options)
+
+
+def feed_all(body: BodyReader, data: bytes) -> int:
+    """Feed `data` in as many turns as it takes; how much belonged to the body."""
+    position = 0
+    while not body.is_complete and (taken := body.feed(data[position:])):
+        position += taken
+    return position
 
 
 SOUND = [
@@ -46,7 +61,7 @@ SOUND_IDS = [row[0] for row in SOUND]
 def test_a_chunked_body_is_read_up_to_its_end(name: str, data: bytes, body: bytes) -> None:
     whole = chunked()
     assert whole.feed(data + NEXT) == len(data)
-    assert whole.is_complete and whole.body == body
+    assert whole.is_complete and whole.take() == body
 
 
 @pytest.mark.parametrize(("name", "data", "body"), SOUND, ids=SOUND_IDS)
@@ -55,7 +70,7 @@ def test_a_chunked_body_may_come_byte_by_byte(name: str, data: bytes, body: byte
     for index in range(len(data)):
         assert not slow.is_complete
         assert slow.feed(data[index : index + 1]) == 1
-    assert slow.is_complete and slow.body == body
+    assert slow.is_complete and slow.take() == body
     assert slow.feed(NEXT) == 0
 
 
@@ -101,7 +116,7 @@ def test_a_bad_chunk_is_refused(name: str, data: bytes, status: int, step: int) 
     body = chunked()
     with pytest.raises(HandshakeError) as caught:
         for start in range(0, len(data), step):
-            body.feed(data[start : start + step])
+            feed_all(body, data[start : start + step])
     assert caught.value.status == status
 
 
@@ -109,20 +124,20 @@ def test_a_sized_body_takes_no_byte_too_many() -> None:
     body = sized(5)
     assert body.feed(b"he") == 2 and not body.is_complete
     assert body.feed(b"llo" + NEXT) == 3 and body.is_complete
-    assert body.body == b"hello"
+    assert body.take() == b"hello"
     assert body.feed(NEXT) == 0
 
 
 @pytest.mark.parametrize("fields", [(), (b"Content-Length: 0",)])
 def test_without_a_body_the_reader_is_complete_at_once(fields: tuple[bytes, ...]) -> None:
     body = reader(*fields)
-    assert body.is_complete and body.body == b"" and body.feed(NEXT) == 0
+    assert body.is_complete and body.take() == b"" and body.feed(NEXT) == 0
 
 
 def test_views_are_taken_as_well_as_bytes() -> None:
     body = sized(5)
     assert body.feed(memoryview(b"hel")) + body.feed(bytearray(b"lo!")) == 5
-    assert body.body == b"hello"
+    assert body.take() == b"hello"
 
 
 def test_a_body_at_the_limit_is_taken_and_one_above_it_refused() -> None:
@@ -139,14 +154,14 @@ def test_a_body_at_the_limit_is_taken_and_one_above_it_refused() -> None:
 def test_many_small_chunks_are_no_abuse() -> None:
     body = chunked()
     data = b"5\r\nhello\r\n" * 20_000 + b"1\r\n!\r\n" * 10_000 + b"0\r\n\r\n"
-    assert body.feed(data) == len(data)
-    assert body.body == b"hello" * 20_000 + b"!" * 10_000
+    assert feed_all(body, data) == len(data)
+    assert body.take() == b"hello" * 20_000 + b"!" * 10_000
 
 
 def test_endless_tiny_chunks_are_refused() -> None:
     body = chunked()
     with pytest.raises(HandshakeError, match="too little data"):
-        body.feed(b"1\r\nx\r\n" * MAX_OVERHEAD)
+        feed_all(body, b"1\r\nx\r\n" * MAX_OVERHEAD)
 
 
 def test_a_client_that_waits_is_to_be_told_to_go_on() -> None:
@@ -183,3 +198,27 @@ def test_an_unknown_expectation_fails(value: bytes) -> None:
     with pytest.raises(HandshakeError) as caught:
         reader(b"Content-Length: 5", b"Expect: " + value)
     assert caught.value.status == 417
+
+
+TINY = [
+    ("chunks of three bytes", b"3\r\nabc\r\n" * 1000 + b"0\r\n\r\n", b"abc" * 1000),
+    ("chunks of a byte", b"1\r\nx\r\n" * 1000 + b"0\r\n\r\n", b"x" * 1000),
+    ("trailers", b"0\r\n" + b"a:\r\n" * 1000 + b"\r\n", b""),
+    ("extensions", b"1;a=b;c\r\nx\r\n" * 500 + b"0\r\n\r\n", b"x" * 500),
+]
+
+
+@pytest.mark.parametrize(("name", "data", "body"), TINY, ids=[row[0] for row in TINY])
+def test_a_call_reads_a_bounded_number_of_lines(name: str, data: bytes, body: bytes) -> None:
+    it, position, calls = chunked(), 0, 0
+    while not it.is_complete:
+        taken = it.feed(data[position:])
+        assert 0 < data[position : position + taken].count(b"\n") <= MAX_LINES
+        position, calls = position + taken, calls + 1
+    assert position == len(data) and it.take() == body
+    assert calls == -(-data.count(b"\n") // MAX_LINES)
+
+
+def test_chunks_of_a_usual_size_are_read_in_one_call() -> None:
+    data = (b"1000\r\n" + bytes(4096) + b"\r\n") * 15 + b"0\r\n\r\n"
+    assert chunked().feed(data) == len(data)

@@ -77,6 +77,22 @@ ADDRESSES: list[tuple[Fields, str]] = [
     ({FORWARDED: "proto=https"}, "10.0.0.1"),
     ({FORWARDED: 'for="192.0.2.1";ext="a, b; \\"c\\""'}, "192.0.2.1"),
     ({FORWARDED: "for=192.0.2.1", FOR: "192.0.2.1"}, "192.0.2.1"),
+    # A zone is the proxy's own name for one of its networks.
+    ({FOR: "fe80::1%eth0"}, "fe80::1"),
+    ({FOR: "[fe80::1%eth0]"}, "fe80::1"),
+    ({FOR: "[fe80::1%eth0]:443"}, "fe80::1"),
+    ({FOR: "fe80::1%25en-0, fd00::1%eth1"}, "fe80::1"),
+    ({FORWARDED: 'for="[fe80::1%25eth0]:80"'}, "fe80::1"),
+    # Nothing said is no mistake, and nobody's word.
+    ({FOR: ""}, "10.0.0.1"),
+    ({FOR: " , "}, "10.0.0.1"),
+    ({FOR: "", PROTO: "", HOST: ""}, "10.0.0.1"),
+    ({FOR: "192.0.2.1,"}, "10.0.0.1"),
+    ({FOR: ["198.51.100.1", ""]}, "10.0.0.1"),
+    ({FOR: ["", "192.0.2.1"]}, "192.0.2.1"),
+    ({FOR: "192.0.2.1, , 10.0.0.2"}, "10.0.0.2"),
+    ({FORWARDED: "", FOR: "192.0.2.1"}, "192.0.2.1"),
+    ({FORWARDED: "for=192.0.2.1", FOR: ""}, "192.0.2.1"),
 ]
 
 
@@ -106,8 +122,6 @@ def test_ipv6_proxies_are_trusted_by_network() -> None:
 
 
 MALFORMED: list[Fields] = [
-    {FOR: ""},
-    {FOR: "192.0.2.1,"},
     {FOR: "192.0.2.256"},
     {FOR: "192.0.2.01"},
     {FOR: "192.0.2"},
@@ -117,7 +131,17 @@ MALFORMED: list[Fields] = [
     {FOR: "192.0.2.1;x"},
     {FOR: '"192.0.2.1"'},
     {FOR: "[192.0.2.1]"},
-    {FOR: "fe80::1%eth0"},
+    {FOR: "192.0.2.1%eth0"},
+    {FOR: "fe80::1%"},
+    {FOR: "fe80::1%a b"},
+    {FOR: "fe80::g%eth0"},
+    {FOR: "1" * 300},
+    {FOR: "unknown," * 64},
+    {FORWARDED: ";" * 512},
+    {FORWARDED: 'x="' + "a" * 17_000 + '"'},
+    {FORWARDED: ";," * 256},
+    {PROTO: "http," * 64},
+    {HOST: "a," * 64},
     {FOR: "[::1"},
     {FOR: "::g"},
     {FOR: "192.0.2.1 10.0.0.2"},
@@ -142,7 +166,6 @@ MALFORMED: list[Fields] = [
     # A quotation that a client begins must not swallow what the proxy appends.
     {FORWARDED: 'for="198.51.100.1, for=192.0.2.1;by="10.0.0.1"'},
     {PROTO: "gopher"},
-    {PROTO: ""},
     {PROTO: "https,"},
     {HOST: "a b"},
     {HOST: "user@a"},

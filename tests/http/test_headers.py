@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from glyph_fast.http.headers import Headers, Query, parse_cookies
+from glyph_fast.errors import Reject
+from glyph_fast.http.headers import (
+    MAX_COOKIES,
+    MAX_ELEMENTS,
+    MAX_PARAMETERS,
+    Headers,
+    Query,
+    parse_cookies,
+    split_list,
+    unescape,
+)
 
 FIELDS = [(b"Host", b"a"), (b"X-Twice", b"one, Two"), (b"x-twice", b",three "), (b"X", b"\xe9")]
 HEADERS = Headers(FIELDS)
@@ -102,3 +112,42 @@ COOKIES = [
 @pytest.mark.parametrize(("values", "cookies"), COOKIES)
 def test_cookies_are_read_leniently(values: list[str], cookies: dict[str, str]) -> None:
     assert parse_cookies(values) == cookies
+
+
+@pytest.mark.parametrize("fields", [1, 2, 100])
+def test_of_a_list_without_end_the_beginning_is_read(fields: int) -> None:
+    value = b"," * (MAX_ELEMENTS // fields - 2) + b"last,"
+    headers = Headers([(b"Connection", value)] * fields + [(b"connection", b"more," * 60_000)])
+    tokens = headers.tokens("connection")
+    assert tokens.count("last") == fields
+    assert len(tokens) <= MAX_ELEMENTS
+    assert len(split_list(["a," * 60_000, "b"], 7)) == 7
+
+
+def test_of_cookies_without_end_the_first_count() -> None:
+    pairs = [f"c{n}={n}" for n in range(2 * MAX_COOKIES)]
+    cookies = parse_cookies(["; ".join(pairs[:10]), "; ".join(pairs[10:])])
+    assert list(cookies) == [f"c{n}" for n in range(MAX_COOKIES)]
+    assert parse_cookies([";" * 60_000 + "a=b"]) == {}
+
+
+def test_a_query_of_too_many_parameters_is_refused() -> None:
+    assert len(Query("&".join(f"p{n}=1" for n in range(MAX_PARAMETERS)))) == MAX_PARAMETERS
+    with pytest.raises(Reject) as caught:
+        Query("a&" * MAX_PARAMETERS)
+    assert caught.value.status == 400
+
+
+@pytest.mark.parametrize(
+    ("quoted", "text"),
+    [
+        ("", ""),
+        ("abc", "abc"),
+        ("a\\bc", "abc"),
+        ('\\"\\\\', '"\\'),
+        ("\\\\\\\\", "\\\\"),
+        ("a\n\\b", "a\nb"),
+    ],
+)
+def test_a_quoted_string_says_what_its_escapes_stand_for(quoted: str, text: str) -> None:
+    assert unescape(quoted) == text

@@ -19,17 +19,17 @@ LOOKS = [
     ("method", "GET"),
     ("target", "/chat/caf%C3%A9?a=1&b=&a=2"),
     ("http_version", "1.1"),
-    ("authority", None),
+    ("_authority", None),
     ("raw_path", "/chat/caf%C3%A9"),
     ("query_string", "a=1&b=&a=2"),
     ("path", "/chat/café"),
     ("query", {"a": "1", "b": ""}),
     ("cookies", {"session": "abc", "theme": "dark"}),
     ("host", "example.com"),
-    ("keep_alive", True),
-    ("content_length", None),
-    ("is_chunked", False),
-    ("has_body", False),
+    ("_keep_alive", True),
+    ("_content_length", None),
+    ("_is_chunked", False),
+    ("_has_body", False),
     ("remote", "192.0.2.1"),
     ("path_params", {}),
 ]
@@ -38,25 +38,25 @@ LOOKS = [
 @pytest.mark.parametrize(("name", "value"), LOOKS, ids=[name for name, _ in LOOKS])
 def test_a_rebuilt_request_equals_the_parsed_one(parser: str, name: str, value: object) -> None:
     parsed = parse_head(HEAD, "192.0.2.1")
-    rebuilt = Request.from_head(parsed.head, "192.0.2.1")
+    rebuilt = Request._from_head(parsed._head, "192.0.2.1")
     assert getattr(parsed, name) == getattr(rebuilt, name) == value
 
 
 def test_a_rebuilt_request_has_the_same_fields(parser: str) -> None:
     parsed = parse_head(b"\r\n" + HEAD)
-    rebuilt = Request.from_head(parsed.head)
+    rebuilt = Request._from_head(parsed._head)
     assert rebuilt.headers.items_as_sent() == parsed.headers.items_as_sent()
 
 
 def test_a_rebuilt_request_is_not_parsed_before_someone_looks() -> None:
-    request = Request.from_head(b"not a head at all")
+    request = Request._from_head(b"not a head at all")
     with pytest.raises(ValueError):
         _ = request.method
 
 
 def test_an_unknown_attribute_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'user'"):
-        _ = Request.from_head(HEAD).user  # type: ignore[attr-defined]
+        _ = Request._from_head(HEAD).user  # type: ignore[attr-defined]
 
 
 def test_the_representation_names_method_and_target() -> None:
@@ -66,7 +66,7 @@ def test_the_representation_names_method_and_target() -> None:
 def test_the_body_is_what_was_attached(run: Callable[..., Any]) -> None:
     request = parse_head(HEAD)
     assert run(request.body()) == b""
-    request.attach_body(b'{"a": [1, null]}')
+    request._attach_body(b'{"a": [1, null]}')
     assert run(request.body()) == b'{"a": [1, null]}'
     assert run(request.json()) == {"a": [1, None]}
 
@@ -74,7 +74,7 @@ def test_the_body_is_what_was_attached(run: Callable[..., Any]) -> None:
 @pytest.mark.parametrize("body", [b"", b"{", b"NaN", b"\xff", b"{} {}"])
 def test_a_body_that_is_not_json_is_refused_with_400(run: Callable[..., Any], body: bytes) -> None:
     request = parse_head(HEAD)
-    request.attach_body(body)
+    request._attach_body(body)
     with pytest.raises(Reject) as caught:
         run(request.json())
     assert caught.value.status == 400
@@ -138,31 +138,31 @@ def test_what_a_browser_adds_by_itself_can_be_dropped(parser: str) -> None:
     head = HEAD.replace(b"X-Twice: one", added + b"X-Twice: one")
     request = parse_head(head)
     assert request.cookies["session"] == "abc"
-    assert request.drop_credentials()
+    assert request._drop_credentials()
     assert request.cookies == {}
     expected = [("Host", "example.com"), ("X-Twice", "one"), ("x-twice", "two")]
-    for each in (request, Request.from_head(request.head)):  # as a connection keeps it, too
+    for each in (request, Request._from_head(request._head)):  # as a connection keeps it, too
         assert each.headers.items_as_sent() == expected
         assert (each.cookies, each.target) == ({}, "/chat/caf%C3%A9?a=1&b=&a=2")
-    assert not request.drop_credentials()
+    assert not request._drop_credentials()
 
 
 def test_what_only_code_can_send_stays(parser: str) -> None:
     fields = b"Authorization:  bearer t\r\nX-Cookie: a\r\nCookies: b\r\n"
     request = parse_head(b"GET / HTTP/1.1\r\nHost: a\r\n" + fields + b"\r\n")
-    head = request.head
-    assert not request.drop_credentials()
-    assert request.head is head
+    head = request._head
+    assert not request._drop_credentials()
+    assert request._head is head
 
 
 def test_a_connection_keeps_the_head_alone_unless_a_proxy_said_more():
     request = parse_head(HEAD)
-    assert request.kept is request.head
+    assert request._kept is request._head
     own = request.host
-    request.forward("192.0.2.1", None, own)  # it says what the head says
-    assert request.kept is request.head
-    request.forward("192.0.2.1", "https", own)
-    assert request.kept == (request.head, "https", None, False)
-    request.forward("192.0.2.1", "https", "chat.example")
-    rebuilt = Request.from_head(request.kept, "192.0.2.1")
-    assert (rebuilt.scheme, rebuilt.host, rebuilt.head) == ("https", "chat.example", request.head)
+    request._forward("192.0.2.1", None, own)  # it says what the head says
+    assert request._kept is request._head
+    request._forward("192.0.2.1", "https", own)
+    assert request._kept == (request._head, "https", None, False)
+    request._forward("192.0.2.1", "https", "chat.example")
+    rebuilt = Request._from_head(request._kept, "192.0.2.1")
+    assert (rebuilt.scheme, rebuilt.host, rebuilt._head) == ("https", "chat.example", request._head)

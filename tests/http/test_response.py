@@ -67,9 +67,17 @@ def test_a_response_is_returned_as_it_is_and_none_is_no_content() -> None:
 
 
 @pytest.mark.parametrize("value", [object(), {1, 2}, {1: 2}, {"a": object()}])
-def test_what_is_no_json_is_a_type_error(value: object) -> None:
+def test_what_is_no_json_is_a_type_error_once_it_is_written(value: object) -> None:
+    response = to_response(value)
+    assert repr(response) == "<Response 200, JSON>"
     with pytest.raises(TypeError):
-        to_response(value)
+        encode_response(response, keep_alive=True)
+
+
+def test_json_is_written_once_by_the_first_rules() -> None:
+    response = to_response([{1}])
+    assert response._encoded(lambda value: repr(value).encode()) == b"[{1}]" == response.content
+    assert repr(response) == "<Response 200, 5 bytes>"
 
 
 ENCODED: list[tuple[str, Response, dict[str, Any], list[bytes], bytes]] = [
@@ -220,6 +228,26 @@ def test_a_field_cannot_break_out_of_its_line(
         Response("x", 200, form(name, value))
 
 
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"Retry-After": 30}, "header 'Retry-After': names and values are text, not int"),
+        ({"X-User": None}, "header 'X-User': names and values are text, not NoneType"),
+        ({b"X": "a"}, "header b'X': names and values are text, not bytes"),
+        ("X: a", "headers are a mapping or pairs of name and value, not 'X'"),
+        ([("X", "a", "b")], r"headers are a mapping .*, not \('X', 'a', 'b'\)"),
+    ],
+)
+def test_a_field_that_is_no_text_is_named(fields: Any, said: str) -> None:
+    with pytest.raises(TypeError, match=f"^{said}$"):
+        Response("x", 200, fields)
+
+
+def test_a_status_that_is_no_number_is_shown() -> None:
+    with pytest.raises(TypeError, match="a status is a whole number, not '200'"):
+        Response("x", "200")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("value", ["a\r\nY: b", "a\nb", "a\rb", "\u20ac"])
 def test_nor_can_one_that_was_added_later(value: str) -> None:
     response = Response("x")
@@ -233,7 +261,7 @@ def test_nor_can_one_that_was_added_later(value: str) -> None:
 )
 def test_a_handler_may_ask_for_the_connection_to_be_closed(value: str | None, wanted: bool) -> None:
     headers = {} if value is None else {"connection": value}
-    assert Response(headers=headers).wants_close is wanted
+    assert Response(headers=headers)._wants_close is wanted
 
 
 def test_an_error_is_json_with_its_reason() -> None:
@@ -264,6 +292,6 @@ def test_a_refusal_becomes_an_answer(
 
 def test_missing_fields_are_added_to_a_copy() -> None:
     answer = Response("hi", headers={"X-A": "own"})
-    added = answer.with_missing({"x-a": "other", "X-B": "new"})
+    added = answer._with_missing({"x-a": "other", "X-B": "new"})
     assert (added.header("x-a"), added.header("x-b")) == ("own", "new")
     assert (added.content, answer.header("x-b")) == (b"hi", None)

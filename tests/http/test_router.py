@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from glyph_fast.http.router import Match, Route, Router
+from glyph_fast.http.router import (
+    Match,
+    Route,
+    Router,
+    other_spellings,
+    relative_location,
+)
 
 ROUTES = [
     ("GET", "/"),
@@ -21,14 +27,33 @@ ROUTES = [
     (None, "/any/:x"),
     ("HEAD", "/head"),
     ("GET", "/head"),
+    ("GET", "/folder/"),
+    ("GET", "/folder/:id/"),
 ]
 
 FOUND: list[tuple[str, str, str | None, dict[str, str]]] = [
     ("GET", "/", "/", {}),
-    ("GET", "", "/", {}),
-    ("GET", "//", "/", {}),
+    ("GET", "", None, {}),
+    ("GET", "//", None, {}),
+    ("GET", "//users/me", None, {}),
+    ("GET", "/users/me/", None, {}),
+    ("GET", "/users/me//", None, {}),
+    ("GET", "/users//me", None, {}),
+    ("GET", "/users/7/", None, {}),
+    ("GET", "/users//7", None, {}),
+    ("GET", "//x/y", None, {}),
+    ("GET", "/x/", None, {}),
+    ("GET", "//", None, {}),
+    ("GET", "/chat//log", None, {}),
+    ("GET", "/folder/", "/folder/", {}),
+    ("GET", "/folder", None, {}),
+    ("GET", "/folder/7/", "/folder/:id/", {"id": "7"}),
+    ("GET", "/folder/7", "/:a/:b", {"a": "folder", "b": "7"}),
+    ("GET", "/folder//", None, {}),
+    (None, "//any/x", None, {}),
+    (None, "/any/x/", None, {}),
+    (None, "/any/x", "/any/:x", {"x": "x"}),
     ("GET", "/users/me", "/users/me", {}),
-    ("GET", "/users//me/", "/users/me", {}),
     ("GET", "/users/%6De", "/users/me", {}),
     ("GET", "/users/7", "/users/:id", {"id": "7"}),
     ("POST", "/users/me", "/users/:id", {"id": "me"}),
@@ -51,7 +76,7 @@ FOUND: list[tuple[str, str, str | None, dict[str, str]]] = [
     ("GET", "/users/:id", "/users/:id", {"id": ":id"}),
     ("GET", "/users/", None, {}),
     ("GET", "/Users/me", "/:a/:b", {"a": "Users", "b": "me"}),
-    ("PUT", "/a/b", "/a//b/", {}),
+    ("PUT", "/a/b", None, {}),
     ("PUT", "/a//b/", "/a//b/", {}),
     ("GET", "/caf%C3%A9", "/café", {}),
     ("BREW", "/any/x", "/any/:x", {"x": "x"}),
@@ -119,7 +144,9 @@ def test_of_equally_many_parameters_the_first_declared_wins() -> None:
 METHODS = [
     ("/users/7", ["DELETE", "GET", "HEAD", "POST"]),
     ("/users/me", ["DELETE", "GET", "HEAD", "POST"]),
-    ("/a/b", ["GET", "HEAD", "PUT"]),
+    ("/a/b", ["GET", "HEAD"]),
+    ("/a//b/", ["PUT"]),
+    ("/users/me/", []),
     ("/x/y", ["GET", "HEAD"]),
     ("/any/x", ["GET", "HEAD"]),
     ("/nowhere", []),
@@ -155,7 +182,7 @@ BAD = [
     ("/a#b", "contains '#'"),
     ("/a%20b", "contains '%'"),
     ("/a/*", r"contains '\*'"),
-    ("/{a}", "contains '{'"),
+    ("/{a}", "a parameter is written :a, not {a}"),
     ("/a:b", "contains ':'"),
     ("/a\n", r"contains '\\n'"),
 ]
@@ -171,7 +198,7 @@ def test_a_bad_pattern_is_refused_in_words(pattern: str, message: str) -> None:
 
 @pytest.mark.parametrize(
     ("method", "pattern"),
-    [("GET", "/users/:id"), ("GET", "/users//me/"), (None, "/any/:x")],
+    [("GET", "/users/:id"), ("GET", "/users/me"), (None, "/any/:x")],
 )
 def test_a_route_is_declared_once(method: str | None, pattern: str) -> None:
     with pytest.raises(ValueError, match="declared twice"):
@@ -181,3 +208,80 @@ def test_a_route_is_declared_once(method: str | None, pattern: str) -> None:
 def test_a_broken_escape_is_an_error() -> None:
     with pytest.raises(ValueError, match="percent-encoding"):
         example().match("GET", "/users/%zz")
+
+
+@pytest.mark.parametrize(
+    ("path", "others"),
+    [
+        ("/x", ("/x/",)),
+        ("/x/", ("/x",)),
+        ("//x", ("/x", "/x/")),
+        ("/x//y/", ("/x/y/", "/x/y")),
+        ("/x//", ("/x/", "/x")),
+        ("//", ("/",)),
+        ("/", ()),
+    ],
+)
+def test_a_path_may_have_meant_others(path: str, others: tuple[str, ...]) -> None:
+    assert other_spellings(path) == others
+
+
+def resolved(path: str, reference: str) -> str:
+    """RFC 3986 §5.2.3 and §5.2.4, where `urljoin` loses empty segments."""
+    *folders, last = (path[: path.rindex("/") + 1] + reference).split("/")[1:]
+    found: list[str] = []
+    for segment in folders:
+        if segment == "..":
+            del found[-1:]
+        elif segment != ".":
+            found.append(segment)
+    return "/" + "/".join([*found, last])
+
+
+@pytest.mark.parametrize("prefix", ["", "/app", "/two/levels"])
+@pytest.mark.parametrize(
+    ("path", "location"),
+    [
+        ("/x", "/x/"),
+        ("/x/", "/x"),
+        ("//x", "/x"),
+        ("/x//y/", "/x/y"),
+        ("/a:b", "/a:b/"),
+        ("/p/a:b", "/p/a:b/"),
+        ("//", "/"),
+        ("//evil.example/x", "/evil.example/x"),
+        ("/a/b", "/other/c"),
+        ("/a/b/", "/"),
+    ],
+)
+def test_a_location_leads_there_also_below_a_prefix_that_a_proxy_strips(
+    path: str, location: str, prefix: str
+) -> None:
+    reference = relative_location(path, location, "")
+    assert resolved(prefix + path, reference) == prefix + location
+    assert relative_location(path, location, "a=b") == reference + "?a=b"
+
+
+def test_a_route_may_be_reached_by_any_spelling():
+    router: Router[str] = Router()
+    router.add("GET", "/a/:b", "any", any_spelling=True)
+    router.add("GET", "/c", "exact")
+    for path in ("/a/x", "//a/x", "/a//x/", "/a/x//"):
+        found = router.match("GET", path)
+        assert found is not None and (found.target, found.params) == ("any", {"b": "x"}), path
+    assert router.match("HEAD", "/a//x") is not None
+    for path in ("/c/", "//c", "/a/", "/a//"):
+        assert router.match("GET", path) is None, path
+
+
+def test_head_takes_a_route_that_is_spelled_so_before_one_of_any_spelling():
+    router: Router[str] = Router()
+    router.add("GET", "/a", "any", any_spelling=True)
+    router.add("GET", "/a/", "exact")
+    router.add("GET", "/b/", "folder")
+    router.add("POST", "/b", "other", any_spelling=True)
+    for method in ("GET", "HEAD"):
+        for path, target in (("/a", "any"), ("/a/", "exact"), ("//a", "any"), ("/b/", "folder")):
+            found = router.match(method, path)
+            assert found is not None and found.target == target, (method, path)
+        assert router.match(method, "//b") is None

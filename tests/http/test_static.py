@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import time
 from pathlib import Path
 
 import pytest
 
 from glyph_fast.http import static
 from glyph_fast.http.head import parse_head
+from glyph_fast.http.pieces import PIECE
 from glyph_fast.http.response import Response
 from glyph_fast.http.static import StaticFiles, content_type
 
@@ -60,7 +63,6 @@ def answer(files: StaticFiles, path: str, *fields: str, method: str = "GET") -> 
 SERVED = [
     ("/static/digits.txt", b"0123456789", "text/plain; charset=utf-8"),
     ("/static/digits.txt?v=1", b"0123456789", "text/plain; charset=utf-8"),
-    ("/static//digits.txt", b"0123456789", "text/plain; charset=utf-8"),
     ("/static/inside.txt", b"0123456789", "text/plain; charset=utf-8"),
     ("/static/a%20b%20%C3%A9.txt", b"spaced", "text/plain; charset=utf-8"),
     ("/static/empty.bin", b"", "application/octet-stream"),
@@ -93,6 +95,14 @@ ABSENT = [
     "/static/sub%2f..%2f..%2foutside.txt",
     "/static/%2fetc/passwd",
     "/static//etc/passwd",
+    "/static//digits.txt",
+    "/static/" + "%73ub/" * 300 + "app.js",
+    "//static/digits.txt",
+    "/static//",
+    "/static//sub/",
+    "/static/sub//",
+    "/static/sub//app.js",
+    "/static/.well-known/security.txt",
     "/static/./digits.txt",
     "/static/.secret",
     "/static/%2esecret",
@@ -129,10 +139,9 @@ def test_files_are_only_read(files: StaticFiles, method: str) -> None:
 @pytest.mark.parametrize(
     ("path", "location"),
     [
-        ("/static", "/static/"),
-        ("/static?a=b", "/static/?a=b"),
-        ("/static/sub", "/static/sub/"),
-        ("/static//sub", "/static//sub/"),
+        ("/static", "./static/"),
+        ("/static?a=b", "./static/?a=b"),
+        ("/static/sub", "./sub/"),
     ],
 )
 def test_a_directory_is_asked_for_with_its_slash(
@@ -142,9 +151,29 @@ def test_a_directory_is_asked_for_with_its_slash(
     assert (response.status, response.header("location")) == (308, location)
 
 
-def test_a_redirect_never_leads_to_another_host(files: StaticFiles) -> None:
+def test_at_the_root_a_slash_too_many_is_no_file(files: StaticFiles) -> None:
     at_root = StaticFiles("/", files.directory)
-    assert answer(at_root, "//sub").header("location") == "/sub/"
+    for path in ("//sub", "//sub/", "//", "//digits.txt", "/sub//app.js"):
+        assert ask(at_root, path) is None, path
+        assert not at_root.has(path)
+    assert answer(at_root, "/sub").header("location") == "./sub/"
+
+
+def test_what_is_well_known_is_served_from_the_root_of_a_site(files: StaticFiles) -> None:
+    well_known = files.directory / ".well-known"
+    (well_known / ".hidden").mkdir(parents=True)
+    (well_known / "security.txt").write_text("Contact: mailto:a@example.com")
+    (well_known / ".hidden" / "x.txt").write_text("no")
+    (files.directory / "sub" / ".well-known").mkdir()
+    (files.directory / "sub" / ".well-known" / "x.txt").write_text("no")
+    at_root = StaticFiles("/", files.directory)
+    assert answer(at_root, "/.well-known/security.txt").content.startswith(b"Contact:")
+    assert ask(at_root, "/.well-known/.hidden/x.txt") is None
+    assert ask(at_root, "/sub/.well-known/x.txt") is None
+    assert ask(at_root, "/.secret") is None
+    assert ask(files, "/static/.well-known/security.txt") is None  # not the root of a site
+    alone = StaticFiles("/.well-known", well_known)
+    assert answer(alone, "/.well-known/security.txt").status == 200
 
 
 def test_the_prefix_may_be_the_root(files: StaticFiles) -> None:
@@ -180,6 +209,63 @@ def test_a_copy_that_is_still_good_is_not_sent_again(
     assert response.status == status
     assert response.content == (b"" if status == 304 else b"0123456789")
     assert response.header("etag") == etag
+
+
+WANTED = [
+    ("If-Match: {etag}", 200),
+    ('If-Match: "x", {etag}', 200),
+    ('If-Match: "x"\r\nIf-Match: {etag}', 200),
+    ("If-Match: *", 200),
+    ('If-Match: "x"', 412),
+    ("If-Match: W/{etag}", 412),
+    ("If-Match: nonsense", 412),
+    (f"If-Unmodified-Since: {DATE}", 200),
+    (f"If-Unmodified-Since: {LATER}", 200),
+    (f"If-Unmodified-Since: {EARLIER}", 412),
+    ("If-Unmodified-Since: Sunday, 06-Nov-94 08:49:37 GMT", 200),
+    ("If-Unmodified-Since: Sunday, 06-Nov-94 08:49:36 GMT", 412),
+    ("If-Unmodified-Since: Sun Nov  6 08:49:37 1994", 200),
+    ("If-Unmodified-Since: Sun Nov  6 08:49:36 1994", 412),
+    ("If-Unmodified-Since: yesterday", 200),
+    (f"If-Match: {{etag}}\r\nIf-Unmodified-Since: {EARLIER}", 200),
+    (f'If-Match: "x"\r\nIf-Unmodified-Since: {LATER}', 412),
+    ("If-Match: {etag}\r\nIf-None-Match: {etag}", 304),
+    ('If-Match: "x"\r\nIf-None-Match: {etag}', 412),
+]
+
+
+@pytest.mark.parametrize(("field", "status"), WANTED)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_file_that_is_not_the_version_asked_for_is_not_sent(
+    files: StaticFiles, field: str, status: int, method: str
+) -> None:
+    etag = answer(files, "/static/digits.txt").header("etag")
+    response = answer(files, "/static/digits.txt", field.format(etag=etag), method=method)
+    assert response.status == status
+    assert response.header("etag") == etag
+
+
+@pytest.mark.parametrize(("field", "status"), WANTED)
+def test_nor_is_a_range_of_it(files: StaticFiles, field: str, status: int) -> None:
+    etag = answer(files, "/static/digits.txt").header("etag")
+    fields = ("Range: bytes=0-3", field.format(etag=etag))
+    response = answer(files, "/static/digits.txt", *fields)
+    assert response.status == (206 if status == 200 else status)
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo"])
+def test_dates_without_a_zone_are_not_local(
+    files: StaticFiles, zone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        field = "If-Modified-Since: Sun Nov  6 08:49:{}7 1994"
+        assert answer(files, "/static/digits.txt", field.format(3)).status == 304
+        assert answer(files, "/static/digits.txt", field.format(2)).status == 200
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_a_changed_file_has_another_tag(files: StaticFiles) -> None:
@@ -232,13 +318,55 @@ def test_a_range_is_ignored_in_a_head_request(files: StaticFiles) -> None:
     assert answer(files, "/static/digits.txt", "Range: bytes=0-3", method="HEAD").status == 200
 
 
-def test_a_file_above_the_limit_is_served_in_ranges_only(
-    files: StaticFiles, monkeypatch: pytest.MonkeyPatch
+def read_all(response: Response) -> bytes:
+    async def read() -> bytes:
+        assert response._pieces is not None
+        found = []
+        while piece := await response._pieces.read():
+            assert len(piece) <= PIECE
+            found.append(piece)
+        await response._pieces.close()
+        return b"".join(found)
+
+    return asyncio.run(read())
+
+
+BIG = bytes(range(251)) * 2000
+
+
+@pytest.mark.parametrize(
+    ("value", "start", "end", "status"),
+    [
+        (None, 0, len(BIG), 200),
+        ("bytes=0-", 0, len(BIG), 206),
+        ("bytes=100000-400000", 100_000, 400_001, 206),
+        ("bytes=-70000", len(BIG) - 70_000, len(BIG), 206),
+    ],
+)
+def test_a_large_file_is_read_in_pieces(
+    files: StaticFiles, value: str | None, start: int, end: int, status: int
 ) -> None:
-    monkeypatch.setattr(static, "MAX_FILE", 4)
-    assert answer(files, "/static/digits.txt").status == 413
-    assert answer(files, "/static/digits.txt", "Range: bytes=2-5").content == b"2345"
-    assert answer(files, "/static/digits.txt", "Range: bytes=2-6").status == 413
+    (files.directory / "big.bin").write_bytes(BIG)
+    response = answer(files, "/static/big.bin", *([f"Range: {value}"] if value else []))
+    assert (response.status, response.content) == (status, b"")
+    assert response._pieces is not None and response._pieces.size == end - start
+    assert read_all(response) == BIG[start:end]
+
+
+def test_a_small_range_of_a_large_file_is_one_piece(files: StaticFiles) -> None:
+    (files.directory / "big.bin").write_bytes(BIG)
+    response = answer(files, "/static/big.bin", "Range: bytes=300000-300009")
+    assert (response._pieces, response.content) == (None, BIG[300_000:300_010])
+
+
+def test_a_file_is_as_large_as_it_likes(files: StaticFiles) -> None:
+    with open(files.directory / "huge.bin", "wb") as file:
+        file.truncate(5 << 40)  # a hole
+    response = answer(files, "/static/huge.bin", "Range: bytes=4398046511104-")
+    assert response.status == 206
+    assert response.header("content-range") == f"bytes {4 << 40}-{(5 << 40) - 1}/{5 << 40}"
+    assert response._pieces is not None and response._pieces.size == 1 << 40
+    asyncio.run(response._pieces.close())
 
 
 def test_a_file_that_cannot_be_opened_does_not_exist(
@@ -270,6 +398,46 @@ def test_a_directory_that_is_none_is_refused(tmp_path: Path) -> None:
 )
 def test_the_type_of_a_file_follows_from_its_name(name: str, kind: str) -> None:
     assert content_type(Path(name)) == kind
+
+
+UTF8 = "text/html; charset=utf-8"
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "kind"),
+    [
+        ("x.html", b"<p>gr\xc3\xbc\xc3\x9fe", UTF8),
+        ("x.html", b'<meta charset="iso-8859-1"><p>gr\xfc\xdfe', "text/html"),
+        ("x.html", b"<!doctype html><META  CHARSET = windows-1252>", "text/html"),
+        (
+            "x.htm",
+            b'<meta http-equiv=Content-Type content="text/html; charset=Shift_JIS">',
+            "text/html",
+        ),
+        ("x.html", b'<meta charset="UTF-8">', UTF8),
+        ("x.html", b"<!-- <meta charset=latin1> --><p>", UTF8),
+        ("x.html", b"<meta name=description content=charset>", UTF8),
+        ("x.html", b"<p>charset=latin1", UTF8),
+        ("x.html", b"\xff\xfe<\0p\0>\0", "text/html"),
+        ("x.svg", b'<?xml version="1.0" encoding="ISO-8859-1"?><svg/>', "image/svg+xml"),
+        ("x.svg", b'<?xml version="1.0" encoding="utf-8"?>', "image/svg+xml; charset=utf-8"),
+        ("x.css", b'@charset "koi8-r"; a{}', "text/css"),
+        ("x.css", b'a{} @charset "koi8-r";', "text/css; charset=utf-8"),
+        ("x.txt", b"\xfe\xff\0a", "text/plain"),
+        ("x.png", b"<meta charset=latin1>", "image/png"),
+    ],
+)
+def test_what_a_file_says_of_its_encoding_stands(name: str, head: bytes, kind: str) -> None:
+    assert content_type(Path(name), head) == kind
+
+
+def test_a_page_in_latin_1_is_not_called_utf_8(files: StaticFiles) -> None:
+    page = b"<html><head><meta charset=iso-8859-1></head>gr\xfc\xdfe"
+    (files.directory / "old.html").write_bytes(page)
+    for fields in ((), ("Range: bytes=40-",)):
+        response = answer(files, "/static/old.html", *fields)
+        assert response.header("content-type") == "text/html"
+        assert page.endswith(response.content)
 
 
 @pytest.mark.parametrize(

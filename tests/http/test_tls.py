@@ -8,16 +8,16 @@ import os
 import ssl
 
 import pytest
-from conftest import Backend
-from engine.certificates import make_certificate
-from engine.peers import eventually
-from running import Run
 from websockets.asyncio.client import connect
 
-from glyph_fast.config import Config
-from glyph_fast.engine import asyncio as asyncio_engine
+from glyph_fast.engine import base
 from glyph_fast.http.tls import Tls
-from glyph_fast.server import Server
+from glyph_fast.options.config import Config
+from glyph_fast.server.server import Server
+from tests.backend import Backend
+from tests.engine.certificates import make_certificate
+from tests.engine.peers import eventually
+from tests.running import Run
 
 pytestmark = pytest.mark.both_cores
 
@@ -54,8 +54,8 @@ def telling_server(server, **options) -> Server:
     return made
 
 
-async def serving(server: Server, test) -> None:
-    run = Run(server, Backend("", "asyncio", ""), {})
+async def serving(backend: Backend, server: Server, test) -> None:
+    run = Run(server, backend, {})
     url = await run.url()
     await test(url.replace("https", "wss", 1).replace("127.0.0.1", "localhost") + "/ws")
     await server.shutdown()
@@ -70,7 +70,7 @@ async def answer(url: str, context: ssl.SSLContext) -> list:
 NAMES = [["DNS", "localhost"], ["IP Address", "127.0.0.1"]]
 
 
-def test_a_client_s_certificate_says_who_it_is(run, files):
+def test_a_client_s_certificate_says_who_it_is(backend, run, files):
     server, ada = files
 
     async def test(url):
@@ -79,10 +79,10 @@ def test_a_client_s_certificate_says_who_it_is(run, files):
         assert subject == {"organizationName": "Test", "commonName": "ada"}
         assert names == NAMES
 
-    run(serving(telling_server(server, tls_client_ca=ada.cert), test))
+    run(serving(backend, telling_server(server, tls_client_ca=ada.cert), test))
 
 
-def test_an_authenticator_sees_the_certificate_and_decides(run, files):
+def test_an_authenticator_sees_the_certificate_and_decides(backend, run, files):
     server, ada = files
     made = telling_server(server, tls_client_ca=ada.cert)
 
@@ -93,12 +93,12 @@ def test_an_authenticator_sees_the_certificate_and_decides(run, files):
     async def test(url):
         assert (await answer(url, trusting(server, ada)))[0] == {"user": "ada"}
 
-    run(serving(made, test))
+    run(serving(backend, made, test))
 
 
 @pytest.mark.parametrize(("origin", "brings"), [("https://evil.example", False), (None, True)])
 def test_a_page_that_only_the_star_lets_in_never_brings_its_visitor_s_certificate(
-    run, files, origin, brings
+    backend, run, files, origin, brings
 ):
     server, ada = files
     options = {"tls_client_ca": ada.cert, "allowed_origins": ["*"]}
@@ -110,33 +110,33 @@ def test_a_page_that_only_the_star_lets_in_never_brings_its_visitor_s_certificat
             await client.send("whose certificate is this?")
             assert json.loads(await client.recv()) is brings
 
-    run(serving(made, test))
+    run(serving(backend, made, test))
 
 
-def test_without_a_client_s_certificate_there_is_nobody_to_name(run, files):
+def test_without_a_client_s_certificate_there_is_nobody_to_name(backend, run, files):
     server, _ = files
 
     async def test(url):
         identity, version, _, subject, names = await answer(url, trusting(server))
         assert (identity, version, subject, names) == (None, "TLSv1.3", {}, [])
 
-    run(serving(telling_server(server), test))
+    run(serving(backend, telling_server(server), test))
 
 
 @pytest.mark.parametrize(
     ("offered", "agreed"),
     [(["http/1.1"], "http/1.1"), (["h2", "http/1.1"], "http/1.1"), ([], None)],
 )
-def test_http_1_1_is_agreed_by_alpn(run, files, offered, agreed):
+def test_http_1_1_is_agreed_by_alpn(backend, run, files, offered, agreed):
     server, _ = files
 
     async def test(url):
         assert (await answer(url, trusting(server, alpn=offered)))[2] == agreed
 
-    run(serving(telling_server(server), test))
+    run(serving(backend, telling_server(server), test))
 
 
-def test_http_requests_tell_it_too(run, files):
+def test_http_requests_tell_it_too(backend, run, files):
     server, _ = files
 
     async def test(url):
@@ -150,7 +150,7 @@ def test_http_requests_tell_it_too(run, files):
         writer.close()
         await writer.wait_closed()
 
-    run(serving(telling_server(server), test))
+    run(serving(backend, telling_server(server), test))
 
 
 def test_plain_connections_have_none(run, backend):
@@ -168,9 +168,9 @@ def test_plain_connections_have_none(run, backend):
 
 
 def test_a_renewed_certificate_is_shown_to_those_who_come(
-    run, files, tmp_path, monkeypatch, caplog
+    backend, run, files, tmp_path, monkeypatch, caplog
 ):
-    monkeypatch.setattr(asyncio_engine, "RENEWAL_LOOK_S", 0.0)
+    monkeypatch.setattr(base, "RENEWAL_LOOK_S", 0.0)
     caplog.set_level("INFO")
     server, renewed = files
     made = telling_server(server, head_timeout=0.02)  # which also makes sweeps frequent
@@ -211,7 +211,7 @@ def test_a_renewed_certificate_is_shown_to_those_who_come(
             await staying.send("still here")
             assert await staying.recv() == "still here"
 
-    run(serving(made, test))
+    run(serving(backend, made, test))
     assert caplog.text.count("not PEM") == 0
 
 

@@ -6,7 +6,8 @@ import math
 import threading
 
 import pytest
-from wired import Peer, Site
+
+from tests.wired import Peer, Site
 
 pytestmark = pytest.mark.both_cores
 
@@ -22,7 +23,7 @@ class Timed(Site):
     def at(self, now: float) -> None:
         """The sweep at that time."""
         self.now = now
-        self.hub.sweep()
+        self.hub._sweep()
         self.flush()
 
 

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from wired import Site
 
-from glyph_fast.config import Config
+from glyph_fast.dialects.message import Message
 from glyph_fast.errors import ConnectionNotFound
-from glyph_fast.hub import Hub
-from glyph_fast.message import Message
+from glyph_fast.hub.hub import Hub
+from glyph_fast.options.config import Config
 from glyph_fast.wire import NOBODY, SendResult
+from tests.wired import Site
 
 pytestmark = pytest.mark.both_cores
 
@@ -35,10 +35,10 @@ def test_who_is_there(site: Site) -> None:
 
 
 def test_a_connection_is_found_by_one_look_up(site: Site) -> None:
-    members = site.hub._everyone.members
     ada = site.connect()
-    assert isinstance(members, dict)
-    assert members[ada.id] is ada.conn
+    (group,) = site.hub._everyone.groups
+    assert isinstance(group.members, dict)
+    assert group.members[ada.id] is site.hub.get_connection(ada.id) is ada.conn
 
 
 def test_broadcasts_reach_everyone_not_excluded(site: Site) -> None:
@@ -147,7 +147,7 @@ def test_limits_come_from_the_configuration() -> None:
     rooms = Hub(
         Config(max_room_members=2, max_rooms_per_connection=3, max_room_name=4)
     ).get_room_manager()
-    assert (rooms.max_members, rooms.max_rooms, rooms.max_name) == (2, 3, 4)
+    assert (rooms._max_members, rooms._max_rooms, rooms._max_name) == (2, 3, 4)
 
 
 def test_metrics_count_connections_and_their_ends(site: Site) -> None:
@@ -159,7 +159,7 @@ def test_metrics_count_connections_and_their_ends(site: Site) -> None:
     assert site.hub.metrics.core is site.turn.counters
 
 
-def test_calls_from_another_thread_return_none_and_keep_their_order(site: Site) -> None:
+def test_calls_from_another_thread_are_pending_and_keep_their_order(site: Site) -> None:
     ada = site.connect()
     ada.conn.join_room("blue")
     results: list[Any] = []
@@ -176,7 +176,8 @@ def test_calls_from_another_thread_return_none_and_keep_their_order(site: Site) 
     thread = threading.Thread(target=work)
     thread.start()
     thread.join(10)
-    assert results == [None] * 5 + [1]
+    assert results.pop() == 1
+    assert [(result, result.pending) for result in results] == [(NOBODY, True)] * 5
     received = ada.received()
     assert received[:4] == ["one", "2", "three", "four"]
     assert '"event":"five"' in str(received[4])
@@ -186,7 +187,7 @@ def test_closing_everybody_goes_in_batches(run: Callable[..., Any]) -> None:
     async def main() -> None:
         site = Site().on_loop()
         peers = [site.connect() for _ in range(5)]
-        await site.hub.close_all(1012, batch=2)
+        await site.hub._close_all(1012, batch=2)
         for peer in peers:
             assert peer.received() == []
             assert (peer.close_code, peer.close_reason) == (1012, "server is restarting")
@@ -199,6 +200,6 @@ def test_a_hub_can_be_configured_until_it_serves() -> None:
     rooms = hub.get_room_manager()
     kept, own = rooms.get_or_create_room("kept"), rooms.get_or_create_room("own")
     own.max_connections = 7
-    hub.configure(Config(max_room_members=2, max_rooms_per_connection=3, max_room_name=4))
-    assert (rooms.max_members, rooms.max_rooms, rooms.max_name) == (2, 3, 4)
+    hub._configure(Config(max_room_members=2, max_rooms_per_connection=3, max_room_name=4))
+    assert (rooms._max_members, rooms._max_rooms, rooms._max_name) == (2, 3, 4)
     assert (kept.max_connections, own.max_connections) == (2, 7)

@@ -6,17 +6,17 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from running import running
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed as PeerClosed
 from websockets.exceptions import InvalidStatus
-from wired import KEY, Site
 
 from glyph_fast import core
-from glyph_fast.config import Config
 from glyph_fast.errors import ConfigError, ConnectionClosed
-from glyph_fast.server import Server
+from glyph_fast.options.config import Config
+from glyph_fast.server.server import Server
 from glyph_fast.wire import CONTINUATION, TEXT, SendResult
+from tests.running import running
+from tests.wired import KEY, Site
 
 pytestmark = pytest.mark.both_cores
 
@@ -32,7 +32,7 @@ def test_a_reply_to_a_client_that_just_left_harms_nobody() -> None:
 
     @site.dispatcher.on_message("text")
     def answer(ctx: Any) -> None:
-        ctx.conn.lost()
+        ctx.conn._lost()
         try:
             ctx.reply("text", "too late")
         except ConnectionClosed as exc:
@@ -157,7 +157,7 @@ def test_the_configuration_is_not_ignored() -> None:
     }
     site = Site(Config(**options))
     rooms = site.hub.get_room_manager()
-    assert (rooms.max_members, rooms.max_rooms, rooms.max_name) == (1, 2, 8)
+    assert (rooms._max_members, rooms._max_rooms, rooms._max_name) == (1, 2, 8)
     ada, bob = site.connect(), site.connect()
     ada.send("x" * 21)
     assert ada.received() == [] and ada.close_code == 1009
@@ -193,7 +193,7 @@ def test_frames_are_never_joined_behind_a_slow_reader() -> None:
         ada.conn.send(f"message {n}")
     site.flush()
     ada.pipe.room = None
-    ada.conn.flush()
+    ada.conn._flush()
     assert ada.received() == [f"message {n}" for n in range(10)]
 
 
@@ -288,7 +288,7 @@ def test_a_slow_client_meets_one_policy(
     for n in range(5):
         sends[call](str(n))
     ada.pipe.room = None
-    ada.conn.flush()
+    ada.conn._flush()
     assert ada.received() == received
     assert ada.close_code == close_code
 
@@ -297,7 +297,7 @@ def test_a_slow_client_meets_one_policy(
 
 
 def test_a_full_room_is_not_answered_with_joined() -> None:
-    site = Site(Config(max_room_members=1))
+    site = Site(Config(max_room_members=1, client_commands="join_room"))
     ada, bob = site.connect(), site.connect()
     ada.conn.join_room("r")
     bob.send({"type": "join_room", "room": "r"})
@@ -310,7 +310,7 @@ def test_a_full_room_is_not_answered_with_joined() -> None:
 
 
 def test_rooms_that_clients_named_do_not_pile_up() -> None:
-    site = Site()
+    site = Site(Config(client_commands=["join_room", "leave_room"]))
     rooms = site.hub.get_room_manager()
     ada = site.connect()
     for n in range(500):
@@ -392,16 +392,16 @@ def test_text_that_is_not_utf_8_is_refused(payload: bytes) -> None:
     site = Site()
     site.dispatcher.on_message(lambda: pytest.fail("must not be delivered"))
     ada = site.connect()
-    ada.conn.feed(core.encode_frame(TEXT, payload, key=KEY))
+    ada.conn._feed(core.encode_frame(TEXT, payload, key=KEY))
     assert ada.received() == [] and ada.close_code == 1007
 
 
 def test_text_that_is_not_utf_8_is_refused_as_soon_as_it_shows() -> None:
     site = Site()
     ada = site.connect()
-    ada.conn.feed(core.encode_frame(TEXT, b"ab\xc3", fin=False, key=KEY))
+    ada.conn._feed(core.encode_frame(TEXT, b"ab\xc3", fin=False, key=KEY))
     assert ada.conn.is_open
-    ada.conn.feed(core.encode_frame(CONTINUATION, b"\x28", fin=False, key=KEY))
+    ada.conn._feed(core.encode_frame(CONTINUATION, b"\x28", fin=False, key=KEY))
     assert ada.received() == [] and ada.close_code == 1007
 
 
@@ -422,7 +422,7 @@ def test_disconnect_handlers_run_for_evicted_clients(peer_answers: bool) -> None
     assert not ada.conn.is_open
     if peer_answers:
         ada.pipe.room = None
-        ada.conn.flush()
+        ada.conn._flush()
         ada.close(4008)
     else:
         for _ in range(3):

@@ -8,13 +8,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from wired import Site
 
-from glyph_fast.config import Config
+from glyph_fast import core
+from glyph_fast.dialects.message import Message
 from glyph_fast.errors import ConnectionClosed, GlyphFastError, RoomFull, RoomNotFound
-from glyph_fast.message import Message
-from glyph_fast.room import Room, RoomManager, excluded_ids
-from glyph_fast.wire import SendResult
+from glyph_fast.hub.room import Room
+from glyph_fast.hub.rooms import RoomManager
+from glyph_fast.options.config import Config
+from glyph_fast.options.rooms import declaration_of_program
+from glyph_fast.wire import NOBODY, SendResult
+from tests.wired import Site
 
 pytestmark = pytest.mark.both_cores
 
@@ -87,8 +90,8 @@ def test_the_core_cannot_be_used_to_leave_behind_the_connections_back(
 ) -> None:
     ada = site.connect()
     ada.conn.join_room("blue")
-    room_of(rooms, "blue").discard(ada.conn)
-    assert ada.conn.get_rooms() == []
+    assert not isinstance(room_of(rooms, "blue"), core.Room)
+    assert not hasattr(room_of(rooms, "blue"), "discard")
 
 
 def test_iteration_is_over_the_members_as_they_were(site: Site, rooms: RoomManager) -> None:
@@ -133,6 +136,49 @@ def test_a_full_room_refuses(rooms: RoomManager) -> None:
         bob.conn.join_room("blue")
     assert (caught.value.name, caught.value.limit) == ("blue", 1)
     assert bob.conn.get_rooms() == []
+
+
+def declare(site: Site, pattern: str, **given: Any) -> None:
+    site.hub._declare(declaration_of_program(pattern, given))
+
+
+@pytest.mark.parametrize("make", ["join_room", "join", "get_or_create_room"])
+def test_a_declaration_bounds_the_rooms_it_matches_however_they_are_made(
+    make: str, site: Site, rooms: RoomManager
+) -> None:
+    declare(site, "small:*", max_members=2)
+    declare(site, "open:*", client_join=True)
+    ada = site.connect()
+    for name, limit in (("small:1", 2), ("open:1", 1000), ("other", 1000)):
+        if make == "get_or_create_room":
+            rooms.get_or_create_room(name)
+        else:
+            ada.conn.join_room(name) if make == "join_room" else rooms._join(ada.conn, name)
+        assert room_of(rooms, name).max_connections == limit
+    for peer in (site.connect(), site.connect()):
+        room_of(rooms, "other").add(peer.conn)
+    bob, eve = site.connect(), site.connect()
+    rooms.get_or_create_room("small:2")
+    for peer in (ada, bob):
+        peer.conn.join_room("small:2")
+    with pytest.raises(RoomFull):
+        eve.conn.join_room("small:2")
+    with pytest.raises(RoomFull):
+        room_of(rooms, "small:2").add(eve.conn)
+
+
+def test_a_later_declaration_reaches_rooms_without_a_limit_of_their_own(
+    site: Site, rooms: RoomManager
+) -> None:
+    follower, own = rooms.get_or_create_room("small:1"), rooms.get_or_create_room("small:2")
+    other = rooms.get_or_create_room("other")
+    own.max_connections = 7
+    declare(site, "small:*", max_members=2)
+    assert [each.max_connections for each in (follower, own, other)] == [2, 7, 1000]
+    site.hub._configure(Config(max_room_members=5, rooms={"small:*": {"max_members": 3}}))
+    assert [each.max_connections for each in (follower, own, other)] == [3, 7, 5]
+    site.hub._configure(Config())  # the program's own counts again
+    assert [each.max_connections for each in (follower, own, other)] == [2, 7, 1000]
 
 
 def test_max_connections_of_one_room_can_be_set(site: Site, rooms: RoomManager) -> None:
@@ -295,16 +341,6 @@ def test_broadcasts_reach_the_members(site: Site, rooms: RoomManager) -> None:
     assert eve.received() == []
 
 
-def test_exclude_takes_a_connection_an_id_or_many(site: Site) -> None:
-    ada, bob = site.connect(), site.connect()
-    assert excluded_ids(None) is None
-    assert excluded_ids("id") == "id"
-    assert excluded_ids(ada.conn) == ada.id
-    assert excluded_ids([ada.conn, bob.id]) == {ada.id, bob.id}
-    assert excluded_ids(conn for conn in (ada.conn, bob.conn)) == {ada.id, bob.id}
-    assert excluded_ids(()) == frozenset()
-
-
 def test_calls_from_another_thread_are_handed_over_in_order(site: Site, rooms: RoomManager) -> None:
     ada = site.connect()
     room = rooms.get_or_create_room("blue")
@@ -313,14 +349,17 @@ def test_calls_from_another_thread_are_handed_over_in_order(site: Site, rooms: R
         return [
             room.add(ada.conn),
             room.broadcast("one"),
-            rooms.broadcast("blue", "two"),
+            site.hub.broadcast_to_room("blue", "two"),
             room.remove(ada.conn),
             room.broadcast("three"),
             rooms.delete_room("blue"),
             rooms.get_room_names(),
         ]
 
-    assert elsewhere(work) == [None, None, None, None, None, True, ["blue"]]
+    results = elsewhere(work)
+    sends = [results.pop(place) for place in (4, 2, 1)]
+    assert [(result, result.pending) for result in sends] == [(NOBODY, True)] * 3
+    assert results == [None, None, True, ["blue"]]
     assert len(room) == 0
     assert ada.received() == ["one", "two"]
     assert rooms.get_room_names() == []

@@ -6,11 +6,10 @@ import asyncio
 import threading
 from collections import defaultdict
 
-from running import running
-
 from glyph_fast import Server
 from glyph_fast.errors import ConnectionNotFound
 from glyph_fast.wire import CLOSE, TEXT
+from tests.running import running
 
 THREADS, EACH = 8, 400
 MEMBERS = 10
@@ -36,10 +35,10 @@ def work(server: Server, thread: int, target: str) -> None:
                 result = hub.send_to(target, text)
             except ConnectionNotFound:
                 raise AssertionError("the target stays") from None
-        assert result is None  # it was handed over
+        assert result.pending  # it was handed over
         if not number % 50:
             hub.get_connections()
-            hub.figures()
+            hub._figures()
             breath.wait(0.01)  # else they were done before the first connection had come and gone
 
 
@@ -71,7 +70,7 @@ def test_each_threads_messages_arrive_in_order_and_none_is_lost(backend, run):
 
     async def churn(url, done: asyncio.Event) -> int:
         times = 0
-        while not done.is_set():
+        while times < 2 or not done.is_set():  # both ways to go, however slow the machine is
             peer = await url.peer()
             await peer.upgrade(b"/ws")
             if times % 2:
@@ -105,7 +104,7 @@ def test_each_threads_messages_arrive_in_order_and_none_is_lost(backend, run):
             for thread in threads:
                 await asyncio.to_thread(thread.join)
             assert errors == []
-            assert came > CHURNING
+            assert came >= 2 * CHURNING
             assert server.hub.metrics.handler_errors == 0
             for peer in peers:
                 await peer.close()

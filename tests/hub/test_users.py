@@ -10,10 +10,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from wired import Site
 
-from glyph_fast.users import user_of
+from glyph_fast.hub.users import user_of
 from glyph_fast.wire import NOBODY, SendResult
+from tests.wired import Site
 
 pytestmark = pytest.mark.both_cores
 
@@ -144,7 +144,7 @@ def test_a_slow_connection_holds_up_no_other_of_the_user(site: Site) -> None:
     slow, quick = site.connect(identity="ada"), site.connect(identity="ada")
     slow.pipe.room = 0
     slow.conn.send("refused by the kernel")
-    slow.conn.flush()
+    slow.conn._flush()
     assert site.hub.send_to_user("ada", "x") == SendResult(1, 1, 0)
     assert quick.received() == ["x"]
 
@@ -160,7 +160,7 @@ def in_thread(function: Callable[[], Any]) -> Any:
 def test_other_threads_hand_over_in_order_and_read_a_snapshot(site: Site) -> None:
     hub = site.hub
     ada, also = site.connect(identity="ada"), site.connect(identity="ada")
-    assert in_thread(lambda: hub.send_to_user("ada", "1")) is None
+    assert in_thread(lambda: hub.send_to_user("ada", "1")).pending
     assert in_thread(lambda: hub.get_user_connections("ada")) == [ada.conn, also.conn]
     assert in_thread(lambda: hub.get_user_connection_count("ada")) == 2
     assert in_thread(lambda: hub.disconnect_user("ada", 4001)) is None

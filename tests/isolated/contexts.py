@@ -14,7 +14,7 @@ if sys.argv[1] == "zlib":
     sys.modules["isal"] = None  # type: ignore[assignment]
 
 from glyph_fast.core import Frame
-from glyph_fast.deflate import DEDICATED_BYTES, Deflate
+from glyph_fast.websocket.deflate import DEDICATED_BYTES, Deflate
 from tests.isolated.footprint import heap
 
 COUNT = 200

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 import pytest
-from foreign import serving
+
+from tests.foreign import serving
 
 
 @pytest.fixture

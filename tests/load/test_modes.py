@@ -6,11 +6,26 @@ import os
 import socket
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 import pytest
 
 from glyph_fast.load import LoadError, OpeningFailed, Options, Report, run
+from tests.serving import serving
 
+ROOM = """
+from glyph_fast import MessageType, Server
+
+server = Server()
+
+@server.on_connect
+def come(conn):
+    conn.join_room("all")
+
+@server.on_message(MessageType.TEXT)
+def say(ctx):
+    server.hub.broadcast_to_room("all", ctx.message.raw, exclude=ctx.conn.id)
+"""
 Foreign = Callable[..., AbstractContextManager[str]]
 Load = Callable[..., Report]
 
@@ -76,8 +91,34 @@ def test_an_echo_that_never_comes_fails_the_run(load: Load) -> None:
 
 
 def test_a_server_that_closes_fails_the_run(load: Load) -> None:
-    with pytest.raises(LoadError, match="closed connection"):
+    with pytest.raises(LoadError, match="connection 0 was closed with 1000"):
         load("/echo", "closing", connections=1)
+
+
+@pytest.mark.parametrize(("path", "mode"), [("/echo", "echo"), ("/room/a", "fan-out")])
+def test_a_server_may_greet(load: Load, path: str, mode: str) -> None:
+    report = load(path, "greeting", mode=mode, connections=3)
+    assert report.verified >= report.count > 0
+
+
+def test_a_server_that_speaks_later_of_its_own_accord_fails_the_run(load: Load) -> None:
+    with pytest.raises(LoadError, match="received 'by the way'"):
+        load("/echo", "talking", connections=1)
+
+
+def test_a_stalled_member_that_is_closed_is_counted(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(ROOM)
+    policy = ("--queue-policy", "disconnect", "--queue-bytes", "64KiB", "--close-timeout", "200ms")
+    with serving("app:server", *policy, cwd=tmp_path) as server:
+        values: dict[str, object] = {"mode": "stalled", "connections": 4, "stalled": 0.25}
+        report = run(options(server.ws("/ws"), size=60_000, duration=2.0, **values))
+    assert report.notes["of_these_closed_by_the_server"] == 1
+    assert report.count > 0
+
+
+def test_payloads_of_nobody_fail_the_run(load: Load) -> None:
+    with pytest.raises(LoadError, match="received 'zz' .*, expected"):
+        load("/room/a", "strange", mode="fan-out", connections=2, publishers=2)
 
 
 def test_fan_out_follows_every_member(load: Load) -> None:

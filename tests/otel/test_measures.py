@@ -9,11 +9,11 @@ from typing import Any
 
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from running import running
 from websockets.asyncio.client import connect
 
 from glyph_fast import MessageContext, MessageType, Server
 from glyph_fast.otel import GlyphFastInstrumentor, instrument, measures
+from tests.running import running
 
 Figures = dict[tuple[str, ...], float]
 
@@ -82,6 +82,7 @@ def test_rooms_that_clients_name_are_told_apart_up_to_a_number(backend, run, mon
         reader = InMemoryMetricReader()
         server = Server()
         server.websocket("/ws")
+        server.room("*", client_join=True)
         instrument(server, meter_provider=MeterProvider([reader]))
 
         def sizes() -> dict[str, float]:
@@ -120,8 +121,8 @@ def test_the_instrumentor_reaches_servers_that_are_made_later(backend, run):
             server = application()
         finally:
             instrumentor.uninstrument()
-        assert server.is_observed
-        assert not application().is_observed
+        assert server._is_observed
+        assert not application()._is_observed
         async with running(server, backend) as url:
             async with connect(url.ws("/ws"), proxy=None):
                 assert collected(reader)["connections",] == 1

@@ -17,14 +17,15 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import SpanKind, StatusCode
-from running import running
-from serving import ROOT, serving
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect as connect_now
 
 from glyph_fast import Config, Connection, MessageContext, MessageType, Reject, Server
 from glyph_fast.otel import instrument
+from tests.listening import listening
+from tests.running import running
+from tests.serving import ROOT, serving
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 TRACEPARENT = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
@@ -186,7 +187,7 @@ def test_a_client_that_leaves_before_the_answer_ends_its_span(backend, run):
             waiting.set()
             await goes_on.wait()
 
-        traced.server._authenticate = authenticate
+        traced.server._authenticators.general = authenticate
         async with running(traced.server, backend) as url:
             peer = await url.peer()
             peer.write(
@@ -286,8 +287,9 @@ def test_the_command_that_instruments_programs_reaches_one_in_glyph():
         with connect_now(
             server.ws("/rooms/tea/Ada"), additional_headers=TRACEPARENT, proxy=None
         ) as ada:
-            ada.send("hello")
-            ada.recv(timeout=10)
+            ada.send('{"type": "say", "text": "hello"}')
+            while "hello" not in ada.recv(timeout=10):
+                pass  # who is there comes first
         assert server.stop() == 0
         assert server.process.stdout is not None
         written = server.process.stdout.read().decode()
@@ -303,3 +305,19 @@ def test_without_opentelemetry_it_says_what_to_install():
     assert done.stderr.splitlines()[-1] == (
         "ModuleNotFoundError: glyph_fast.otel needs opentelemetry: pip install 'glyph-fast[otel]'"
     )
+
+
+def test_a_stream_of_events_is_opened_in_a_span(backend, run):
+    async def main():
+        traced = Traced()
+        traced.server.room("news", client_join=True)
+        traced.server.events("/events")
+        async with running(traced.server, backend) as url:
+            async with listening(url, "/events?room=news", **TRACEPARENT) as stream:
+                span = await traced.span("GET /events")
+                assert span.context.trace_id == int(TRACE, 16)
+                assert span.attributes["http.response.status_code"] == 200
+                assert span.attributes["url.scheme"] == "http"
+                assert span.attributes["glyph_fast.connection.id"] == stream.id
+
+    run(main())

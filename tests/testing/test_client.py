@@ -220,6 +220,32 @@ class TestOpening:
 
         run(main())
 
+    def test_a_client_that_does_not_get_in_leaves(self, run):
+        server = Server()
+        never = asyncio.Event()
+
+        @server.authenticate
+        async def nobody(request):
+            if request.path == "/never":
+                await never.wait()
+            raise Reject(403)
+
+        server.websocket("/ws")
+        server.websocket("/never")
+
+        async def main():
+            async with TestClient(server, close_timeout=60, drain_timeout=60) as client:
+                for path in ("/ws", "/nowhere"):
+                    with pytest.raises(UpgradeRefused):
+                        await client.connect(path)
+                client.timeout = 0.02
+                with pytest.raises(TimeoutError, match="no answer to the handshake at /never"):
+                    await client.connect("/never")
+                await client.settle()
+                assert len(client._serving().turn) == 0
+
+        run(main())
+
     def test_what_on_connect_sends_comes_first(self, run):
         server = Server()
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from running import echo_server
 
-from glyph_fast.deflate import CLIENT_OFFER, Parameters
 from glyph_fast.errors import HandshakeError
-from glyph_fast.handshake import Accepted, parse_extensions
 from glyph_fast.http.headers import Headers
 from glyph_fast.testing import SyncTestClient, TestClient
 from glyph_fast.testing.compression import agreed_on, offer_of
+from glyph_fast.websocket.deflate import CLIENT_OFFER, Parameters
+from glyph_fast.websocket.handshake import Accepted, parse_extensions
+from tests.running import echo_server
 
 pytestmark = pytest.mark.both_cores
 

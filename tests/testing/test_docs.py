@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 def test_the_page_runs_as_written(tmp_path):
     page = (ROOT / "docs/testing.md").read_text()
     programs = re.findall(r"^```python\n# (\w+\.py)\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    assert len(programs) == 6
+    assert len(programs) == 7
     for name, text in programs:
         (tmp_path / name).write_text(text)
     (tmp_path / "conftest.py").write_text(
@@ -29,4 +29,4 @@ def test_the_page_runs_as_written(tmp_path):
         timeout=100,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "6 passed" in done.stdout
+    assert "7 passed" in done.stdout

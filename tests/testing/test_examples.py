@@ -79,21 +79,22 @@ def test_polls_count_one_vote_each(run):
 
 
 @pytest.mark.parametrize("program", ["", "websocket-chat/main.py"], ids=["bundled", "example"])
-def test_chat_tells_the_room_who_comes_speaks_and_goes(run, program):
+def test_chat_keeps_what_who_is_away_misses(run, program):
     server = example(program) if program else create_server()
 
     async def main():
         async with TestClient(server) as client:
             ada = await client.connect("/rooms/lobby/ada")
-            welcome = await ada.receive_json()
-            assert (welcome["type"], welcome["name"]) == ("welcome", "ada")
-            assert (await ada.receive_json())["type"] == "joined"
+            joined = await ada.join("lobby", presence=True)
             bob = await client.connect("/rooms/lobby/bob")
-            assert (await ada.receive_json())["name"] == "bob"
-            await ada.send_json({"type": "say", "text": "hello"})
-            assert (await ada.receive_json())["text"] == "hello"
-            bob.drop()
-            left = await ada.receive_json()
-            assert (left["type"], left["name"]) == ("left", "bob")
+            (came,) = (await ada.receive_json())["data"]["joined"]
+            assert came["info"] == {"name": "bob"}
+            ada.drop()
+            await bob.send_json({"type": "say", "text": "hello"})
+            assert (await bob.receive_json())["text"] == "hello"
+            ada = await client.connect("/rooms/lobby/ada")
+            since = {"epoch": joined["epoch"], "offset": joined["offset"]}
+            missed = (await ada.join("lobby", since=since))["messages"]
+            assert [each["data"]["text"] for each in missed] == ["hello"]
 
     run(main())

@@ -7,9 +7,9 @@ import socket
 
 import pytest
 
-from glyph_fast.config import Config
 from glyph_fast.engine.base import new_turn
 from glyph_fast.engine.making import limits_of
+from glyph_fast.options.config import Config
 from glyph_fast.testing.memory import Clock, MemoryEngine
 
 pytestmark = pytest.mark.both_cores
@@ -32,14 +32,14 @@ class Heard:
 
     def request(self, conn, head):
         self.heads.append(head)
-        conn.write(b"HTTP/1.1 200 OK\r\n\r\n")
-        conn.finish()
+        conn._write(b"HTTP/1.1 200 OK\r\n\r\n")
+        conn._finish()
 
     def close(self, conn, code, reason):
         self.closes.append(code)
 
     def refuse(self, conn, status):
-        conn.write(b"HTTP/1.1 %d no\r\n\r\n" % status)
+        conn._write(b"HTTP/1.1 %d no\r\n\r\n" % status)
 
 
 def new_engine(heard: Heard) -> MemoryEngine:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from running import echo_server
 
 from glyph_fast import ConnectionClosed, Server
 from glyph_fast.testing import TestClient
+from tests.running import echo_server
 
 pytestmark = pytest.mark.both_cores
 

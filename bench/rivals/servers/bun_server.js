@@ -1,8 +1,12 @@
-// Bun: uWebSockets under JavaScript, rooms are its topics. COMPRESSION is "", "shared" or "dedicated".
+// Bun: uWebSockets under JavaScript, rooms are its topics. COMPRESSION is "", "shared" or "dedicated";
+// with TLS_CERT and TLS_KEY it speaks TLS, by BoringSSL.
 const compression = process.env.COMPRESSION || "";
 const server = Bun.serve({
   hostname: "127.0.0.1",
   port: Number(process.env.PORT),
+  tls: process.env.TLS_CERT
+    ? { cert: Bun.file(process.env.TLS_CERT), key: Bun.file(process.env.TLS_KEY) }
+    : undefined,
   fetch(request, server) {
     const path = new URL(request.url).pathname;
     const room = path.startsWith("/room/") ? path.slice(6) : null;

@@ -11,6 +11,8 @@
  *   /room/NAME    every message goes to all other members
  *   any other     messages are read and dropped
  *
+ * With -DFLOOR_TLS (and -lssl -lcrypto) it speaks TLS, see floor_tls.h.
+ *
  * Two ways of sending, chosen by the first argument:
  *   each   one send per delivery, at once
  *   turn   the messages of one turn of epoll_wait leave in one send per receiver
@@ -54,6 +56,9 @@ typedef struct {
     uint32_t sent_turn; /* the last turn in which this one published */
     buffer_t *partial;  /* an incomplete head or frame */
     buffer_t *unsent;   /* what the kernel refused */
+#ifdef FLOOR_TLS
+    struct ssl_st *ssl;
+#endif
 } conn_t;
 
 typedef struct {
@@ -98,6 +103,10 @@ static void *grow(void *old, size_t size)
     }
     return fresh;
 }
+
+#ifdef FLOOR_TLS
+#include "floor_tls.h"
+#endif
 
 /* ---- SHA-1 and base64, for Sec-WebSocket-Accept (RFC 6455 4.2.2) ---- */
 
@@ -263,11 +272,20 @@ static void send_slices(int fd, conn_t *c, struct iovec *slices, int count)
         total += slices[i].iov_len;
     if (c->closing || c->doomed)
         return;
+    if (c->unsent && c->unsent->end - c->unsent->start + total > MAX_UNSENT)
+        return; /* a receiver that does not read: the newest is dropped */
+#ifdef FLOOR_TLS
+    struct iovec ciphertext;
+    if (total && !tls_encrypt(c->ssl, slices, count, total)) {
+        kill_later(fd, c);
+        return;
+    }
+    ciphertext = (struct iovec){tls_out, total = tls_out_size};
+    slices = &ciphertext, count = 1;
+    tls_out_size = 0;
+#endif
     ssize_t taken = 0;
-    if (c->unsent) {
-        if (c->unsent->end - c->unsent->start + total > MAX_UNSENT)
-            return; /* a receiver that does not read: the newest is dropped */
-    } else {
+    if (!c->unsent) {
         if (count == 1) {
             taken = send(fd, slices[0].iov_base, total, MSG_NOSIGNAL);
         } else {
@@ -598,12 +616,31 @@ static void on_readable(int fd, conn_t *c)
     buffer_t *b = c->partial;
     uint8_t *p = b ? b->bytes : receive;
     size_t have = b ? b->end : 0, room = b ? b->capacity - b->end : RECEIVE, need;
+#ifdef FLOOR_TLS
+    if (tls_at == tls_end && !SSL_pending(c->ssl)) {
+        ssize_t came = recv(fd, tls_received, sizeof tls_received, 0);
+        if (came <= 0) {
+            if (came == 0 || errno != EAGAIN)
+                kill_later(fd, c);
+            return;
+        }
+        tls_at = 0, tls_end = (size_t)came;
+    }
+    ssize_t n = tls_decrypt(c->ssl, p + have, room);
+    if (n < 0)
+        kill_later(fd, c);
+    if (tls_out_size) /* a handshake, tickets, an alert */
+        send_slices(fd, c, NULL, 0);
+    if (n <= 0)
+        return;
+#else
     ssize_t n = recv(fd, p + have, room, 0);
     if (n <= 0) {
         if (n == 0 || errno != EAGAIN)
             kill_later(fd, c);
         return;
     }
+#endif
     have += (size_t)n;
     size_t used = consume(fd, c, p, have, &need);
     if (c->doomed)
@@ -633,6 +670,9 @@ static void on_acceptable(int listener)
         }
         struct epoll_event ev = {.events = EPOLLIN, .data.fd = fd};
         conns[fd] = (conn_t){.state = OPENING};
+#ifdef FLOOR_TLS
+        conns[fd].ssl = tls_accept();
+#endif
         epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &ev);
     }
 }
@@ -648,6 +688,9 @@ static void bury(void)
         if (c->partial)
             release(c->partial);
         free(c->unsent);
+#ifdef FLOOR_TLS
+        SSL_free(c->ssl);
+#endif
         c->partial = c->unsent = NULL;
         c->state = FREE;
         close(fd);
@@ -686,6 +729,9 @@ int main(int argc, char **argv)
     dead = calloc((size_t)conn_limit, sizeof *dead);
     epoll = epoll_create1(EPOLL_CLOEXEC);
     int listener = listen_on((uint16_t)atoi(port));
+#ifdef FLOOR_TLS
+    tls_start();
+#endif
     struct epoll_event ev = {.events = EPOLLIN, .data.fd = listener}, events[EVENTS];
     epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &ev);
     printf("listening on 127.0.0.1:%s\n", port);
@@ -703,6 +749,12 @@ int main(int argc, char **argv)
                 flush_unsent(fd, c);
             if ((events[i].events & ~(uint32_t)EPOLLOUT) && !c->doomed)
                 on_readable(fd, c);
+#ifdef FLOOR_TLS
+            /* more than there was room for */
+            while ((tls_at < tls_end || SSL_pending(c->ssl)) && !c->doomed)
+                on_readable(fd, c);
+            tls_at = tls_end = 0;
+#endif
         }
         for (uint32_t i = 0; i < dirty_count; i++)
             flush_room(&rooms[dirty[i]]);

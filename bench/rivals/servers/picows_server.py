@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 
 import uvloop
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_create_server
@@ -61,7 +62,11 @@ def listener(request: WSUpgradeRequest) -> WSListener:
 
 async def main() -> None:
     port = int(os.environ["PORT"])
-    server = await ws_create_server(listener, "127.0.0.1", port, backlog=4096)
+    tls = None
+    if cert := os.environ.get("TLS_CERT"):
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(cert, os.environ["TLS_KEY"])
+    server = await ws_create_server(listener, "127.0.0.1", port, backlog=4096, ssl=tls)
     await server.serve_forever()
 
 

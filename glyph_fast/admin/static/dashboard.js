@@ -125,6 +125,8 @@ const chart = {
   queue: new Chart("chart-queue", ["queued"], bytes),
   drops: new Chart("chart-drops", ["oldest", "newest", "block", "disconnect", "rate"], count),
   turnover: new Chart("chart-turnover", ["opened", "ended", "refused"], count),
+  resumes: new Chart("chart-resumes", ["resumed", "refused"], count),
+  history: new Chart("chart-history", ["kept"], bytes),
   handler: new Chart("chart-handler", ["p50", "p95", "p99"], times),
   broadcast: new Chart("chart-broadcast", ["p50", "p95", "p99"], times),
   rtt: new Chart("chart-rtt", ["p50", "p95", "p99"], times),
@@ -154,6 +156,12 @@ function show(now) {
   by("errors").classList.toggle("bad", now.handler_errors > 0);
   by("dropped-more").textContent = dropped.map(([why, n]) => `${why} ${short(n)}`).join(", ") || "none so far";
   by("errors").textContent = short(now.handler_errors);
+  const { resumed, refused } = now.resumes;
+  by("remembered").textContent = size(now.history_bytes);
+  by("remembered-more").textContent = `${whole(now.history_messages)} messages`;
+  by("resumed").textContent = short(resumed);
+  by("resumed-more").textContent = refused ? `${whole(refused)} refused` : "none refused";
+  by("present").textContent = whole(now.presence_members);
 
   // An object of JavaScript's puts names that are numbers first, whatever their order was.
   const rooms = Object.entries(now.room_members).sort((a, b) => b[1] - a[1]);
@@ -169,6 +177,10 @@ function show(now) {
       [`closed with ${code}${CODES[code] ? `, ${CODES[code]}` : ""}`, whole(n)]),
     ...Object.entries(now.connections_rejected).filter(([, n]) => n).map(([why, n]) => [`refused: ${why}`, whole(n)]),
   ]);
+  by("several").hidden = !now.workers;
+  table("workers", (now.workers ?? []).map((each) =>
+    [String(each.worker), whole(each.connections), `${each.cpu_seconds.toFixed(1)} s`, size(each.memory_bytes),
+     span(each.loop_lag_seconds), whole(each.restarts)]));
   draw(now);
   before = now;
 }
@@ -189,6 +201,8 @@ function draw(now) {
   chart.turnover.add(time, [
     rate((x) => x.connections_total), rate((x) => total(x.disconnects)), rate((x) => total(x.connections_rejected)),
   ]);
+  chart.resumes.add(time, chart.resumes.names.map((result) => rate((x) => x.resumes[result])));
+  chart.history.add(time, [now.history_bytes]);
   for (const [place, name] of [["handler", "handler_seconds"], ["broadcast", "broadcast_seconds"], ["rtt", "ping_rtt_seconds"]])
     chart[place].add(time, [0.5, 0.95, 0.99].map((share) =>
       percentile(now.histograms.bounds, now.histograms[name], before.histograms[name], share)));

@@ -1,0 +1,248 @@
+"""What several processes cost: `python -m bench.workers`.
+
+The same program as one process and with `--workers`, in turn. CPU is that of all processes of the
+server: main, workers, and what the kernel does for them. Each sample is a fresh server, figures are
+medians, and a ratio is of medians. What crosses is measured by a pair of clients that sit where
+they are wanted: a publisher and a member in one worker, then in two, with 16 messages on the way,
+and with 256, where what a turn of each process costs is shared by more of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from glyph_fast.load.process import ServerProcess
+
+from .rivals.comparison import commit, describe_machine
+
+HERE = Path(__file__).parent
+WINDOW = 16  # messages on the way, where nothing else is said
+PAYLOAD = b"x" * 64
+MASKED = b"\x81" + bytes([0x80 | len(PAYLOAD)]) + b"\0\0\0\0" + PAYLOAD
+HEADER = 2  # bytes before a payload of the server's
+UPGRADE = (
+    "GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how often."""
+
+    samples: int
+    seconds: float
+    messages: int
+
+
+@contextmanager
+def serving(workers: int) -> Iterator[tuple[int, ServerProcess]]:
+    """A server of so many workers: its port and its processes."""
+    command = [
+        sys.executable, "-m", "glyph_fast", "serve", "workers_app:server", "--port", "0",
+        "--log-level", "warning", "--workers", str(workers),
+    ]  # fmt: skip
+    process = subprocess.Popen(command, cwd=HERE, stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline().decode()
+        yield int(line.rpartition(":")[2]), ServerProcess(process.pid)
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def load(workers: int, path: str, plan: Plan, *arguments: str) -> float:
+    """CPU of a server per message or delivery, in µs, under `glyph-fast bench`."""
+    with serving(workers) as (port, server):
+        command = [
+            sys.executable, "-m", "glyph_fast", "bench", f"ws://127.0.0.1:{port}{path}",
+            "--pid", str(server.pid), "--duration", str(plan.seconds), "--json", "-",
+            "--no-progress", "--timeout", "60", *arguments,
+        ]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, check=True, timeout=300)
+    report: dict[str, Any] = json.loads(done.stdout)
+    cpu: float = report["server"]["cpu_us"]
+    return cpu
+
+
+class Client:
+    """A raw WebSocket client that knows its worker."""
+
+    def __init__(self, port: int, path: str) -> None:
+        self.sock = socket.create_connection(("127.0.0.1", port), timeout=60)
+        self.sock.sendall(UPGRADE.format(path=path).encode())
+        data = b""
+        while b"\r\n\r\n" not in data or not data.partition(b"\r\n\r\n")[2]:
+            data += self.sock.recv(4096)
+        self.worker = int(data.partition(b"\r\n\r\n")[2][HEADER:])
+
+    def take(self, size: int) -> None:
+        """Receive so many bytes."""
+        while size:
+            got = len(self.sock.recv(min(size, 1 << 16)))
+            if not got:
+                raise ConnectionError("the server is gone")
+            size -= got
+
+
+def pair(port: int, stack: ExitStack, *, is_apart: bool) -> tuple[Client, Client]:
+    """A publisher and a member of a room, in two workers or in one."""
+    publisher = Client(port, "/room/pair?silent")
+    stack.callback(publisher.sock.close)
+    while True:
+        member = Client(port, "/room/pair")
+        if (member.worker != publisher.worker) is is_apart:
+            stack.callback(member.sock.close)
+            return publisher, member
+        member.sock.close()
+        time.sleep(0.01)
+
+
+def crossing(
+    workers: int, plan: Plan, *, is_apart: bool, rooms: int = 0, window: int = WINDOW
+) -> float:
+    """CPU of a server per message from a publisher to one member, in µs."""
+    with serving(workers) as (port, server), ExitStack() as stack:
+        for filled in range(0, rooms, 1000):
+            filler = Client(port, f"/fill/{filled}/{min(1000, rooms - filled)}")
+            stack.callback(filler.sock.close)
+        publisher, member = pair(port, stack, is_apart=is_apart)
+        batch, expected = MASKED * window, (HEADER + len(PAYLOAD)) * window
+        for _ in range(50):
+            publisher.sock.sendall(batch)
+            member.take(expected)
+        before, rounds = server.cpu_ns(), plan.messages // window
+        for _ in range(rounds):
+            publisher.sock.sendall(batch)
+            member.take(expected)
+        return (server.cpu_ns() - before) / 1e3 / (rounds * window)
+
+
+def memory(workers: int) -> dict[str, float]:
+    """What main and one worker take before the first connection, in MiB: all, and not shared."""
+    with serving(workers) as (_, server):
+        main, *others = server.pids()
+        found = {}
+        for name, pid in (("main", main), ("worker", others[-1])):
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+            sizes = {line.split(":")[0]: int(line.split()[1]) / 1024 for line in lines}
+            found[f"{name} resident"] = sizes["Rss"]
+            found[f"{name} proportional"] = sizes["Pss"]
+            found[f"{name} private"] = sizes["Private_Clean"] + sizes["Private_Dirty"]
+        return found
+
+
+def compare(
+    title: str, sides: Sequence[tuple[str, Callable[[], float]]], plan: Plan, unit: str
+) -> None:
+    """Measure the sides in turn, and print medians, spreads and ratios to the first."""
+    samples: dict[str, list[float]] = {name: [] for name, _ in sides}
+    for _ in range(plan.samples):
+        for name, run in sides:
+            samples[name].append(run())
+    base = median(samples[sides[0][0]])
+    print(f"\n### {title}\n\n| | {unit} | lowest to highest | ratio | beyond the first |")
+    print("|---|---|---|---|---|")
+    for name, _ in sides:
+        found = samples[name]
+        middle = median(found)
+        print(
+            f"| {name} | {middle:.3f} | {min(found):.3f} to {max(found):.3f} "
+            f"| {middle / base:.2f} | {middle - base:+.3f} |",
+            flush=True,
+        )
+
+
+def main() -> None:
+    """Measure what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--samples", type=int, default=5, help="of each side, in turn")
+    parser.add_argument("--seconds", type=float, default=4.0, help="of load in one sample")
+    parser.add_argument("--messages", type=int, default=40_000, help="that cross in one sample")
+    parser.add_argument(
+        "what", nargs="*", default=["crossing", "fan-out", "echo", "workers", "rooms", "memory"]
+    )
+    given = parser.parse_args()
+    plan = Plan(given.samples, given.seconds, given.messages)
+    print(f"{describe_machine()}, commit {commit()}, {plan.samples} samples each in turn")
+    for what in given.what:
+        _PARTS[what](plan)
+
+
+def _crossing(plan: Plan) -> None:
+    for window in (WINDOW, 16 * WINDOW):
+        sides = tuple(
+            (
+                name,
+                lambda apart=is_apart, of=window: crossing(2, plan, is_apart=apart, window=of),
+            )
+            for name, is_apart in (
+                ("publisher and member in one worker", False),
+                ("in two workers", True),
+            )
+        )
+        compare(f"A message to one member, {window} in flight", sides, plan, "µs per message")
+
+
+def _fan_out(plan: Plan) -> None:
+    arguments = ("--mode", "fan-out", "-c", "1000", "-p", "8")
+    sides = (
+        ("one process", lambda: load(1, "/room/x", plan, *arguments)),
+        ("two workers", lambda: load(2, "/room/x", plan, *arguments)),
+    )
+    compare("Fan-out to 1,000 members, 8 in flight", sides, plan, "µs per delivery")
+
+
+def _echo(plan: Plan) -> None:
+    for in_flight in (1, 16):
+        arguments = ("--mode", "echo", "-c", "64", "-p", str(in_flight))
+        sides = tuple(
+            (name, lambda workers=n, with_=arguments: load(workers, "/echo", plan, *with_))
+            for name, n in (("one process", 1), ("two workers", 2))
+        )
+        compare(f"Echo, 64 connections, {in_flight} in flight", sides, plan, "µs per message")
+
+
+def _workers(plan: Plan) -> None:
+    arguments = ("--mode", "fan-out", "-c", "1000", "-p", "8")
+    sides = tuple(
+        (f"{n} workers" if n > 1 else "one process",
+         lambda workers=n: load(workers, "/room/x", plan, *arguments))
+        for n in (1, 2, 4, 8)
+    )  # fmt: skip
+    compare("Growth with workers: fan-out to 1,000", sides, plan, "µs per delivery")
+
+
+def _rooms(plan: Plan) -> None:
+    sides = tuple(
+        (f"{n:,} rooms", lambda rooms=n: crossing(2, plan, is_apart=True, rooms=rooms))
+        for n in (1, 1000, 100_000)
+    )
+    compare("Growth with rooms: a message that crosses", sides, plan, "µs per message")
+
+
+def _memory(plan: Plan) -> None:
+    print("\n### Memory before the first connection\n\n| | MiB |\n|---|---|")
+    for name, size in memory(2).items():
+        print(f"| {name} | {size:.1f} |")
+
+
+_PARTS: dict[str, Callable[[Plan], None]] = {
+    "crossing": _crossing, "fan-out": _fan_out, "echo": _echo, "workers": _workers,
+    "rooms": _rooms, "memory": _memory,
+}  # fmt: skip
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,247 @@
+/** One WebSocket that is opened again whenever it is lost, unless its end is final.
+ *
+ * docs/clients.md has the states and what leads from one to the next. A socket counts as open once
+ * something came from it, or after a second: one that is refused opens first, too. */
+import { openEvents } from "./events.js";
+import type { Options, State, Why } from "./types.js";
+
+// Milliseconds.
+const FIRST_DELAY = 500;
+const LAST_DELAY = 20_000;
+const OPEN_WITHIN = 10_000;
+const CONFIRM_WITHIN = 1_000;
+const STABLE_AFTER = 5_000; // an end that comes sooner does not shorten the pauses
+const SILENCE = 20_000;
+const ANSWER_WITHIN = 10_000;
+
+const EXPIRED = 4401;
+const SLOW_CONSUMER = 4008; // the server's, not the program's as the rest of 4000–4399
+const NOT_NOW = 4503; // too many connections, or on its way down
+
+/** Whether nobody should come back after an end with this code. */
+export function isFinal(code: number): boolean {
+  return (
+    code == 1000 ||
+    (code >= 1002 && code <= 1003) ||
+    (code >= 1007 && code <= 1009) ||
+    (code >= 3500 && code <= 4399 && code != SLOW_CONSUMER) ||
+    code == 4403 ||
+    (code >= 4500 && code != NOT_NOW)
+  );
+}
+
+/** Who is told. */
+export interface Owner {
+  _up(): void; // there is a socket
+  _heard(data: any): void;
+  _down(): void; // there is none any more
+  _changed(): void; // the state
+  _failed(error: any): void;
+  _ping(): void;
+}
+
+export class Link {
+  _state: State = "connecting";
+  _why: Why = { code: 0, reason: "", retryAt: 0 };
+  _token: string | null | undefined;
+  _answersPings = false;
+  /** Counts sockets and pauses: what was meant for an earlier one ends. */
+  _attempt = 0;
+  private _url: string;
+  private _options: Options;
+  private _owner: Owner;
+  private _socket: any = null;
+  private _timer: any;
+  private _tries = 0;
+  private _openedAt = 0;
+  private _heardAt = 0;
+  private _isAnswered = false; // something came since the latest probe
+  private _wasDenied = false;
+  private _events?: string; // where a stream of events is, while no WebSocket opens
+
+  constructor(url: string, options: Options, owner: Owner) {
+    this._url = url;
+    this._options = options;
+    this._owner = owner;
+    for (const [target, name, listener] of this._outside()) target?.addEventListener?.(name, listener);
+    this._connect();
+  }
+
+  /** Send now, if there is a socket that takes it. */
+  _send(data: any): boolean {
+    if (this._socket?.readyState != 1) return false;
+    this._socket.send(data);
+    return true;
+  }
+
+  /** Do not wait for the next attempt. */
+  _retry(): void {
+    if (this._state != "waiting" && this._state != "offline") return;
+    this._tries = 0;
+    this._connect();
+  }
+
+  _finish(code: number, reason: string): void {
+    if (this._state == "closed") return;
+    for (const [target, name, listener] of this._outside()) {
+      target?.removeEventListener?.(name, listener);
+    }
+    this._drop(1000);
+    this._become("closed", code, reason);
+  }
+
+  get _canRenew(): boolean {
+    return typeof this._options.token == "function";
+  }
+
+  /** Ask for the token again. */
+  async _renew(): Promise<string | null | undefined> {
+    const { token } = this._options;
+    return (this._token = typeof token == "function" ? await token() : token);
+  }
+
+  private async _connect(): Promise<void> {
+    const attempt = this._begin(); // first: whoever is told may end it
+    this._become("connecting");
+    try {
+      if (attempt == this._attempt && !this._token) await this._renew();
+      if (attempt == this._attempt) this._open(attempt);
+    } catch (error) {
+      // The program's own: its token, or an address or a token that cannot be sent.
+      if (attempt != this._attempt) return;
+      this._owner._failed(error);
+      this._lost(1006, String(error));
+    }
+  }
+
+  private _open(attempt: number): void {
+    const Socket = this._options.WebSocket ?? (globalThis as any).WebSocket;
+    const socket = (this._socket = this._events
+      ? openEvents(new URL(this._events, this._url.replace("ws", "http")), this._token)
+      : new Socket(this._url, ["glyph-fast", ...(this._token ? ["bearer", this._token] : [])]));
+    const now = (action: (event: any) => void) => (event: any) => {
+      if (attempt == this._attempt) action(event);
+    };
+    socket.binaryType = "arraybuffer";
+    socket.onopen = now(() => {
+      this._after(CONFIRM_WITHIN, () => this._confirm());
+      this._owner._up();
+      this._ping();
+    });
+    socket.onmessage = now(({ data }) => {
+      this._heardAt = Date.now();
+      this._isAnswered = true;
+      if (this._state != "open") this._confirm();
+      if (attempt == this._attempt) this._owner._heard(data);
+    });
+    socket.onclose = now(({ code, reason }) => this._lost(code, reason));
+    socket.onerror = () => {}; // `close` follows
+    this._after(OPEN_WITHIN, () => this._lost(1006, "no answer"));
+  }
+
+  private _confirm(): void {
+    this._wasDenied = false;
+    this._openedAt = this._heardAt = Date.now();
+    this._watch();
+    this._become("open");
+  }
+
+  private _ping(): void {
+    if (this._options.ping !== false) this._owner._ping();
+  }
+
+  /** Look again when the silence would be long enough. */
+  private _watch(): void {
+    this._after(this._heardAt + SILENCE - Date.now(), () => {
+      if (Date.now() - this._heardAt < SILENCE) this._watch();
+      else this._probe();
+    });
+  }
+
+  /** Find out whether the other side is still there. */
+  private _probe(): void {
+    if (!this._answersPings) return this._after(SILENCE, () => this._watch());
+    this._ping();
+    this._isAnswered = false;
+    const asked = Date.now();
+    this._after(ANSWER_WITHIN, () => {
+      if (this._isAnswered) this._watch();
+      // So late that the machine has slept: what came meanwhile is still to be heard.
+      else if (Date.now() - asked > 2 * ANSWER_WITHIN) this._probe();
+      else this._lost(1006, "no answer");
+    });
+  }
+
+  private _lost(code: number, reason: string): void {
+    const isStable = this._state == "open" && Date.now() - this._openedAt > STABLE_AFTER;
+    const isExpired = code == EXPIRED;
+    if (isFinal(code) || (isExpired && (this._wasDenied || !this._canRenew))) {
+      return this._finish(code, reason);
+    }
+    // 1006, or 0 in Deno, of what did not open; nothing did where there is no socket.
+    const { events = "/events" } = this._options;
+    const isBlocked = !(code % 1006) && this._state != "open" && this._socket && events;
+    this._drop();
+    if (isBlocked && (this._events = this._events ? "" : events)) return this._open(this._attempt);
+    if (isStable) this._tries = 0;
+    if (isExpired) {
+      this._wasDenied = true;
+      this._token = null;
+    }
+    if (globalThis.navigator?.onLine === false) return this._become("offline", code, reason);
+    const delay = Math.random() * Math.min(LAST_DELAY, FIRST_DELAY * 2 ** this._tries++);
+    this._after(delay, () => this._connect());
+    this._become("waiting", code, reason, Date.now() + delay);
+  }
+
+  private _begin(): number {
+    clearTimeout(this._timer);
+    return ++this._attempt;
+  }
+
+  private _drop(code?: number): void {
+    this._begin();
+    const socket = this._socket;
+    this._socket = null;
+    if (socket) {
+      socket.onopen = socket.onmessage = socket.onclose = null;
+      socket.close(code);
+    }
+    this._owner._down();
+  }
+
+  private _become(state: State, code = this._why.code, reason = this._why.reason, retryAt = 0): void {
+    const isNew = state != this._state;
+    this._state = state;
+    this._why = { code, reason, retryAt };
+    if (isNew) this._owner._changed();
+  }
+
+  private _after(delay: number, action: () => void): void {
+    clearTimeout(this._timer);
+    this._timer = setTimeout(action, delay);
+  }
+
+  // What a page is told about the network and itself.
+
+  private _awake = (): void => {
+    if (globalThis.document?.hidden) return;
+    if (this._state == "open") this._probe();
+    else this._retry();
+  };
+
+  private _asleep = (): void => {
+    if (this._state == "open") this._probe();
+    if (this._state != "waiting") return;
+    this._begin();
+    this._become("offline");
+  };
+
+  private _outside(): [any, string, () => void][] {
+    return [
+      [globalThis, "online", this._awake],
+      [globalThis, "offline", this._asleep],
+      [globalThis.document, "visibilitychange", this._awake],
+    ];
+  }
+}

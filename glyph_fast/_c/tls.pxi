@@ -1,0 +1,374 @@
+# TLS between a poller's sockets and their connections.
+#
+# OpenSSL reads ciphertext from one memory buffer and writes it to another. Here these two are
+# shared by all sessions of a poller: what comes of a peer is put in, and OpenSSL takes all of it in
+# the same call (half a record stays in the session), and what it has to send is taken out at once.
+# So an idle session holds no buffer, and nothing of one peer is left there when the next has its
+# turn; after a failure, what may be left is thrown away first.
+#
+# What is encrypted has to leave, for records are numbered. So only a piece at a time is, and while
+# the kernel has not taken the whole of its ciphertext, the sink owes: it does not own up to the
+# last byte of the plaintext. To the connection that message is then partly written, as it would be
+# on a plain socket, and everything that holds for those (what may be displaced, progress, when all
+# has left) holds here.
+#
+# OpenSSL is the interpreter's own, by way of its `ssl` module: so there is one in the process, with
+# the system's settings and mends, and nothing to link. No exception is made on the usual way: a
+# session is asked for more only while there is ciphertext that it has not taken.
+
+cdef enum:
+    RECORD_SIZE = 16384         # RFC 8446 §5.1
+    COLD_RECORD = 1369          # of plaintext: its record fits one segment, to be read as it comes
+    COLD_BYTES = 32768          # sent in such records at first: then TCP's window has opened
+    IDLE_SWEEPS = 2             # without a byte sent, after which it may have closed again
+    MAX_REST = 262144           # bytes of ciphertext that wait, answers to a peer included who
+                                # reads none
+    MAX_SHAKES = 32             # steps of handshakes in one turn; each may be worth fifty messages
+    TLS_TAG = 2                 # added to the address of a sink, for epoll
+    PLAIN_SIZE = READ_SIZE + 2 * RECORD_SIZE  # what was read, and half a record of before
+
+
+cdef class _Tls:
+    """What the sessions of a poller share."""
+
+    def __cinit__(self, context, describe, failed, preface):
+        import ssl  # where there is no TLS, nobody needs it
+
+        self.context = context
+        self.describe = describe
+        self.failed = failed
+        self.preface = preface
+        self.incoming = ssl.MemoryBIO()
+        self.outgoing = ssl.MemoryBIO()
+        self.put_in = self.incoming.write
+        self.take_out = self.outgoing.read
+        self.error = ssl.SSLError
+        self.wants_more = ssl.SSLWantReadError
+        self.is_over = ssl.SSLZeroReturnError
+
+    cdef int purge(self) except -1:
+        """Throw away what a session that failed has left in the buffers."""
+        self.incoming.read()
+        self.outgoing.read()
+        return 0
+
+
+cdef class _TlsSink:
+    """The sink of a connection that speaks TLS."""
+
+    def __cinit__(self, Poller poller not None, _Tls tls not None, int fd):
+        self.fd = fd
+        self.is_made = True
+        self.poller = poller
+        self.settings = tls
+        if tls.preface is not None:
+            self.preface = b""
+        self.cold_until = COLD_BYTES
+
+    def __dealloc__(self):
+        if self.is_made and self.fd >= 0:
+            gf_close(self.fd)
+
+    @property
+    def tls(self):
+        """What TLS tells about the peer."""
+        return None if self.session is None else self.settings.describe(self.session)
+
+    cdef int watch(self) except -1:
+        """Tell epoll what to wait for; waiting for nothing means leaving it, see `Connection`."""
+        cdef uint32_t events = 0
+        cdef int operation
+        if not self.is_paused:
+            events |= EPOLLIN
+        if self.is_full:
+            events |= EPOLLOUT
+        if events == self.events or self.is_retired:
+            return 0
+        operation = EPOLL_CTL_ADD if not self.events else (
+            EPOLL_CTL_MOD if events else EPOLL_CTL_DEL
+        )
+        if gf_epoll_control(
+            self.poller.epoll, operation, self.fd, events, <uintptr_t><void*>self | TLS_TAG
+        ) < 0 and events:
+            return self.conn.close_now()  # nobody would hear of it any more
+        self.events = events
+        return 0
+
+    # What the poller calls.
+
+    cdef int writable(self) except -1:
+        """The kernel takes bytes again."""
+        cdef Connection conn = self.conn
+        self.push()
+        if not self.is_full and conn._phase != CLOSED:
+            conn.flush_now()
+        return 0
+
+    cdef int received(self, byte* data, Py_ssize_t size) except -1:
+        """Ciphertext came: give the connection what it says, and send what TLS has to say."""
+        cdef Connection conn = self.conn
+        cdef bint is_end = False
+        cdef Py_ssize_t plain
+        if self.preface is not None:
+            whole = self.read_preface(self.preface + PyBytes_FromStringAndSize(<char*>data, size))
+            if not whole:
+                return 0
+        else:
+            whole = PyMemoryView_FromMemory(<char*>data, size, PyBUF_READ)
+        plain = self.decrypt(whole, &is_end)
+        failure, self.poller.failure = self.poller.failure, None
+        if plain:
+            conn.take(self.poller.plain, plain)
+        if is_end:
+            self.hear_end()
+        if conn._phase == CLOSED:
+            return 0
+        if failure is not None:
+            self.fail(failure)
+        elif self.rest is not None and not self.is_full and not conn.dirty:
+            self.push()
+        return 0
+
+    cdef int fail(self, failure) except -1:
+        """The session broke: nothing can follow but the alert that says so."""
+        cdef Connection conn = self.conn
+        self.push()
+        self.is_shut = True
+        if isinstance(failure, self.settings.error):
+            try:
+                self.settings.failed(conn, failure)
+            except Exception as exc:
+                conn._turn.failed(conn, exc)
+        else:
+            conn._turn.failed(conn, failure)
+        return conn.close_now()
+
+    cdef int hear_end(self) except -1:
+        """The peer ended its side, of TLS or of TCP."""
+        cdef Connection conn = self.conn
+        if self.heard_end or conn is None or conn._phase == CLOSED:
+            return 0
+        self.end_waits = self.is_paused
+        if not self.is_paused:
+            self.heard_end = True
+            self.is_paused = True  # there is nothing more to read
+            self.watch()
+            conn.hear_end()
+        return 0
+
+    # What the connection calls.
+
+    cdef Py_ssize_t write(self, data, Py_ssize_t* offered) except -2:
+        """Encrypt a piece and send it; return how much of it counts as taken, -1: nobody is there.
+
+        Less than `offered` means that the kernel is full.
+        """
+        cdef Py_ssize_t size = len(data)
+        cdef Py_ssize_t skipped = self.owes
+        offered[0] = size
+        self.owes = False
+        if skipped:
+            if size == 1:
+                return 1
+            data = PyMemoryView_FromObject(data)[1:]
+        if self.encrypt(data, size - skipped) < 0 or self.send_rest() < 0:
+            return -1
+        self.owes = self.is_full
+        return size - self.owes
+
+    def unsent(self):
+        """Bytes taken that the peer has not."""
+        cdef Py_ssize_t waiting = gf_unacknowledged(self.fd)
+        return waiting if self.rest is None else waiting + len(self.rest) - self.rest_offset
+
+    def pause_reading(self):
+        """Read no more for now."""
+        self.is_paused = True
+        self.watch()
+
+    def resume_reading(self):
+        """Read again."""
+        if self.end_waits:  # not from here: who calls is not done with the connection
+            self.is_paused = self.end_waits = False
+            self.conn._turn.post(self.end_late)
+        elif not self.heard_end:
+            self.is_paused = False
+            self.watch()
+
+    def end_late(self):
+        """The end was heard while what came before it was held back."""
+        if self.conn is not None:
+            self.conn.flush_now()
+            self.hear_end()
+
+    def shutdown(self):
+        """End our side once everything taken has left."""
+        self.end()
+        if self.heard_end:
+            raise BrokenPipeError("the peer has ended its side, too")
+        if self.is_full:
+            self.has_ended = True
+        elif gf_shutdown(self.fd) < 0:
+            PyErr_SetFromErrno(OSError)
+
+    def close(self):
+        """Close, with a word to the peer."""
+        try:
+            self.end()
+        finally:
+            self.poller.retire_tls(self)
+
+    def abort(self):
+        """Close at once, with a reset."""
+        self.is_shut = True
+        gf_reset(self.fd)
+
+    # TLS.
+
+    cdef bytes read_preface(self, bytes data):
+        """What is left of `data` for TLS: nothing while the preface is not complete."""
+        cdef Connection conn = self.conn
+        cdef Py_ssize_t size = self.settings.preface(conn, data)
+        self.preface = None if size else data
+        if size < 0:
+            conn.abort()
+        return data[size:] if size > 0 else b""
+
+    cdef Py_ssize_t decrypt(self, data, bint* is_end) except -1:
+        """Decrypt all of it into the poller's buffer and return how many bytes that gave.
+
+        `is_end` says whether it ends there, the poller's `failure` what went wrong.
+        """
+        cdef Poller poller = self.poller
+        cdef _Tls tls = self.settings
+        cdef Py_ssize_t size = 0
+        cdef Py_ssize_t count
+        cdef bint is_more = self.is_ready
+        try:
+            tls.put_in(data)
+            if not self.is_ready:
+                self.shake_hands()
+            while is_more or tls.incoming.pending:
+                is_more = False
+                count = self.raw.read(PLAIN_SIZE - size, PyMemoryView_FromMemory(
+                    <char*>poller.plain + size, PLAIN_SIZE - size, PyBUF_WRITE
+                ))
+                if not count:
+                    is_end[0] = True
+                    break
+                size += count
+        except tls.wants_more:
+            pass
+        except tls.is_over:  # both sides are ended
+            is_end[0] = True
+        except BaseException as exc:
+            poller.failure = exc
+        try:
+            self.keep()
+            if is_end[0] or poller.failure is not None:
+                tls.purge()
+        except BaseException as exc:
+            poller.failure = poller.failure or exc
+        return size
+
+    cdef int shake_hands(self) except -1:
+        """Take a step; the session is there from the first byte on, for silence costs nothing."""
+        cdef _Tls tls = self.settings
+        if self.session is None:
+            self.session = tls.context.wrap_bio(tls.incoming, tls.outgoing, server_side=True)
+            # What lies below does the same and is a call less. A Python without it has the session.
+            self.raw = getattr(self.session, "_sslobj", None) or self.session
+        self.poller.shakes += 1
+        self.raw.do_handshake()
+        self.is_ready = True
+        return 0
+
+    cdef int encrypt(self, data, Py_ssize_t size) except -2:
+        """Add records to the rest: small ones while the peer would wait for the end of large.
+
+        Returns -1 when the session is broken.
+        """
+        cdef Connection conn = self.conn
+        cdef _Tls tls = self.settings
+        cdef Py_ssize_t used = 0
+        cdef bint is_cold, has_failed = False
+        if conn._turn.sweeps - self.sweep >= IDLE_SWEEPS:
+            self.cold_until = conn.bytes_sent + COLD_BYTES
+        self.sweep = conn._turn.sweeps
+        is_cold = conn.bytes_sent < self.cold_until and size > COLD_RECORD
+        try:
+            if not is_cold:
+                used = self.raw.write(data)
+            while used < size:
+                view = PyMemoryView_FromObject(data)
+                view = view[used:used + COLD_RECORD] if is_cold else view[used:]
+                used += <Py_ssize_t>self.raw.write(view)
+            self.keep()
+        except BaseException as exc:
+            self.is_shut = True
+            tls.purge()
+            if not isinstance(exc, tls.error):
+                raise
+            has_failed = True
+        return -1 if has_failed else 0
+
+    cdef int keep(self) except -1:
+        """Take out what OpenSSL has to send; it leaves with the next write."""
+        cdef bytes more = self.settings.take_out()
+        if not more:
+            return 0
+        if self.rest is not None:
+            more = self.rest[self.rest_offset:] + more
+            if len(more) > MAX_REST:
+                raise self.settings.error("the peer reads none of the answers it causes")
+        self.rest = more
+        self.rest_offset = 0
+        return 0
+
+    cdef int push(self) except -1:
+        if self.send_rest() < 0:
+            self.conn.close_now()
+        return 0
+
+    cdef int send_rest(self) except -2:
+        """Send ciphertext as far as the kernel takes it; -1: nobody is there."""
+        cdef Py_ssize_t left, sent
+        cdef bint is_full
+        if self.rest is None:
+            return 0
+        left = len(self.rest) - self.rest_offset
+        sent = gf_send(self.fd, PyBytes_AS_STRING(self.rest) + self.rest_offset, left)
+        if sent < 0:
+            sent = refused()
+            if sent < 0:
+                self.is_shut = True
+                return -1
+        is_full = sent < left
+        self.rest_offset += sent
+        if not is_full:
+            self.rest = None
+        if is_full != self.is_full:
+            self.is_full = is_full
+            self.watch()
+        if self.has_ended and not is_full:
+            self.has_ended = False
+            gf_shutdown(self.fd)
+        return 0
+
+    cdef int end(self) except -1:
+        """Tell the peer that nothing more comes (RFC 8446 §6.1), unless it reads none."""
+        cdef Connection conn = self.conn
+        if not self.is_ready or self.is_shut:
+            return 0
+        self.is_shut = True
+        try:
+            try:
+                self.session.unwrap()
+            except self.settings.error:
+                pass  # its own end has not come, or the session is broken: it was told all the same
+            self.keep()
+        except BaseException as exc:
+            self.settings.purge()
+            conn._turn.failed(conn, exc)
+        self.send_rest()
+        return 0

@@ -1,0 +1,151 @@
+"""What an operators' port is about: the seam between its answers and who has the connections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from .. import json
+from ..broker.history import Ask, Page
+from ..hub.hub import Hub
+from ..hub.room_presence import PresenceStats, Present
+from ..logs import ErrorLog
+from ..wire import Position
+from .calls import CALLS, finished
+from .observation import Observation, observe
+
+
+class RoomSeen(NamedTuple):
+    """One room: the ids of its members, and what is noted about it."""
+
+    members: list[str]
+    metadata: dict[str, Any]
+
+
+class Operated(Protocol):
+    """One process that serves, or all workers of a server. For its loop.
+
+    Whoever does not answer in time is left out: an operator's question never waits for good.
+    """
+
+    channels: Any  # those of a Channels layer, with `do`
+
+    async def observe(self) -> Observation:
+        """The figures."""
+
+    def workers(self) -> Sequence[Mapping[str, Any]] | None:
+        """A line for each worker; None in a server of one process."""
+
+    async def act(self, name: str, params: object, key: str = "") -> dict[str, Any]:
+        """Do a call of `CALLS`, once for a key. Raises CallError."""
+
+    async def rooms(self) -> Mapping[str, int]:
+        """How many members each room has."""
+
+    async def room(self, name: str) -> RoomSeen | None:
+        """One room, if it is there."""
+
+    async def describe_room(self, name: str, values: dict[str, Any]) -> bool:
+        """Note these about a room and nothing else; a room that is not there is made for them.
+
+        Whether there was anything to do. Raises ValueError for a bad name.
+        """
+
+    def remembers(self, room: str) -> bool:
+        """Whether a room has a history."""
+
+    async def history(self, room: str, ask: Ask) -> Page:
+        """What a room keeps."""
+
+    async def remove_history(self, room: str) -> Position:
+        """Forget what a room keeps; its position stays."""
+
+    def shows(self, room: str) -> bool:
+        """Whether it can be asked who is in a room."""
+
+    async def presence(self, room: str) -> tuple[PresenceStats, list[Present]]:
+        """Who is in a room."""
+
+
+class OneProcess:
+    """A server that is this process."""
+
+    def __init__(self, hub: Hub, errors: ErrorLog) -> None:
+        self._hub = hub
+        self._rooms = hub.get_room_manager()
+        self._errors = errors
+        self.channels = self._rooms._broker.channels
+
+    async def observe(self) -> Observation:
+        """The figures."""
+        return observe(self._hub, self._errors)
+
+    def workers(self) -> None:
+        """There are none."""
+
+    async def act(self, name: str, params: object, key: str = "") -> dict[str, Any]:
+        """Do a call, once for a key. Raises CallError."""
+        return await finished(CALLS[name](self._hub, params, key))
+
+    async def rooms(self) -> Mapping[str, int]:
+        """How many members each room has."""
+        return {room.name: len(room) for room in self._rooms}
+
+    async def room(self, name: str) -> RoomSeen | None:
+        """One room, if it is there."""
+        return seen(self._hub, name)
+
+    async def describe_room(self, name: str, values: dict[str, Any]) -> bool:
+        """Replace what is noted about a room."""
+        self._rooms._check_name(name)
+        room = self._rooms.get_room(name)
+        if room is None:
+            if not values:
+                return False
+            room = self._rooms.get_or_create_room(name)
+            room._is_kept = False  # its metadata keeps it
+        room.replace_metadata(values)
+        return True
+
+    def remembers(self, room: str) -> bool:
+        """Whether a room has a history."""
+        return self._rooms._terms(room) is not None
+
+    async def history(self, room: str, ask: Ask) -> Page:
+        """What a room keeps."""
+        page: Page = await self._rooms._broker.history(room, ask)
+        return page
+
+    async def remove_history(self, room: str) -> Position:
+        """Forget what a room keeps."""
+        await self._hub.remove_history(room)
+        return (await self._hub.history(room, limit=0)).position
+
+    def shows(self, room: str) -> bool:
+        """Whether it can be asked who is in a room."""
+        return self._rooms._shows(room)
+
+    async def presence(self, room: str) -> tuple[PresenceStats, list[Present]]:
+        """Who is in a room."""
+        members = await self._hub.presence(room)
+        return await self._hub.presence_stats(room), members
+
+
+def seen(hub: Hub, name: str) -> RoomSeen | None:
+    """A room of this process."""
+    room = hub.get_room_manager().get_room(name)
+    if room is None:
+        return None
+    return RoomSeen([conn.id for conn in room], _plain(room.get_all_metadata()))
+
+
+def _plain(metadata: dict[str, Any]) -> dict[str, Any]:
+    """Metadata as JSON can hold it: what a program noted may be any object."""
+    plain = {}
+    for key, value in metadata.items():
+        try:
+            json.dumps(value)
+            plain[key] = value
+        except (TypeError, ValueError):
+            plain[key] = repr(value)
+    return plain

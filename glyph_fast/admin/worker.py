@@ -1,0 +1,66 @@
+"""What a worker answers to the operators' port, which is main's: about itself alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..dialects.publication import json_publication
+from ..hub.hub import Hub
+from ..logs import ErrorLog
+from .calls import CallError, close_room_here, disconnect, send
+from .observation import Observation, observe
+from .operated import RoomSeen, seen
+
+Sent = tuple[int, ...]  # the counts of a SendResult
+
+
+class WorkerSide:
+    """The answers, by the name of a method. For the hub's loop; none waits."""
+
+    def __init__(self, hub: Hub, errors: ErrorLog) -> None:
+        self._hub = hub
+        self._rooms = hub.get_room_manager()
+        self._errors = errors
+
+    def answer(self, call: str, *args: Any) -> Any:
+        """What the method of that name returns."""
+        return getattr(self, call)(*args)
+
+    def observe(self) -> Observation:
+        """The figures."""
+        return observe(self._hub, self._errors)
+
+    def sizes(self, names: Sequence[str]) -> dict[str, int]:
+        """How many members each of these rooms has here."""
+        return {name: self._rooms.get_room_size(name) for name in names}
+
+    def rooms(self) -> dict[str, int]:
+        """How many members each room has here."""
+        return {room.name: len(room) for room in self._rooms}
+
+    def room(self, name: str) -> RoomSeen | None:
+        """One room, if it is here."""
+        return seen(self._hub, name)
+
+    def deliver(self, kind: str, name: Any, text: str, exclude: list[str] | None) -> Sent:
+        """Give what is JSON already to the members here."""
+        return tuple(self._hub._deliver(json_publication(kind, name, text, exclude)))
+
+    def send(self, params: dict[str, Any]) -> Sent | None:
+        """Send to one connection, or to all of one user; None when there is none here."""
+        try:
+            answer = send(self._hub, params)
+        except CallError:
+            return None
+        return (answer["sent"], answer["queued"], answer["dropped"])
+
+    def disconnect(self, params: dict[str, Any]) -> int:
+        """Close one connection, or those of a user; how many there were here."""
+        closed: int = disconnect(self._hub, params)["closed"]
+        return closed
+
+    def close_room(self, params: dict[str, Any]) -> int:
+        """Close the connections of a room's members here."""
+        closed: int = close_room_here(self._hub, params)["closed"]
+        return closed

@@ -1,0 +1,336 @@
+"""A room: who is in it, what is said, and what one says oneself."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractContextManager
+from math import inf
+from typing import Any, Protocol
+from weakref import WeakSet
+
+from ..json import dumps
+from ..wire import Position
+from .handlers import MOST_WAITING, Handlers
+from .listening import RoomListening
+from .outbox import Outbox
+from .presence import Presence
+from .questions import Done, Found, into
+from .sequence import Sequence
+from .stream import Stream
+from .tasks import Tasks
+from .types import ClientError, Crowd, Envelope, Member, RoomMessage, message_of, position_of
+
+
+class Server(Protocol):
+    """What a room needs of its client."""
+
+    id: str | None
+    _tasks: Tasks
+
+    @property
+    def _is_up(self) -> bool:
+        """Whether there is a socket."""
+        ...
+
+    @property
+    def _events_backlog(self) -> int:
+        """How many events the slowest handler of the program's events is behind."""
+        ...
+
+    def _ask(self, id: str, text: str, done: Done, until: float = inf) -> None:
+        """Send a text that has the id, until it is answered."""
+        ...
+
+    def _next_id(self) -> str:
+        """An id that was not used before on this connection."""
+        ...
+
+    def _random_id(self) -> str:
+        """An id that nobody guesses."""
+        ...
+
+    def _has(self, room: Room) -> bool:
+        """Whether one is still to be a member."""
+        ...
+
+    def _forget(self, room: Room) -> bool:
+        """Be a member no more; whether one was."""
+        ...
+
+    def _admitted(self) -> AbstractContextManager[None]:
+        """Count somebody who waits for an answer; ClientError when there are too many."""
+        ...
+
+    def _emit(self, message: RoomMessage) -> None:
+        """Call the handlers of a message's event."""
+        ...
+
+
+class Room(RoomListening):
+    """A room that one is a member of, from `Client.join` on and after every reconnection.
+
+    `async for message in room` gives its messages, from that line on, until one leaves; it raises
+    ClientError when joining is refused.
+    """
+
+    def __init__(self, server: Server, name: str, *, history: int, presence: bool) -> None:
+        self.name = name
+        self.is_joined = False  # at this moment
+        self._history_wanted = history
+        self._server = server
+        self._is_followed = presence
+        self._handlers = Handlers(server._tasks, self._passed)
+        self._streams: WeakSet[Stream] = WeakSet()
+        self._waiters: set[asyncio.Future[None]] = set()
+        self._sequence = Sequence(self)
+        self._presence = Presence(self._tell_presence, self._ask_presence)
+        self._outbox = Outbox(self._ask_as, self._placed)
+        self._has_been_joined = False
+        self._was: str | None = None  # the connection that was a member last
+        self._why = ""  # there is no membership to wait for
+
+    def __repr__(self) -> str:
+        return f"<Room {self.name!r}{' joined' if self.is_joined else ''}>"
+
+    @property
+    def position(self) -> Position | None:
+        """The place of the latest message; None without history, and before one is a member."""
+        return self._sequence.position
+
+    @property
+    def members(self) -> list[Member]:
+        """Who is there, as far as the room is followed."""
+        return self._presence.members
+
+    # What a program does.
+
+    async def publish(self, data: Any = None) -> Position | None:
+        """Send `data` to all other members, once, however often the connection is lost meanwhile.
+
+        Returns its place, None in a room without history. Raises ClientError; one that is cancelled
+        may have been sent.
+        """
+        with self._server._admitted():
+            if self._why:
+                raise ClientError(self._why)
+            id = self._server._random_id()
+            text = _text("broadcast", self.name, {"data": data}, id)
+            return await self._outbox.publish(id, text, is_joined=self.is_joined)
+
+    async def history(
+        self, *, limit: int | None = None, before: int | None = None
+    ) -> list[RoomMessage]:
+        """What the room keeps: the latest `limit` messages, or those before an offset; in order."""
+        with self._server._admitted():
+            result: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
+            asked = {"limit": limit, "before": before}
+            given = {name: value for name, value in asked.items() if value is not None}
+            id = self._server._next_id()
+            self._server._ask(id, _text("history", self.name, given, id), into(result))
+            found = await result
+        return [message_of(each, self.name) for each in found.get("messages", [])]
+
+    async def joined(self) -> None:
+        """Wait until one is a member. Raises ClientError when that was refused, or is over."""
+        if self._why:
+            raise ClientError(self._why)
+        if not self.is_joined:
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.add(waiter)
+            try:
+                await waiter
+            finally:
+                self._waiters.discard(waiter)
+
+    def leave(self) -> None:
+        """Be a member no longer, and forget the room."""
+        if self._server._forget(self):
+            self._ask("leave_room", {}, lambda error, found: None)
+            self._close("left the room")
+            self._handlers.emit("left")
+
+    def __aiter__(self) -> Stream:
+        stream = Stream(self._passed)
+        if self._why:
+            stream.end()
+        else:
+            self._streams.add(stream)
+        return stream
+
+    # What the server's connection tells.
+
+    def _join(self) -> None:
+        """There is a new socket, or a gap that `history` does not fill."""
+        held = self._sequence.hold()
+        self._why = ""
+        asked: dict[str, Any] = {}
+        if self.position is not None:
+            asked = {"since": self.position._asdict()}
+            if self._was is not None:
+                asked["was"] = self._was
+        elif self._history_wanted:
+            asked = {"history": self._history_wanted}
+        if self._is_followed:
+            asked["presence"] = True
+
+        def done(error: ClientError | None, found: Found) -> None:
+            if not self._sequence.is_holding(held):
+                return
+            if error is not None:
+                self._refused(error)
+                return
+            self.is_joined = True
+            self._was = self._server.id
+            self._welcome(found, held)
+            if not self._why:  # else a handler has left the room
+                self._tell_joined()
+
+        self._ask("join_room", asked, done)
+
+    def _down(self) -> None:
+        """The socket is lost."""
+        self.is_joined = False
+        self._sequence.stop()
+
+    def _close(self, why: str) -> None:
+        """Nothing more will come."""
+        self._down()
+        self._why = why
+        self._outbox.give_up(why)
+        for stream in list(self._streams):
+            stream.end()
+        self._streams.clear()
+        self._fail_waiters(ClientError(why))
+
+    def _heard(self, envelope: Envelope) -> None:
+        """A message of the room, as it came."""
+        kind, data = envelope.get("type"), envelope.get("data")
+        if kind == "presence":
+            if self.is_joined and isinstance(data, dict):
+                self._presence.changed(data)
+        elif kind == "room_reset":
+            if (position := position_of(data)) is not None:
+                self._reset(position)
+        else:
+            self._sequence.heard(envelope)
+
+    def _passed(self) -> None:
+        """The program has done something: it may have caught up."""
+        if self._sequence.is_behind and self._backlog <= MOST_WAITING // 2:
+            self._sequence.read_on()
+
+    # What its parts ask for.
+
+    @property
+    def _is_full(self) -> bool:
+        """Whether the program has enough to do."""
+        return self._backlog >= MOST_WAITING
+
+    def _deliver(self, envelope: Envelope, *, is_old: bool = False) -> None:
+        """A message is due."""
+        if envelope.get("type") == "skip" or self._why:
+            return
+        message = message_of(envelope, self.name, history=is_old)
+        for stream in list(self._streams):
+            stream.put(message)
+        self._handlers.emit("message", *message)
+        if message.meta.event is not None:
+            self._server._emit(message)
+
+    def _ask_history(self, asked: Envelope, done: Done) -> None:
+        """Ask for what the room keeps."""
+        self._ask("history", asked, done)
+
+    def _was_reset(self) -> None:
+        """Messages may be missing."""
+        self._handlers.emit("reset")
+
+    # Inside.
+
+    def _reset(self, position: Position) -> None:
+        if self.is_joined:
+            self._sequence.reset(position, [])
+        else:  # the answer that we wait for may be of before
+            self._sequence.position = None
+            self._was_reset()
+            self._join()
+
+    def _welcome(self, found: Envelope, held: list[Envelope]) -> None:
+        before, was_joined = self.position, self._has_been_joined
+        self._has_been_joined = True
+        messages = found.get("messages", [])
+        if found.get("presence"):
+            self._presence.present(found["presence"])
+        if (position := position_of(found)) is None:
+            self._sequence.begin(held)
+            if was_joined:
+                self._was_reset()
+        elif before is not None and not found.get("resumed"):
+            # In another epoch the ids of what was sent may be forgotten, too.
+            if before.epoch != position.epoch:
+                self._outbox.give_up("the room was reset", only_sent=True)
+            self._sequence.reset(position, held)
+        else:
+            self._sequence.welcome(position, messages, held, is_old=before is None)
+            if before is not None:
+                self._handlers.emit("resumed", len(messages))
+
+    def _tell_joined(self) -> None:
+        for stream in self._streams:
+            stream.begin()
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._handlers.emit("joined")
+        self._outbox.send_all()
+
+    def _refused(self, error: ClientError) -> None:
+        self._down()
+        self._why = str(error)
+        self._outbox.give_up(self._why)
+        for stream in list(self._streams):
+            stream.end(error)
+        self._fail_waiters(error)
+        self._handlers.emit("error", error)
+
+    def _fail_waiters(self, error: ClientError) -> None:
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_exception(error)
+
+    def _placed(self, position: Position) -> None:
+        """One of our own has its place, where others see a message."""
+        if self.position is not None and position.epoch == self.position.epoch:
+            self._sequence.accept({"type": "skip", "offset": position.offset})
+
+    def _ask(self, kind: str, members: Envelope, done: Done) -> None:
+        id = self._server._next_id()
+        self._ask_as(id, _text(kind, self.name, members, id), done)
+
+    def _ask_as(self, id: str, text: str, done: Done, until: float = inf) -> None:
+        """Ask; what answers a former socket, or a room that was left, is nobody's business."""
+
+        def unless_over(error: ClientError | None, found: Found) -> None:
+            if self._server._is_up and self._server._has(self):
+                done(error, found)
+
+        self._server._ask(id, text, unless_over, until)
+
+    def _ask_presence(self) -> None:
+        def done(error: ClientError | None, found: Found) -> None:
+            if error is None:
+                self._presence.present(found)
+
+        self._ask("presence", {}, done)
+
+    def _tell_presence(self, members: list[Member], crowd: Crowd) -> None:
+        self._handlers.emit("presence", members, crowd)
+
+    @property
+    def _backlog(self) -> int:
+        streams = max(map(len, self._streams), default=0)
+        return max(streams, self._handlers.backlog_of("message"), self._server._events_backlog)
+
+
+def _text(kind: str, room: str, members: Envelope, id: str) -> str:
+    return dumps({"type": kind, "room": room, **members, "id": id}).decode()

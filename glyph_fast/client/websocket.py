@@ -1,0 +1,275 @@
+"""One WebSocket, from the request for it to its end: a core connection in the role of the client.
+
+The core judges the server as strictly as a server judges its clients. What becomes of the socket is
+told to its owner: `opened`, then `heard` for each message, and one `ended`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol, cast
+
+from ..core import Connection, Limits, Turn
+from ..errors import HandshakeError
+from ..websocket.deflate import CLIENT_OFFER, ClientCodec, accept
+from ..websocket.handshake import check_accept
+from ..wire import ABNORMAL, CLIENT, CLOSED, NORMAL, OPEN
+from .tasks import LOGGER
+
+CLOSE_WITHIN = 5.0  # seconds for the server's part of an end
+_NO_LIMIT = 1 << 40
+
+
+class Owner(Protocol):
+    """Who is told."""
+
+    def made(self, socket: Socket) -> None:
+        """There is a transport."""
+        ...
+
+    def opened(self) -> None:
+        """Both sides speak frames from now on."""
+        ...
+
+    def alive(self) -> None:
+        """Bytes came, of whatever."""
+        ...
+
+    def heard(self, payload: str | bytes) -> None:
+        """A message came."""
+        ...
+
+    def ended(self, code: int, reason: str) -> None:
+        """The server has closed it, it was refused, or it was lost (1006). Nothing follows."""
+        ...
+
+
+class Request(NamedTuple):
+    """What is asked of the server, and what it may agree to."""
+
+    head: bytes
+    key: str
+    subprotocols: Sequence[str]
+    compression: bool
+    max_size: int
+
+
+class Socket(asyncio.Protocol):
+    """The protocol of one transport. `gone` is done once that is closed."""
+
+    _transport: asyncio.Transport
+
+    def __init__(self, request: Request, owner: Owner) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._request = request
+        self._owner: Owner | None = owner  # None: nobody is to be told any more
+        self._leaving: asyncio.TimerHandle | None = None
+        self._conn: Connection
+        self.gone: asyncio.Future[None] = self._loop.create_future()
+
+    # Of the program.
+
+    def send(self, message: str | bytes) -> bool:
+        """Send a message; False where it is not open."""
+        if not self._conn.is_open:
+            return False
+        self._conn.send(message)
+        return True
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that the network has not taken."""
+        return self._conn.queued_bytes + self._transport.get_write_buffer_size()
+
+    def ping(self) -> None:
+        """Send a ping frame, which every server answers by bytes."""
+        self._conn._ping()
+
+    def close(self) -> None:
+        """Tell nobody any more, and end it as RFC 6455 §7.1.2 wants it."""
+        self._owner = None
+        if self._conn._phase == OPEN:
+            self._conn.close(NORMAL)
+            self._leave_in_time()
+        else:
+            self.abort()
+
+    def drop(self) -> None:
+        """End it at once, if the server has not ended it already."""
+        if self._owner is not None:
+            self.abort()
+
+    def abort(self) -> None:
+        """Tell nobody any more, and end it at once."""
+        self._owner = None
+        if self._conn._phase < CLOSED:
+            self._conn.abort()
+
+    # Of the transport.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        limits = Limits(
+            max_message_size=self._request.max_size,
+            queue_messages=_NO_LIMIT,
+            queue_bytes=_NO_LIMIT,
+            ping_interval=0,
+        )
+        turn = Turn(limits, _Events(self), wake=lambda: self._loop.call_soon(turn.flush))
+        self._conn = Connection(turn, _Sink(self._transport), CLIENT)
+        self._conn._holds_close = True  # so that `closing` tells of the server's
+        if self._owner is not None:
+            self._owner.made(self)
+        self._conn._write(self._request.head)
+
+    def data_received(self, data: bytes) -> None:
+        if self._owner is not None:
+            self._owner.alive()
+        self._conn._feed(data)
+
+    def eof_received(self) -> None:
+        self._conn._feed_eof()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._conn._lost()
+        if self._leaving is not None:
+            self._leaving.cancel()
+        if not self.gone.done():
+            self.gone.set_result(None)
+
+    # Of the core.
+
+    def answered(self, head: bytes) -> None:
+        """The server's answer to the request came."""
+        if self._owner is None:
+            return
+        try:
+            self._agree(head)
+        except HandshakeError as exc:
+            refused = head.startswith(b"HTTP/1.1 ") and head[9:12] != b"101"
+            said = f"the server answered {exc.status} {exc.reason}".rstrip()
+            self.failed(said if refused else exc.reason)
+            return
+        self._conn._upgrade()
+        self._owner.opened()
+
+    def _agree(self, head: bytes) -> None:
+        accepted = check_accept(head, self._request.key)
+        if accepted.subprotocol not in (None, *self._request.subprotocols):
+            raise HandshakeError(400, "the server chose a subprotocol that was not offered")
+        offer = CLIENT_OFFER if self._request.compression else None
+        if offer is None and accepted.extensions:
+            raise HandshakeError(400, "the server chose an extension that was not offered")
+        parameters = accept(accepted.extensions, offer) if offer else None
+        if parameters is not None:
+            self._conn._use_codec(ClientCodec(parameters))
+
+    def heard(self, payload: str | bytes) -> None:
+        """A message came."""
+        if self._owner is not None:
+            self._owner.heard(payload)
+
+    def closing(self, code: int, reason: str) -> None:
+        """The server closes: answer it, and let it end the transport first (RFC 6455 §7.1.1)."""
+        self._conn._answer_close()
+        self._leave_in_time()
+        self._tell(code, reason)
+
+    def failed(self, reason: str) -> None:
+        """It cannot go on."""
+        owner = self._owner
+        self.abort()
+        if owner is not None:
+            owner.ended(ABNORMAL, reason)
+
+    def over(self, code: int, reason: str) -> None:
+        """The core's last call, and the first of an end without the server's close frame.
+
+        A code there is the core's, of a server that broke the protocol.
+        """
+        self._leave_in_time()
+        broken = "" if code == ABNORMAL else f"the server broke the protocol: {reason}"
+        self._tell(ABNORMAL, broken or "connection lost")
+
+    def _tell(self, code: int, reason: str) -> None:
+        owner, self._owner = self._owner, None
+        if owner is not None:
+            owner.ended(code, reason)
+
+    def _leave_in_time(self) -> None:
+        if self._leaving is None and not self.gone.done():
+            self._leaving = self._loop.call_later(CLOSE_WITHIN, self._transport.abort)
+
+
+class _Events:
+    """The core's `Handler` of one socket."""
+
+    def __init__(self, socket: Socket) -> None:
+        self._socket = socket
+
+    def request(self, conn: Any, head: bytes) -> None:
+        self._socket.answered(head)
+
+    def refuse(self, conn: Any, status: int) -> None:
+        self._socket.failed("the server's answer is too long")
+
+    def data(self, conn: Any, chunk: bytes) -> int:
+        return len(chunk)  # never: no body is expected
+
+    def ended(self, conn: Any) -> None:
+        """Never: nobody is held."""
+
+    full = drain = ended  # never: there are no limits on this side
+
+    def message(self, conn: Any, opcode: int, payload: str | bytes) -> None:
+        self._socket.heard(payload)
+
+    def closing(self, conn: Any, code: int, reason: str) -> None:
+        self._socket.closing(code, reason)
+
+    def close(self, conn: Any, code: int, reason: str) -> None:
+        self._socket.over(code, reason)
+
+    def failed(self, conn: Any, exc: BaseException) -> None:
+        """What handlers raise is caught where they are called: this is a defect, or no memory."""
+        if isinstance(exc, Exception):
+            LOGGER.error("the connection failed", exc_info=exc)
+            self._socket.failed(str(exc))
+        else:
+            asyncio.get_running_loop().call_soon(_raise, exc)  # the program is to end
+
+
+def _raise(exc: BaseException) -> None:
+    raise exc
+
+
+class _Sink:
+    """Takes the core's bytes to the transport."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self.unsent: Callable[[], int] = transport.get_write_buffer_size
+        self.close = transport.close
+        self.abort = transport.abort
+
+    def writev(self, buffers: Sequence[bytes | memoryview]) -> int:
+        if self._transport.is_closing():
+            raise BrokenPipeError
+        data = b"".join(buffers)
+        self._transport.write(data)
+        return len(data)
+
+    def shutdown(self) -> None:
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        else:  # TLS
+            self._transport.close()
+
+    def pause_reading(self) -> None:
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if not self._transport.is_closing():
+            self._transport.resume_reading()

@@ -1,0 +1,1 @@
+"""Development mode: a page at `/` that talks to the routes of the program."""

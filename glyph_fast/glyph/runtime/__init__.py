@@ -1,0 +1,1 @@
+"""What running code is made of: values and their limits, operators, functions, events, requests."""

@@ -1,0 +1,1 @@
+"""A program linked, loaded and put on a server."""

@@ -1,0 +1,7 @@
+import cython
+
+@cython.locals(size=cython.longlong)
+cpdef bint can_write(object value, object plain) except -1
+
+@cython.locals(size=cython.longlong, fields=dict)
+cdef long long _to_write(object value, object plain, long long depth, long long left) except -1

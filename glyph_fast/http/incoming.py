@@ -1,0 +1,117 @@
+"""A request's body while it comes: what was read and not taken yet, and who waits for more.
+
+Little is kept: with `BODY_WINDOW` bytes that nobody takes the connection is read no more, so a
+client sends as fast as its body is used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from ..errors import Reject
+from .body import BodyReader
+
+BODY_WINDOW = 64 * 1024  # bytes kept for a handler that does not take them
+
+
+class Source(Protocol):
+    """Where the bytes come from."""
+
+    def ask(self) -> None:
+        """A client that waits for it is to be told to send (RFC 9110 §10.1.1)."""
+        ...
+
+    def go_on(self) -> None:
+        """There is room for more."""
+        ...
+
+    def refuse(self, status: int) -> None:
+        """The body is refused, and will not be read to its end."""
+        ...
+
+
+class IncomingBody:
+    """The body of one request, for a handler that runs before it has come.
+
+    `limit` is that of `whole`, in bytes; None: none.
+    """
+
+    __slots__ = (
+        "_is_streamed", "_limit", "_reader", "_source", "_waiter", "_whole", "error",
+    )  # fmt: skip
+
+    def __init__(self, reader: BodyReader, source: Source, limit: int | None) -> None:
+        self._reader = reader
+        self._source = source
+        self._limit = limit
+        self._whole = bytearray()  # what `whole` has taken so far
+        self._is_streamed = False  # some of it was given to whoever takes pieces
+        self._waiter: asyncio.Future[None] | None = None
+        self.error: Exception | None = None  # why there will be no more
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether all of it was taken."""
+        return self._reader.is_complete and not self._reader.held
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more should be read for now."""
+        return self._reader.held >= BODY_WINDOW
+
+    def came(self) -> None:
+        """More was read, or the end."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def fail(self, error: Exception) -> None:
+        """There will be no more: whoever reads on gets `error`."""
+        self.error = self.error or error
+        self.came()
+
+    async def read(self) -> bytes:
+        """The next piece, empty at the end. Raises what ended the body before that."""
+        self._is_streamed = True
+        return await self._next()
+
+    async def whole(self) -> bytes:
+        """All of it. Reject 413 where that is too much; RuntimeError once `read` was called."""
+        if self._is_streamed:
+            raise RuntimeError("the body was read as a stream, and is not kept")
+        self._check(self._reader.announced or 0)
+        while piece := await self._next():
+            self._whole += piece
+            self._check(len(self._whole))
+        return bytes(self._whole)
+
+    async def _next(self) -> bytes:
+        if self._waiter is not None:
+            raise RuntimeError("another task already reads the body of this request")
+        while not (piece := self._reader.take()):
+            if self.error is not None:
+                raise self.error
+            if self._reader.is_complete:
+                return b""
+            if self._reader.needs_continue:
+                self._reader.continue_sent()
+                self._source.ask()
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        self._source.go_on()
+        return piece
+
+    def _check(self, size: int) -> None:
+        if self.error is None and self._limit is not None and size > self._limit:
+            self._whole.clear()
+            reason = f"request body is larger than {self._limit} bytes"
+            self.error = Reject(413, {"error": reason})
+            self._source.refuse(413)
+        if isinstance(self.error, Reject):
+            raise self.error
+
+
+__all__ = ["BODY_WINDOW", "IncomingBody", "Source"]

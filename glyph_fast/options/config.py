@@ -1,0 +1,422 @@
+"""Every option of the server, declared once.
+
+`Config` is that declaration: each field carries its reader, its help and its group, and the flags,
+the environment variables, the keys of `glyph-fast.toml` and the table of `docs/options.md` derive
+from it. A `Config` that exists is valid: reading and checking happen when it is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import InitVar, dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from ..errors import ConfigError
+from ..wire import COMMANDS, POLICIES
+from . import option as o
+from .changes import Given
+from .jwt import JwtOptions, algorithm
+from .option import (
+    Hosts,
+    Limit,
+    MaybeAddress,
+    MaybePath,
+    MaybeRate,
+    Option,
+    Seconds,
+    Size,
+    Words,
+    bracketed,
+    option,
+    unknown_option,
+)
+from .processors import WorkerCount, worker_count
+from .readers import function, path_prefix
+from .rooms import Rooms, tables
+from .unusable import unusable
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from .given import Options
+
+DEFAULT_FILE = "glyph-fast.toml"
+JsonDefault: TypeAlias = Callable[[Any], object] | None
+CLIENT_COMMANDS = tuple(word.value for word in COMMANDS)
+
+# Options of features that do not exist yet: setting one is refused rather than ignored. Whoever
+# adds the feature removes the line (and renews docs/options.md).
+NOT_YET: set[str] = set()
+
+LISTENING = "Listening"
+TLS = "TLS"
+RUNNING = "Running"
+LIMITS = "Limits"
+SENDING = "Sending"
+TIMEOUTS = "Keep-alive and timeouts"
+ACCESS = "Access"
+CLIENTS = "What clients may do"
+COMPRESSION = "Compression"
+TOKENS = "JSON Web Tokens"
+OPERATORS = "Operators' port"
+STOPPING = "Stopping"
+
+
+_some_time = o.duration(may_be_zero=False)
+_any_time = o.duration(may_be_zero=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(Given):
+    """The options of a server, read and checked.
+
+    Durations are seconds or text such as "250ms", "30s", "5m"; sizes are bytes or text such as
+    "512KiB"; lists become tuples. Raises ConfigError for an unknown name, a bad value or an
+    unusable combination.
+    """
+
+    # fmt: off
+    host: Hosts = option(
+        "127.0.0.1", o.hosts, LISTENING,
+        "an address or a name to listen on; :: for every address of both families", metavar="HOST",
+        older_env="GLYPH_HOST", repeat=True,
+    )
+    port: int = option(
+        8080, o.count(0, 65535), LISTENING, "the port to listen on; 0 picks a free one",
+        metavar="PORT", older_env="GLYPH_PORT",
+    )
+    uds: MaybePath = option(
+        None, o.path, LISTENING, "listen on a Unix socket instead", metavar="PATH"
+    )
+    uds_mode: str = option(
+        "660", o.file_mode, LISTENING, "who may connect to the Unix socket: 660 is its owner and "
+        "its group, 666 everybody", metavar="MODE",
+    )
+    tls_cert: MaybePath = option(
+        None, o.path, TLS, "certificate chain (PEM); turns https and wss on", metavar="FILE"
+    )
+    tls_key: MaybePath = option(
+        None, o.path, TLS, "its private key (PEM), unless the certificate's file holds it",
+        metavar="FILE",
+    )
+    tls_key_password: str | None = option(
+        None, o.text, TLS, "the password of the private key; better set as a variable, for a "
+        "command line can be seen by others", metavar="PASSWORD", secret=True,
+    )
+    tls_client_ca: MaybePath = option(
+        None, o.path, TLS, "demand client certificates that these authorities (PEM) signed",
+        metavar="FILE",
+    )
+    tls_min_version: Literal["1.2", "1.3"] = option(
+        "1.2", o.choice("1.2", "1.3"), TLS, "the oldest version of TLS to accept",
+        metavar="1.2|1.3",
+    )
+    core: Literal["auto", "compiled", "python"] = option(
+        "auto", o.choice("auto", "compiled", "python"), RUNNING,
+        "the code that handles the bytes; auto prefers compiled", metavar="auto|compiled|python",
+    )
+    engine: Literal["auto", "native", "asyncio"] = option(
+        "auto", o.choice("auto", "native", "asyncio"), RUNNING,
+        "who owns the sockets: the core itself (Linux), or asyncio",
+        metavar="auto|native|asyncio",
+    )
+    loop: Literal["auto", "uvloop", "asyncio"] = option(
+        "auto", o.choice("auto", "uvloop", "asyncio"), RUNNING,
+        "the event loop; auto prefers uvloop", metavar="auto|uvloop|asyncio",
+    )
+    log_level: Literal["debug", "info", "warning", "error", "critical"] = option(
+        "info", o.choice("debug", "info", "warning", "error", "critical"), RUNNING,
+        "the least severe records to write: debug, info, warning, error, critical",
+        metavar="LEVEL",
+    )
+    log_format: Literal["text", "json"] = option(
+        "text", o.choice("text", "json"), RUNNING, "lines for people, or one JSON object per line",
+        metavar="text|json",
+    )
+    workers: WorkerCount = option(
+        1, worker_count(), RUNNING,
+        "processes that serve; auto: one for each processor it may use", metavar="N|auto",
+    )
+    worker_timeout: Seconds = option(
+        "30s", _some_time, RUNNING, "a worker that shows no sign of life for so long is replaced",
+        metavar="DURATION",
+    )
+    reload: bool = option(False, o.switch, RUNNING, "restart when a source file changes")
+    dev: bool = option(
+        False, o.switch, RUNNING, "development mode: tell clients what goes wrong in handlers, and "
+        "show a page at / that talks to the routes; `--reload` turns it on",
+    )
+    skip_unsupported: bool = option(
+        False, o.switch, RUNNING, "serve what can be served of a Glyph program"
+    )
+    max_connections: int = option(
+        10_000, o.count(1), LIMITS, "WebSocket connections; beyond it HTTP 503", metavar="N"
+    )
+    max_connections_per_ip: Limit = option(
+        "off", o.count(1, may_be_off=True), LIMITS,
+        "of one address (IPv6: of one /64); beyond it HTTP 429", metavar="N",
+    )
+    max_connections_per_user: Limit = option(
+        "off", o.count(1, may_be_off=True), LIMITS, "of one identity; beyond it HTTP 429",
+        metavar="N",
+    )
+    max_room_members: int = option(
+        1000, o.count(1), LIMITS, "members of one room; beyond it joining fails", metavar="N"
+    )
+    max_rooms_per_connection: int = option(
+        100, o.count(1), LIMITS, "rooms one connection may be in", metavar="N"
+    )
+    max_room_name: Size = option(
+        128, o.size(), LIMITS, "longest name of a room, in bytes of UTF-8", metavar="SIZE"
+    )
+    max_message_size: Size = option(
+        524_288, o.size(), LIMITS, "largest message after decompression; beyond it close 1009",
+        metavar="SIZE",
+    )
+    max_body_size: Size = option(
+        "10MiB", o.size(), LIMITS, "bytes of a request's body; beyond it HTTP 413", metavar="SIZE"
+    )
+    inbox_messages: int = option(
+        64, o.count(1), LIMITS, "messages waiting for a slow handler before reading pauses",
+        metavar="N",
+    )
+    inbox_bytes: Size = option(
+        1_048_576, o.size(), LIMITS, "bytes of them in memory; the limit reached first counts",
+        metavar="SIZE",
+    )
+    rate_limit: MaybeRate = option(
+        "off", o.rate(o.count(1), "100/s or 100/s:200"), LIMITS,
+        "messages of one connection, 100/s or 100/s:200 with burst", metavar="RATE",
+    )
+    byte_rate_limit: MaybeRate = option(
+        "off", o.rate(o.size(), "64KiB/s or 64KiB/s:1MiB"), LIMITS,
+        "bytes of its messages, inflated, 64KiB/s or 64KiB/s:1MiB with burst", metavar="RATE",
+    )
+    rate_policy: Literal["drop", "disconnect"] = option(
+        "drop", o.choice("drop", "disconnect"), LIMITS,
+        "what becomes of messages beyond a rate; disconnect closes with 1008",
+        metavar="drop|disconnect",
+    )
+    handshake_rate: MaybeRate = option(
+        "off", o.rate(o.count(1), "10/s or 10/s:50"), LIMITS,
+        "handshakes of one address (IPv6: of one /64); beyond it HTTP 429", metavar="RATE",
+    )
+    queue_messages: int = option(
+        256, o.count(1), SENDING, "messages in the send queue of one connection", metavar="N"
+    )
+    queue_bytes: Size = option(
+        1_048_576, o.size(), SENDING, "bytes in it; the limit reached first counts",
+        metavar="SIZE",
+    )
+    queue_policy: Literal["drop_oldest", "drop_newest", "block", "disconnect"] = option(
+        "drop_oldest", o.choice(*POLICIES), SENDING,
+        "what a full queue does: drop_oldest, drop_newest, block, disconnect", metavar="POLICY",
+    )
+    write_timeout: Seconds = option(
+        "10s", _some_time, SENDING, "close a connection that takes no byte for so long (4008)",
+        metavar="DURATION",
+    )
+    ping_interval: Seconds = option(
+        "30s", _any_time, TIMEOUTS, "time between pings; 0 turns keep-alive off",
+        metavar="DURATION",
+    )
+    max_missed_pongs: int = option(
+        3, o.count(1), TIMEOUTS, "unanswered pings before a connection is closed (1011)",
+        metavar="N",
+    )
+    close_timeout: Seconds = option(
+        "5s", _some_time, TIMEOUTS, "wait for the answer to a close frame", metavar="DURATION"
+    )
+    head_timeout: Seconds = option(
+        "10s", _some_time, TIMEOUTS, "wait for a complete request head", metavar="DURATION"
+    )
+    keep_alive_timeout: Seconds = option(
+        "75s", _some_time, TIMEOUTS,
+        "wait for the next request on an HTTP connection that was answered", metavar="DURATION",
+    )
+    handler_grace: Seconds = option(
+        "1s", _any_time, TIMEOUTS,
+        "time for handlers of a client that is gone; then they are cancelled", metavar="DURATION",
+    )
+    allowed_origins: Words = option(
+        (), o.words(o.origin), ACCESS,
+        "an origin whose pages may connect and read answers, https://*.example.com for all below "
+        "it, * for any; without one, only the server's own", metavar="ORIGIN",
+        flag="--allowed-origin", repeat=True,
+    )
+    redirect_slashes: bool = option(
+        False, o.switch, ACCESS,
+        "send GET for a path with a slash too many or too few to the one that is served (307)",
+    )
+    trusted_proxies: Words = option(
+        (), o.words(o.network), ACCESS, "an address or network whose forwarding headers count",
+        metavar="NETWORK", flag="--trusted-proxy", repeat=True,
+    )
+    proxy_protocol: bool = option(
+        False, o.switch, ACCESS,
+        "every connection begins with a PROXY header, version 1 or 2, of a trusted proxy"
+    )
+    user_room: str | None = option(
+        None, o.user_room, CLIENTS,
+        "a room for each user, which only its own connections are in: user:{user}",
+        metavar="PATTERN",
+    )
+    root_path: str = option(
+        "", path_prefix, ACCESS, "what a proxy takes off paths; ASGI applications are told",
+        metavar="PATH",
+    )
+    subprotocols: Words = option(
+        (), o.words(o.token), CLIENTS, "a subprotocol to offer, the preferred one first",
+        metavar="NAME", flag="--subprotocol", repeat=True,
+    )
+    client_commands: Words = option(
+        o.AUTO, o.words_auto_or_none(*CLIENT_COMMANDS), CLIENTS,
+        "the built-in messages clients may send, with commas, on all rooms; or none; auto: those "
+        "of rooms on the rooms that an `on_join` or a declaration allows", metavar="WORDS",
+    )
+    client_broadcast_all: bool = option(
+        False, o.switch, CLIENTS, "let clients broadcast to everybody"
+    )
+    serve_client: bool = option(
+        False, o.switch, CLIENTS,
+        "serve the JavaScript client at /glyph-fast.js, as a module at /glyph-fast.mjs",
+    )
+    rooms: Rooms = option(
+        (), tables, CLIENTS, "what is declared about rooms, by patterns", is_table=True
+    )
+    json_default: JsonDefault = option(
+        None, function, SENDING, "a function that is given a value JSON does not know, and "
+        "returns one that stands for it or raises `TypeError`", is_python=True,
+    )
+    history_memory: Size = option(
+        "256MiB", o.size(), CLIENTS,
+        "for what all rooms keep, in one server; beyond it the room used longest ago loses its own",
+        metavar="SIZE",
+    )
+    history_answer: int = option(
+        1000, o.count(1), CLIENTS,
+        "messages of one answer with history, of 1MiB at most; a resumption that needs more fails",
+        metavar="N",
+    )
+    compression: Literal["off", "shared", "dedicated"] = option(
+        "off", o.choice("off", "shared", "dedicated"), COMPRESSION,
+        "permessage-deflate; shared compresses a broadcast once", metavar="off|shared|dedicated",
+    )
+    compression_min_size: Size = option(
+        512, o.size(0), COMPRESSION, "leave smaller messages as they are", metavar="SIZE"
+    )
+    jwt_secret: str | None = option(
+        None, o.text, TOKENS, "the key of HMAC signatures, of at least 32 bytes; better set as a "
+        "variable, for a command line can be seen by others", metavar="SECRET", secret=True,
+    )
+    jwt_jwks: str | None = option(
+        None, o.text, TOKENS, "where the issuer's public keys are, a set in JSON (JWKS)",
+        metavar="URL|FILE",
+    )
+    jwt_audience: str | None = option(
+        None, o.text, TOKENS, "the audience a token must be for; without it, no token may name one",
+        metavar="NAME",
+    )
+    jwt_algorithms: Words = option(
+        (), o.words(algorithm), TOKENS,
+        "the algorithms to accept, with commas; HS256 for a secret, else RS, PS, ES and EdDSA",
+        metavar="NAMES",
+    )
+    admin: MaybeAddress = option(
+        None, o.address, OPERATORS, "serve metrics, figures and the dashboard there",
+        metavar="HOST:PORT",
+    )
+    admin_token: str | None = option(
+        None, o.bearer, OPERATORS, "the bearer token operators must show", metavar="TOKEN",
+        secret=True,
+    )
+    drain_delay: Seconds = option(
+        "0s", _any_time, STOPPING,
+        "time between the first 503 and the end of listening, for load balancers",
+        metavar="DURATION",
+    )
+    drain_timeout: Seconds = option(
+        "10s", _any_time, STOPPING, "time for connections to close before they are cut",
+        metavar="DURATION",
+    )
+    # fmt: on
+    _sources: InitVar[Mapping[str, str] | None] = None  # field: the name its value came under
+
+    def __new__(cls, **options: Any) -> Config:
+        """Refuse unknown names as `replace` does, before Python complains in its own words."""
+        for name in options:
+            if name not in FIELDS and name != "_sources":
+                raise unknown_option(name, FIELDS)
+        return super().__new__(cls, options)
+
+    def __post_init__(self, _sources: Mapping[str, str] | None) -> None:
+        def named(name: str) -> str:
+            return name if _sources is None else _sources.get(name, FIELDS[name].flag)
+
+        for name, declared in FIELDS.items():
+            value = declared.value(getattr(self, name), named(name))
+            object.__setattr__(self, name, value)
+            if name in NOT_YET and value != declared.read(declared.default):
+                raise ConfigError(f"{named(name)} is not available in this version")
+        for problem in unusable(self, named):
+            raise ConfigError(problem)
+
+    def replace(self, **changes: Unpack[Options]) -> Config:
+        """A copy with some options changed. Raises ConfigError, for an unknown name as well."""
+        for name in changes:
+            if name not in FIELDS:
+                raise unknown_option(name, FIELDS)
+        return self._with(changes)
+
+    @property
+    def command_words(self) -> tuple[str, ...]:
+        """The built-in words that clients are answered to, be it by a refusal."""
+        return CLIENT_COMMANDS if self.client_commands == o.AUTO else self.client_commands
+
+    @property
+    def is_development(self) -> bool:
+        """Whether development mode is on: by `dev`, or by `reload` unless `dev` was turned off."""
+        return self.dev or (self.reload and not self.is_given("dev"))
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether the public port speaks TLS."""
+        return self.tls_cert is not None
+
+    @property
+    def jwt(self) -> JwtOptions:
+        """The options of tokens."""
+        return JwtOptions(self.jwt_secret, self.jwt_jwks, self.jwt_audience, self.jwt_algorithms)
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts to listen on, one by one."""
+        return tuple(self.host.split(","))
+
+    def url(self, port: int) -> str:
+        """Where clients find a server that listens on `port`: `http://[::1]:8080`, `unix:PATH`."""
+        return self.urls(port)[0]
+
+    def urls(self, port: int) -> tuple[str, ...]:
+        """As `url`, for each of its hosts."""
+        if self.uds is not None:
+            return (f"unix:{self.uds}",)
+        scheme = "https" if self.is_tls else "http"
+        return tuple(f"{scheme}://{bracketed(host)}:{port}" for host in self.hosts)
+
+
+FIELDS: Mapping[str, Option] = {
+    declared.name: Option(name=declared.name, **declared.metadata) for declared in fields(Config)
+}
+CONFIG_FILE = Option(
+    name="config",
+    default=None,
+    read=o.path,
+    group=RUNNING,
+    help=f"the file of options; {DEFAULT_FILE} when it exists",
+    metavar="FILE",
+)
+OPTIONS = (
+    *(each for each in FIELDS.values() if not (each.is_table or each.is_python)),
+    CONFIG_FILE,
+)

@@ -1,0 +1,1 @@
+"""A server: what a program registers, one run of it, and the two ways to run."""

@@ -1,0 +1,354 @@
+"""What an application registers with its server: routes, handlers, files, hooks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from functools import partial
+from inspect import isasyncgenfunction, iscoroutinefunction
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
+
+from ..asgi.detect import is_asgi
+from ..handlers.dispatcher import Dispatcher
+from ..handlers.registry import check_path
+from ..handlers.shapes import BackgroundF, HookF, OfRequest, RequestF
+from ..handlers.signature import adapt, check_coroutine_function, check_takes_nothing
+from ..http.body import BY_OPTION
+from ..http.request import Request
+from ..http.response import HeaderItems, Response
+from ..http.router import Router
+from ..http.static import StaticFiles
+from ..http.typed import request_call
+from ..hub.hub import Hub
+from ..opening.exchange import HandleWebSocket, HttpRoute
+from ..options.config import Config
+from ..options.rooms import Declarations, declaration_of_program
+from ..websocket.handshake import Accept
+from .authenticators import Authenticators, identity_of
+from .background import CLUSTER, SERVER, WORKER, Wanted
+from .lifecycle import Hook
+from .router import Registering
+
+if TYPE_CHECKING:
+    from ..asgi.mounts import Mounted, Mounts
+    from ..opening.events import EventStreams
+
+DEFAULT_ROUTE = "/ws"
+
+
+class RouteInfo(NamedTuple):
+    """One route and what answers it."""
+
+    kind: str  # ws, http, asgi or room
+    method: str
+    pattern: str
+    handlers: Sequence[object]
+
+
+class Application(Registering):
+    """The part of a `Server` that does not depend on whether it runs."""
+
+    _dispatcher: Dispatcher
+
+    def __init__(self, config: Config | None = None) -> None:
+        self.config = config if config is not None else Config()
+        self.hub = Hub(self.config)
+        self._dispatcher = Dispatcher(self.hub)
+        self._dispatcher.route_added = self._add_websocket_route
+        self._http: Router[HttpRoute] = Router()
+        self._websockets: Router[bool] = Router()
+        self._hiding: set[str] = set()  # WebSocket routes that hide methods
+        self._statics: list[StaticFiles] = []
+        self._mounted: list[Mounted] = []
+        self._events: EventStreams | None = None
+        self._cors: dict[str, str] = {}  # fields for every answer
+        self._authenticators = Authenticators()
+        self._ready: Callable[[Request], Any] | None = None  # the authenticator of the options
+        self._on_startup: list[Hook] = []
+        self._on_shutdown: list[Hook] = []
+        self._background: list[Wanted] = []
+
+    @overload
+    def authenticate(self, handler: RequestF) -> RequestF: ...
+    @overload
+    def authenticate(self, *, route: str | None = None) -> Callable[[RequestF], RequestF]: ...
+    def authenticate(self, handler: Any = None, *, route: str | None = None) -> Any:
+        """Ask `handler(request)` who opens a WebSocket; its answer is `conn.identity`.
+
+        `Reject` raised there is the HTTP answer. One for a `route` is asked there in the place of
+        the one for all. Raises ValueError when there is one already.
+        """
+        if handler is None:
+            return partial(self.authenticate, route=route)
+        self._authenticators.add(handler, route)
+        return handler
+
+    async def identify(self, request: Request) -> Any:
+        """Who sends a request, in an HTTP handler: what `authenticate` says, None without one.
+
+        That of a route is asked where the request's path has it. Raises what it raises; `Reject` is
+        then the answer.
+        """
+        matches = (
+            self._http.match(request.method, request.raw_path),
+            self._websockets.match(None, request.raw_path),
+        )
+        patterns = [match.pattern for match in matches if match is not None]
+        return await identity_of(request, self._authenticators.of(*patterns) or self._ready)
+
+    def _add_http_route(
+        self,
+        method: str,
+        path: str,
+        handler: OfRequest,
+        *,
+        hides_methods: bool = False,
+        any_spelling: bool = False,
+        max_body: int | None = BY_OPTION,
+    ) -> None:
+        """Register an HTTP handler.
+
+        `hides_methods`: other methods of the path get 404, not 405. `any_spelling`: see
+        `Router.add`. Both are what the Glyph language wants.
+        """
+        may_wait = iscoroutinefunction(handler) or isasyncgenfunction(handler)
+        call = request_call(handler, may_wait=may_wait) or adapt(handler, 1, may_yield=True)
+        route = HttpRoute(call, handler, hides_methods, max_body, may_wait)
+        self._http.add(method, path, route, any_spelling=any_spelling)
+
+    def _serve_websockets(self, path: str, *, hides_methods: bool = False) -> None:
+        """Serve WebSockets at a path pattern; `hides_methods`: other methods get 404, not 405."""
+        if hides_methods:
+            self._hiding.add(path)
+        self._dispatcher.add_route(path)
+
+    def static(self, prefix: str, directory: str | os.PathLike[str]) -> None:
+        """Serve the files of a directory below a path, where no route is.
+
+        Raises ValueError when the directory does not exist.
+        """
+        self._statics.append(StaticFiles(prefix, directory))
+
+    def mount(self, prefix: str, app: Any) -> None:
+        """Serve an ASGI 3 application (FastAPI, Starlette, Django, …) at a path and all below it.
+
+        The program's own routes go first, by path and method; of several applications the longest
+        prefix counts. The application's `path` stays whole, its `root_path` is the prefix. It finds
+        the server as `request.state.glyph_fast`. Raises ValueError for a prefix that does not begin
+        with a slash or is taken, TypeError for what is no such application.
+        """
+        from ..asgi.mounts import Mounted  # for those who mount
+
+        if not is_asgi(app):
+            raise TypeError(f"expected an ASGI 3 application, not {app!r}")
+        mounted = Mounted(prefix, app)
+        if any(each.prefix == mounted.prefix for each in self._mounted):
+            raise ValueError(f"an application is mounted at {prefix} already")
+        self._mounted.append(mounted)
+
+    def events(self, path: str) -> None:
+        """Serve rooms as server-sent events at a path: `GET PATH?room=NAME` is a stream of them.
+
+        A stream is a connection of the hub, with the handlers of any other. The client may be in
+        the rooms that `on_join` and declarations allow to it, and in a room with history it gets
+        what it missed since the event whose id it sends as `Last-Event-ID`. It speaks by POST
+        requests with the session that its first event has told it. Raises ValueError for a bad
+        pattern, or where GET or POST of the path is taken.
+        """
+        check_path(path, "events")
+        if self._events is None:
+            from ..handlers.entering import Entrance  # for those who have some
+            from ..opening.events import EventStreams
+
+            self._events = EventStreams(Entrance(self.hub, self._dispatcher))
+        streams = HttpRoute(_nothing, "server-sent events", serve=self._events.serve)
+        messages = HttpRoute(
+            _nothing, "messages of its clients", max_body=None, may_wait=True,
+            serve=self._events.take,
+        )  # fmt: skip
+        self._http.add("GET", path, streams)
+        self._http.add("POST", path, messages)
+
+    def room(
+        self,
+        pattern: str,
+        *,
+        client_join: bool = False,
+        client_publish: bool | None = None,
+        max_members: int | None = None,
+        presence: bool = False,
+        history_size: int = 0,
+        history_bytes: int | str | None = None,
+        history_ttl: float | str | None = None,
+        history_meta_ttl: float | str | None = None,
+        client_history: bool | None = None,
+    ) -> None:
+        """Declare what rooms whose names match are given; patterns are those of `on_join`.
+
+        `client_join`: clients may join by `join_room`, and leave, without an `on_join`.
+        `client_publish`: members may `broadcast`; by default as `client_join`, and where an
+        `on_join` matches. `max_members` replaces `--max-room-members`. `presence`: members can be
+        asked for and followed.
+
+        With a `history_size` the rooms remember: each message has a position, and the latest
+        `history_size` are kept, of at most `history_bytes` (1 MiB), until `history_ttl` (5 minutes)
+        after the latest. The position lasts for `history_meta_ttl` (30 days) after it.
+        `client_history` (true): members may ask for what is kept, else they may only resume.
+
+        Of several patterns that match a name one counts, whole: that of the file before the
+        program's, then the one with the most literal characters, then the first. Raises
+        ConfigError.
+        """
+        given = {
+            "client_join": client_join,
+            "client_publish": client_publish,
+            "max_members": max_members,
+            "presence": presence,
+            "history_size": history_size,
+            "history_bytes": history_bytes,
+            "history_ttl": history_ttl,
+            "history_meta_ttl": history_meta_ttl,
+            "client_history": client_history,
+        }
+        self.hub._declare(declaration_of_program(pattern, given))
+
+    def handle_websocket(
+        self, request: Request, *, headers: HeaderItems | None = None
+    ) -> HandleWebSocket:
+        """What an HTTP handler returns to open a WebSocket for `request`; the 101 has `headers`.
+
+        ValueError for a field that breaks out of its line, or that the handshake itself decides.
+        """
+        return HandleWebSocket(request, Accept(headers=headers).headers)
+
+    @overload
+    def on_startup(self, hook: HookF) -> HookF: ...
+    @overload
+    def on_startup(self) -> Callable[[HookF], HookF]: ...
+    def on_startup(self, hook: Any = None) -> Any:
+        """Call `hook()` before connections are accepted; what it raises ends the start."""
+        return _register(self._on_startup, hook)
+
+    @overload
+    def on_shutdown(self, hook: HookF) -> HookF: ...
+    @overload
+    def on_shutdown(self) -> Callable[[HookF], HookF]: ...
+    def on_shutdown(self, hook: Any = None) -> Any:
+        """Call `hook()` once every connection is closed and every handler has ended."""
+        return _register(self._on_shutdown, hook)
+
+    @overload
+    def background(self, coro_fn: BackgroundF, *, on: str = SERVER) -> BackgroundF: ...
+    @overload
+    def background(self, *, on: str = SERVER) -> Callable[[BackgroundF], BackgroundF]: ...
+    def background(self, coro_fn: Any = None, *, on: str = SERVER) -> Any:
+        """Run `coro_fn()` while the server serves.
+
+        When it raises, it is started again after a while; when it returns, that is its end. It is
+        cancelled when the server drains. Of a server with several workers one runs it, and another
+        takes over when that one dies; with `on="worker"` each does. `on="cluster"`, once on all
+        machines of a broker, needs a broker: ConfigError when the server starts without. Raises
+        TypeError for one that is no `async def`, and ValueError for another `on`.
+        """
+        if on not in (SERVER, WORKER, CLUSTER):
+            raise ValueError(f"on: expected {SERVER}, {WORKER} or {CLUSTER}, found {on!r}")
+        if coro_fn is None:
+            return partial(self.background, on=on)
+        if callable(coro_fn):
+            check_coroutine_function(coro_fn, "a background task")
+        hooks: list[Any] = []
+        _register(hooks, coro_fn)
+        self._background += [Wanted(each, on) for each in hooks]
+        return coro_fn
+
+    def routes(self) -> list[RouteInfo]:
+        """Every route with its handlers: WebSocket first, then HTTP, static files, declared rooms.
+
+        Rooms are those of `room`, in the order in which patterns are looked at; in the place of
+        handlers they have one text, what is declared.
+        """
+        patterns = self._websocket_patterns()
+        found = [RouteInfo("ws", "GET", each, self._handlers_of(each)) for each in patterns]
+        found += [
+            RouteInfo("http", route.method or "*", route.pattern, [route.target.handler])
+            for route in self._http.routes()
+        ]
+        found += [
+            RouteInfo("http", "GET", f"{each.prefix.rstrip('/')}/*", [f"files of {each.directory}"])
+            for each in self._statics
+        ]
+        found += [RouteInfo("asgi", "*", each.pattern, [each.app]) for each in self._mounted]
+        declared = Declarations(in_program=self.hub._declared_in_program())
+        return [*found, *(RouteInfo("room", "", each.pattern, [str(each)]) for each in declared)]
+
+    def _websocket_patterns(self) -> list[str]:
+        """Where WebSockets are served: the routes declared, else one for whoever declared none.
+
+        That one is the application's, where one is mounted there and no handler needs it.
+        """
+        if routes := self._dispatcher.routes:
+            return routes
+        has_default = self._dispatcher.has_handlers or not self._is_default_taken()
+        return [DEFAULT_ROUTE] if has_default else []
+
+    def _is_default_taken(self) -> bool:
+        """Whether an application is asked first for what is nobody's by declaration."""
+        is_declared = bool(self._dispatcher.routes)
+        return not is_declared and any(each.covers(DEFAULT_ROUTE) for each in self._mounted)
+
+    def _mounts(self, authenticate: Callable[[Any], Any] | None) -> Mounts | None:
+        """The applications for one run."""
+        if not self._mounted:
+            return None
+        from ..asgi.mounts import Mounts  # for those who mount
+
+        default: Router[bool] = Router()
+        if self._is_default_taken() and self._dispatcher.has_handlers:
+            default.add(None, DEFAULT_ROUTE, False)
+        config = self.config
+        return Mounts(
+            self._mounted,
+            root_path=config.root_path,
+            state={"glyph_fast": self},
+            max_body=config.max_body_size if config.is_given("max_body_size") else None,
+            authenticate=authenticate,
+            pace=self._dispatcher._pace,
+            default=default,
+        )
+
+    def _page(self) -> Callable[[Request], Response] | None:
+        """What is at `/` where nothing of the program is, in development mode."""
+        if not self.config.is_development:
+            return None
+        from ..dev.page import DevelopmentPage  # for those who develop
+
+        return DevelopmentPage(self).answer
+
+    def _handlers_of(self, pattern: str) -> list[object]:
+        """The application's functions that serve a WebSocket route, in the order they may run."""
+        plan = self._dispatcher.plan(pattern)
+        calls = [*plan.connect, *([plan.stream] if plan.stream is not None else [])]
+        for group in (*plan.events.values(), plan.text, plan.json, plan.binary):
+            calls += group
+        for _, *after in plan.commands.values():  # the first is the built-in effect
+            calls += after
+        calls += (*plan.close, *plan.disconnect)
+        ours = (self._dispatcher.deliver, *self._dispatcher.nobody)
+        return [each for each in dict.fromkeys(calls) if each not in ours]
+
+    def _add_websocket_route(self, path: str) -> None:
+        self._websockets.add(None, path, path in self._hiding)
+
+
+def _nothing(request: Request) -> None:
+    """Never called: what serves in a way of its own has this in the place of a handler."""
+
+
+def _register(hooks: list[Any], hook: Any) -> Any:
+    if hook is None:
+        return partial(_register, hooks)
+    if not callable(hook):  # `on_startup(connect())` instead of `on_startup(connect)`
+        raise TypeError(f"expected a function to be called later, not {hook!r}")
+    check_takes_nothing(hook)
+    hooks.append(hook)
+    return hook

@@ -1,0 +1,65 @@
+"""What a turn does for one peer is bounded by the work it takes, whatever its messages ask for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from glyph_fast import Config
+from glyph_fast.options.rooms import declaration_of_program
+from tests.wired import Site
+
+pytestmark = pytest.mark.both_cores
+
+ALL = "ping,join_room,leave_room,broadcast,history,presence,reply"
+BUILT_IN: list[dict[str, Any]] = [
+    {"type": "ping"},
+    {"type": "join_room", "room": "r", "presence": True},
+    {"type": "leave_room", "room": "r"},
+    {"type": "broadcast", "room": "r", "data": 1, "id": "0123456789abcdef"},
+    {"type": "history", "room": "r", "limit": 1000},
+    {"type": "presence", "room": "r"},
+    {"type": "reply", "id": "nobody asked"},
+]
+
+
+def read_in_a_turn(message: Any) -> int:
+    """How many of a flood of one peer are handled before another peer has its turn."""
+    site = Site(Config(client_commands=ALL.split(",")))
+    site.dispatcher.on_message(lambda ctx: None)
+    ada, bob = site.connect(), site.connect()
+    ada.feed(*[message] * 600)
+    share = ada.conn.messages_received
+    bob.feed("me")
+    assert bob.conn.messages_received == 1
+    for _ in range(600):
+        site.flush()
+    assert ada.conn.messages_received == 600  # the rest goes on, a turn at a time
+    return share
+
+
+@pytest.mark.parametrize("message", ["text", b"bytes"])
+def test_small_frames_are_many_in_a_turn(message):
+    assert read_in_a_turn(message) == 256
+
+
+def test_json_counts_like_five_frames():
+    assert read_in_a_turn({"n": 1}) == 52
+
+
+@pytest.mark.parametrize("message", BUILT_IN, ids=lambda message: message["type"])
+def test_a_built_in_message_counts_like_a_request(message):
+    assert read_in_a_turn(message) == 8
+
+
+def test_a_long_answer_counts_by_its_length():
+    site = Site(Config(client_commands=ALL.split(",")))
+    site.hub._declare(declaration_of_program("r", {"history_size": 200}))
+    ann = site.connect()
+    ann.send({"type": "join_room", "room": "r"})
+    for _ in range(100):
+        site.hub.broadcast_to_room("r", "x" * 4096)
+    ann.received()
+    ann.feed(*[{"type": "history", "room": "r", "limit": 1000}] * 10)
+    assert ann.conn.messages_received == 1 + 2  # each of 400 KiB
