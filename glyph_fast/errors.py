@@ -130,6 +130,10 @@ class ListenError(OSError):
     """
 
 
+class BrokerRefused(OSError):
+    """The broker was reached and does not want us: a wrong password, a version that is too old."""
+
+
 class ProtocolError(Exception):
     """The peer broke RFC 6455; the connection is failed with `code` (RFC 6455 §7.1.7)."""
 

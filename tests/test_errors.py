@@ -23,7 +23,7 @@ PUBLIC = {
     "RoomFull",
     "RoomNotFound",
 }
-INTERNAL = {"HandshakeError", "ListenError", "ProtocolError"}
+INTERNAL = {"BrokerRefused", "HandshakeError", "ListenError", "ProtocolError"}
 
 TEXTS = [
     (errors.ConnectionClosed(), "connection closed with code 1006"),

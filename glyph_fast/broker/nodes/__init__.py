@@ -1,0 +1,8 @@
+"""Several machines: what the nodes of one server say to each other over a broker.
+
+A node is one process without workers, or the main process of those. It has a name that it does not
+use again after it was taken for dead.
+
+bus       what a broker has to offer for that
+subjects  under which names things are said, so that no name from a client reaches another
+"""
