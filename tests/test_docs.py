@@ -102,7 +102,11 @@ def test_programs_pass_a_strict_type_checker(page, tmp_path):
 @pytest.mark.parametrize(
     "program",
     sorted(  # Django has no types
-        {*ROOT.glob("examples/*/*.py"), ROOT / "deploy/app.py"}
+        {
+            *ROOT.glob("examples/*/*.py"),
+            *ROOT.glob("examples/*/by_hand/*.py"),
+            ROOT / "deploy/app.py",
+        }
         - {*ROOT.glob("examples/django/*.py")}
     ),
     ids=lambda program: program.relative_to(ROOT).as_posix(),
