@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from .glyph.serving.server import GlyphServer
     from .handlers.context import MessageContext
+    from .http.forms import FormData, UploadFile
     from .http.request import Request
     from .http.response import Response
     from .hub.connection import Connection
@@ -58,6 +59,7 @@ __all__ = [
     "Connection",
     "ConnectionClosed",
     "ConnectionNotFound",
+    "FormData",
     "GlyphFastError",
     "GlyphServer",
     "GlyphSyntaxError",
@@ -83,6 +85,7 @@ __all__ = [
     "SendResult",
     "Router",
     "Server",
+    "UploadFile",
     "__version__",
     "current_server",
 ]
@@ -97,6 +100,7 @@ _MODULES = {
     "Connection": "hub.connection",
     "ConnectionClosed": "errors",
     "ConnectionNotFound": "errors",
+    "FormData": "http.forms",
     "GlyphFastError": "errors",
     "GlyphServer": "glyph.serving.server",
     "GlyphSyntaxError": "errors",
@@ -122,6 +126,7 @@ _MODULES = {
     "SendResult": "wire",
     "Router": "server.router",
     "Server": "server.server",
+    "UploadFile": "http.forms",
     "current_server": "server.current",
 }
 

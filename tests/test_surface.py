@@ -33,6 +33,6 @@ def test_dir_shows_what_the_page_names(kind: str) -> None:
 def test_the_page_names_each_class_with_members() -> None:
     kinds = {
         "Server", "Router", "GlyphServer", "Hub", "Room", "RoomManager", "Connection",
-        "MessageContext", "Message", "Request", "Response",
+        "MessageContext", "Message", "Request", "Response", "FormData", "UploadFile",
     }  # fmt: skip
     assert set(ROWS) == kinds

@@ -11,6 +11,7 @@ from .program import HttpRoute, Program, address_of, parameters_in
 from .schemas import Schemas
 
 JSON = "application/json"
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 _FAULT = {
     "type": "object",
     "properties": {
@@ -60,6 +61,9 @@ def _operation(route: HttpRoute, schemas: Schemas) -> dict[str, Any]:
     if route.body is not None:
         content = {JSON: {"schema": schemas.of(route.body)}}
         operation["requestBody"] = {"required": True, "content": content}
+    if route.form is not None:
+        content = {kind: {"schema": schemas.of(route.form)} for kind in FORMS}
+        operation["requestBody"] = {"required": True, "content": content}
     operation["responses"] = _responses(route, schemas)
     return operation
 
@@ -69,7 +73,7 @@ def _responses(route: HttpRoute, schemas: Schemas) -> dict[str, Any]:
     if route.answers is not None:
         answer["content"] = {JSON: {"schema": schemas.of(route.answers)}}
     responses = {"200": answer}
-    if route.body is not None or route.query is not None:
+    if any(each is not None for each in (route.body, route.form, route.query)):
         content = {JSON: {"schema": _REFUSED}}
         responses["422"] = {"description": "The request does not fit.", "content": content}
     return responses

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from ..http.typed import BODY, QUERY
+from ..http.typed import BODY, FORM, QUERY
 
 if TYPE_CHECKING:
     from ..handlers.registry import Registry
@@ -43,6 +43,7 @@ class HttpRoute(NamedTuple):
     method: str
     pattern: str
     body: Schema | None
+    form: Schema | None
     query: Schema | None
     answers: Schema | None
     summary: str
@@ -59,7 +60,8 @@ class Program(NamedTuple):
     def schemas(self) -> list[Schema]:
         """All that is declared."""
         found = [schema for each in self.events for schema in (each.takes, each.answers)]
-        found += [schema for each in self.http for schema in (each.body, each.query, each.answers)]
+        for each in self.http:
+            found += [each.body, each.form, each.query, each.answers]
         return [schema for schema in found if schema is not None]
 
 
@@ -111,7 +113,13 @@ def _http_route(route: Any) -> HttpRoute:
     answers = getattr(call, "answers", None)
     summary = _summary(route.target.handler)
     return HttpRoute(
-        route.method, route.pattern, takes.get(BODY), takes.get(QUERY), answers, summary
+        route.method,
+        route.pattern,
+        body=takes.get(BODY),
+        form=takes.get(FORM),
+        query=takes.get(QUERY),
+        answers=answers,
+        summary=summary,
     )
 
 

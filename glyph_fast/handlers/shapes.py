@@ -73,6 +73,24 @@ class OfBodyAndQueryAlone(Protocol):
     def __call__(self, *, body: Any, query: Any) -> object: ...
 
 
+class OfForm(Protocol):
+    """A handler that declares the type of the form."""
+
+    def __call__(self, request: Request, /, *, form: Any) -> object: ...
+
+
+class OfFormAlone(Protocol):
+    """A handler that takes the form and no request."""
+
+    def __call__(self, *, form: Any) -> object: ...
+
+
+class OfFormAndQuery(Protocol):
+    """A handler that declares form and query."""
+
+    def __call__(self, request: Request, /, *, form: Any, query: Any) -> object: ...
+
+
 OfRequest: TypeAlias = (
     Callable[[Request], object]
     | Hook
@@ -82,6 +100,9 @@ OfRequest: TypeAlias = (
     | OfBodyAlone
     | OfQueryAlone
     | OfBodyAndQueryAlone
+    | OfForm
+    | OfFormAlone
+    | OfFormAndQuery
 )
 
 HookF = TypeVar("HookF", bound=Hook)

@@ -38,7 +38,7 @@ class IncomingBody:
     """
 
     __slots__ = (
-        "_is_streamed", "_limit", "_reader", "_source", "_waiter", "_whole", "error",
+        "_is_streamed", "_limit", "_reader", "_source", "_taken", "_waiter", "_whole", "error",
     )  # fmt: skip
 
     def __init__(self, reader: BodyReader, source: Source, limit: int | None) -> None:
@@ -46,6 +46,7 @@ class IncomingBody:
         self._source = source
         self._limit = limit
         self._whole = bytearray()  # what `whole` has taken so far
+        self._taken = 0  # bytes that `read_bounded` gave
         self._is_streamed = False  # some of it was given to whoever takes pieces
         self._waiter: asyncio.Future[None] | None = None
         self.error: Exception | None = None  # why there will be no more
@@ -74,6 +75,14 @@ class IncomingBody:
         """The next piece, empty at the end. Raises what ended the body before that."""
         self._is_streamed = True
         return await self._next()
+
+    async def read_bounded(self) -> bytes:
+        """As `read`, but Reject 413 where all of it is more than `whole` would take."""
+        self._check(max(self._taken, self._reader.announced or 0))
+        piece = await self.read()
+        self._taken += len(piece)
+        self._check(self._taken)
+        return piece
 
     async def whole(self) -> bytes:
         """All of it. Reject 413 where that is too much; RuntimeError once `read` was called."""

@@ -19,6 +19,7 @@ from .headers import Headers, Query, parse_cookies
 from .tls import Tls
 
 if TYPE_CHECKING:
+    from .forms import FormData
     from .incoming import IncomingBody
 
 _ABSOLUTE = re.compile(r"(?:https?|wss?)://([^/?#]+)(/[^?]*)?(?:\?(.*))?", re.IGNORECASE)
@@ -75,7 +76,7 @@ class Request:
         "_head", "remote", "scheme", "path_params", "tls",
         "method", "target", "http_version", "_authority", "raw_path", "query_string",
         "_plain_upgrade", "_headers", "_path", "_query", "_cookies", "_body", "_host", "_hides_tls",
-        "_incoming",
+        "_form", "_incoming",
     )  # fmt: skip
 
     _head: bytes
@@ -103,6 +104,7 @@ class Request:
         self._cookies: dict[str, str] | None = None
         self._body = b""
         self._incoming: IncomingBody | None = None  # where it has not come yet
+        self._form: FormData | None = None  # once it was read
         self._host: str | None = None  # as a trusted proxy was asked for it
         self._hides_tls = False  # whether the client's certificate is to be forgotten
 
@@ -261,6 +263,31 @@ class Request:
                 yield self._body
             return
         while piece := await self._incoming.read():
+            yield piece
+
+    async def form(
+        self, *, max_files: int = 100, max_fields: int = 1000, max_part_size: int = 1024 * 1024
+    ) -> FormData:
+        """The fields and files of a form that was sent, urlencoded or as multipart/form-data.
+
+        Multipart needs the extra `forms`; ConfigError without it. What is not a form is refused
+        with 415 or 400. 413 refuses more than `max_files`, more than `max_fields`, a field of more
+        than `max_part_size` bytes, and a body that is larger than `body` would take. Files of more
+        than 1 MiB together are on disk while someone holds them.
+        """
+        if self._form is None:
+            from .forms import Bounds, read_form  # for those who take forms
+
+            self._form = await read_form(self, Bounds(max_files, max_fields, max_part_size))
+        return self._form
+
+    async def _pieces(self) -> AsyncIterator[bytes]:
+        """As `stream`, within the size that `body` keeps to."""
+        if self._incoming is None:
+            if self._body:
+                yield self._body
+            return
+        while piece := await self._incoming.read_bounded():
             yield piece
 
     async def json(self) -> Any:

@@ -6,17 +6,22 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
+from datetime import UTC, datetime
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
 from typing import cast
+from urllib.parse import quote
 
 from .. import json
 from ..errors import HandshakeError, Reject
+from .cookies import set_cookie_field
 from .headers import TOKEN
 from .pieces import FilePieces, IteratedPieces, Pieces, is_iterated
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
+REDIRECTS = (301, 302, 303, 307, 308)  # RFC 9110 §15.4, those that lead elsewhere
+_URL = ":/%#?=@[]!$&'()*+,;~"  # of a Location, left as it is (RFC 3986 §2)
 _VALUE = re.compile(r"[\t -~\x80-\xff]*")  # RFC 9110 §5.5: no controls, and in ISO 8859-1
 # Fields that say where the answer ends and what becomes of the connection: never a handler's.
 _FRAMING_FIELDS = frozenset({"content-length", "transfer-encoding", "connection", "keep-alive"})
@@ -53,6 +58,86 @@ class Response:
         self._value = body if self._content is None else None  # of JSON, until it is written
         if content_type and self.header("content-type") is None:
             self.headers.append(("Content-Type", content_type))
+
+    @classmethod
+    def html(cls, text: str, status: int = 200, headers: HeaderItems | None = None) -> Response:
+        """An answer of HTML: `text` as it is, so escape what users wrote by `html.escape`."""
+        if not isinstance(text, str):
+            raise TypeError(f"HTML is text, not {type(text).__name__}")
+        fields = checked_fields(headers)
+        if not any(name.lower() == "content-type" for name, _ in fields):
+            fields.append(("Content-Type", "text/html; charset=utf-8"))
+        return cls(text, status, fields)
+
+    @classmethod
+    def redirect(cls, url: str, status: int = 307, headers: HeaderItems | None = None) -> Response:
+        """An answer that leads to another address, which may be relative to that of the request.
+
+        307 and 308 keep method and body. After a form give 303, so that the browser asks by GET.
+        ValueError for another status than 301, 302, 303, 307 and 308. An address that a client
+        named can lead anywhere: check it first.
+        """
+        if status not in REDIRECTS:
+            raise ValueError(f"a redirect has one of the statuses {REDIRECTS}, not {status}")
+        response = cls(None, status, headers)
+        response.headers.append(("Location", quote(str(url), safe=_URL)))
+        return response
+
+    def set_cookie(
+        self,
+        name: str,
+        value: str = "",
+        *,
+        max_age: int | None = None,
+        expires: datetime | None = None,
+        path: str = "/",
+        domain: str | None = None,
+        secure: bool = False,
+        httponly: bool = False,
+        samesite: str | None = "lax",
+        partitioned: bool = False,
+    ) -> None:
+        """Have the client keep a cookie: for `max_age` seconds, or until it ends its session.
+
+        `samesite` is lax, strict, none or None. ValueError for what a browser would not keep: a
+        value with blanks, quotes, commas, semicolons or letters beyond ASCII, more than 4096 bytes,
+        `samesite="none"` or a name with a prefix without what it demands.
+        """
+        field = set_cookie_field(
+            name,
+            value,
+            max_age=max_age,
+            expires=expires,
+            path=path,
+            domain=domain,
+            secure=secure,
+            httponly=httponly,
+            samesite=samesite,
+            partitioned=partitioned,
+        )
+        self.headers.append(("Set-Cookie", field))
+
+    def delete_cookie(
+        self,
+        name: str,
+        *,
+        path: str = "/",
+        domain: str | None = None,
+        secure: bool = False,
+        httponly: bool = False,
+        samesite: str | None = "lax",
+    ) -> None:
+        """Have the client forget a cookie; `path` and `domain` are those it was set with."""
+        self.set_cookie(
+            name,
+            max_age=0,
+            expires=datetime(1970, 1, 1, tzinfo=UTC),
+            path=path,
+            domain=domain,
+            secure=secure,
+            httponly=httponly,
+            samesite=samesite,
+        )
 
     def _pieces_of(self, body: object) -> Pieces | None:
         if isinstance(body, FilePieces):

@@ -1,8 +1,9 @@
-"""HTTP handlers that declare the types of a request's body and query.
+"""HTTP handlers that declare the types of a request's body, form and query.
 
 `async def create(request, body: Article)` and `def find(query: Search)` get values of these types;
-another request is refused with 422, each place that does not fit named. The two parameters are
-known by their names, and by having a type.
+another request is refused with 422, each place that does not fit named. `async def
+sign(form: Sign)` gets the texts of a form, `form: FormData` all of it. The parameters are known by their names, and
+by having a type.
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ from .response import Response
 
 if TYPE_CHECKING:
     from ..schema.schema import Schema
+    from .forms import FormData
 
 Call: TypeAlias = Callable[[Request], Any]
 
-BODY, QUERY = "body", "query"
+BODY, QUERY, FORM = "body", "query", "form"
 UNSUPPORTED = 415  # Unsupported Media Type, RFC 9110 §15.5.16
 UNPROCESSABLE = 422  # Unprocessable Content, RFC 9110 §15.5.21
 
@@ -38,9 +40,9 @@ def request_call(handler: Callable[..., Any], *, may_wait: bool) -> Call | None:
     """A callable of one argument for a handler that declares types; None for one that does not.
 
     `may_wait`: it is called before the body has come, and awaited. It has `takes`, the schemas of
-    `body` and `query` where they are declared, and `answers`, that of what is returned, or None.
-    Raises TypeError for a type that JSON cannot be checked against, and for a handler that demands
-    more than these and the request.
+    `body`, `form` and `query` where they are declared, and `answers`, that of what is returned, or
+    None. Raises TypeError for a type that JSON cannot be checked against, for a handler that
+    demands more than these and the request, and for one of a form that cannot wait for it.
     """
     parameters = declared_parameters(handler)
     takes = {
@@ -48,18 +50,25 @@ def request_call(handler: Callable[..., Any], *, may_wait: bool) -> Call | None:
         for each in parameters
         if (schema := _schema_of(handler, each)) is not None
     }
+    wants_form = FORM in takes or any(_is_form_data(handler, each) for each in parameters)
     answers = _schema_of_answers(handler)
-    if not takes and answers is None:
+    if not takes and not wants_form and answers is None:
         return None
-    others = [each for each in parameters if each.name not in takes]
+    others = [
+        each for each in parameters if each.name not in takes and not _is_form_data(handler, each)
+    ]
     _check_demands(handler, others)
+    if wants_form and (BODY in takes or not may_wait):
+        raise TypeError(f"{_name_of(handler)}: a form needs an async def, and no body beside it")
     is_optional = any(each.name == BODY and each.default is not each.empty for each in parameters)
     first = next(iter(positional(others)), None)
     # By its name, for it may stand behind the others.
     name = first.name if first is not None and first.kind is first.POSITIONAL_OR_KEYWORD else None
 
-    def ask(request: Request, content: bytes) -> Any:
+    def ask(request: Request, content: bytes, form: FormData | None = None) -> Any:
         values = _values(takes, request, content, is_body_optional=is_optional)
+        if form is not None:
+            values[FORM] = _of_form(takes.get(FORM), form)
         if first is None:
             return handler(**values)
         return handler(request, **values) if name is None else handler(**values, **{name: request})
@@ -75,21 +84,38 @@ def request_call(handler: Callable[..., Any], *, may_wait: bool) -> Call | None:
         result = ask(request, await request.body())
         return _checked(answers, await result if isawaitable(result) else result)
 
-    chosen: Any = update_wrapper(call_later if may_wait and BODY in takes else call, handler)
+    async def call_with_form(request: Request) -> Any:
+        result = ask(request, b"", await request.form())
+        return _checked(answers, await result if isawaitable(result) else result)
+
+    if wants_form:
+        choice: Call = call_with_form
+    else:
+        choice = call_later if may_wait and BODY in takes else call
+    chosen: Any = update_wrapper(choice, handler)
     chosen.takes, chosen.answers = takes, answers
     return cast("Call", chosen)
 
 
 def _schema_of(handler: Callable[..., Any], parameter: Parameter) -> Schema | None:
     """That of a parameter, where it is one for a body or a query."""
-    if parameter.name not in (BODY, QUERY) or parameter.annotation is parameter.empty:
+    if parameter.name not in (BODY, QUERY, FORM) or parameter.annotation is parameter.empty:
         return None
     type_ = type_of(handler, parameter)
-    if type_ in (Any, object, Request):
+    if type_ in (Any, object, Request) or _is_form_data(handler, parameter):
         return None
     from ..schema.schema import Schema  # needs msgspec, which is for who declares types
 
     return Schema(type_, parameter.name)
+
+
+def _is_form_data(handler: Callable[..., Any], parameter: Parameter) -> bool:
+    """Whether a parameter is for the form as it came."""
+    if parameter.name != FORM or parameter.annotation is parameter.empty:
+        return False
+    from .forms import FormData  # for who takes forms
+
+    return type_of(handler, parameter) is FormData
 
 
 def _schema_of_answers(handler: Callable[..., Any]) -> Schema | None:
@@ -110,8 +136,13 @@ def _check_demands(handler: Callable[..., Any], others: list[Parameter]) -> None
     ]
     if len(demanded) > 1 or any(each.kind is each.KEYWORD_ONLY for each in demanded):
         names = ", ".join(each.name for each in demanded)
-        name = getattr(handler, "__qualname__", repr(handler)).rpartition("<locals>.")[2]
-        raise TypeError(f"{name} demands {names}: beside body and query it is given the request")
+        beside = "beside body, form and query it is given the request"
+        raise TypeError(f"{_name_of(handler)} demands {names}: {beside}")
+
+
+def _name_of(handler: Callable[..., Any]) -> str:
+    name: str = getattr(handler, "__qualname__", repr(handler)).rpartition("<locals>.")[2]
+    return name
 
 
 def _values(
@@ -130,6 +161,17 @@ def _values(
     except Mismatch as exc:
         raise Reject(UNPROCESSABLE, _told(exc)) from None
     return values
+
+
+def _of_form(schema: Schema | None, form: FormData) -> Any:
+    """What the declared parameter is given: the form, or of its texts a value. Raises Reject."""
+    if schema is None:
+        return form
+    texts = {name: [each for each in form.getlist(name) if isinstance(each, str)] for name in form}
+    try:
+        return schema.read_texts({name: found for name, found in texts.items() if found})
+    except Mismatch as exc:
+        raise Reject(UNPROCESSABLE, _told(exc)) from None
 
 
 def _check_is_json(request: Request) -> None:

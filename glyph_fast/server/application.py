@@ -28,6 +28,7 @@ from .authenticators import Authenticators, identity_of
 from .background import CLUSTER, SERVER, WORKER, Wanted
 from .lifecycle import Hook
 from .router import Registering
+from .state import State
 
 if TYPE_CHECKING:
     from ..asgi.mounts import Mounted, Mounts
@@ -53,6 +54,7 @@ class Application(Registering):
     def __init__(self, config: Config | None = None) -> None:
         self.config = config if config is not None else Config()
         self.hub = Hub(self.config)
+        self.state = State()
         self._dispatcher = Dispatcher(self.hub)
         self._dispatcher.route_added = self._add_websocket_route
         self._http: Router[HttpRoute] = Router()

@@ -83,3 +83,11 @@ async def place(body: Order) -> Order:
 @server.delete("/orders")
 def forget(request: Request) -> str:
     return "gone"
+
+
+class Note(msgspec.Struct):
+    text: str
+
+
+@server.post("/notes")
+async def note(form: Note) -> None: ...

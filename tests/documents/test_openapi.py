@@ -17,7 +17,7 @@ def test_the_validator_accepts_it() -> None:
 
 def test_each_route_is_an_operation() -> None:
     paths = {path: sorted(operations) for path, operations in DOCUMENT["paths"].items()}
-    assert paths == {"/moves/{room}": ["get"], "/orders": ["delete", "post"]}
+    assert paths == {"/moves/{room}": ["get"], "/notes": ["post"], "/orders": ["delete", "post"]}
 
 
 def test_parameters_are_those_of_path_and_query() -> None:
@@ -37,3 +37,13 @@ def test_bodies_and_answers_have_their_types() -> None:
     assert operation["responses"]["200"]["content"] == order
     assert "422" in operation["responses"]
     assert list(DOCUMENT["paths"]["/orders"]["delete"]["responses"]) == ["200"]
+
+
+def test_forms_may_come_in_both_ways() -> None:
+    operation = DOCUMENT["paths"]["/notes"]["post"]
+    note = {"schema": {"$ref": "#/components/schemas/Note"}}
+    assert operation["requestBody"]["content"] == {
+        "application/x-www-form-urlencoded": note,
+        "multipart/form-data": note,
+    }
+    assert "422" in operation["responses"]

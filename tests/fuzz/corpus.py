@@ -41,6 +41,15 @@ PROXIED = [
     b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\2\1\xcb\0\x71\x09\xc3\x50\1\xbbGET",
     b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0",
 ]
+FORMS = [
+    b'--b\nContent-Disposition: form-data; name="a"\n\nhello\n--b\n'
+    b'Content-Disposition: form-data; name="f"; filename="a.txt"\nContent-Type: text/plain\n\n'
+    b"line\n--bx\n--b--\n",
+    b"--b\nContent-Disposition: form-data; name=a\n\n\xff\n--b--",
+    b"--b\nContent-Disposition: form-data; name=a; filename*=x\nA: b\n\n\n--b \t\n\n",
+    b"--b--\nafter",
+    b"\n\n--b\n\n",
+]
 TEXTS = [
     b'{"type":"join_room","room":"a"}',
     b'{"event":"e","data":{"a":[1,2.5,null,true,"\\ud83c\\udf89"]},"id":"1","metadata":{}}',
@@ -75,6 +84,8 @@ def seeds(target: str) -> list[bytes]:
         return PROXIED
     if target == "bodies":
         return [b"\xff5;a=b\r\nhello\r\n0\r\nX: y\r\n\r\n", b"\0" + bytes(50)]
+    if target == "forms":
+        return FORMS
     if target == "inflate":
         return [b"\x80\xf2\x48\xcd\xc9\xc9\x07\x00\xff\xfe\xf2\x00\x11\x00\x00", b"\x06\x00"]
     if target == "envelopes":

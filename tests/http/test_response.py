@@ -295,3 +295,35 @@ def test_missing_fields_are_added_to_a_copy() -> None:
     added = answer._with_missing({"x-a": "other", "X-B": "new"})
     assert (added.header("x-a"), added.header("x-b")) == ("own", "new")
     assert (added.content, answer.header("x-b")) == (b"hi", None)
+
+
+def test_html_says_what_it_is() -> None:
+    answer = Response.html("<p>é", 404, {"X-A": "b"})
+    assert (answer.status, answer.content) == (404, "<p>é".encode())
+    assert answer.headers == [("X-A", "b"), ("Content-Type", "text/html; charset=utf-8")]
+    assert Response.html("", headers={"content-type": "a/b"}).headers == [("content-type", "a/b")]
+    with pytest.raises(TypeError, match="HTML is text, not bytes"):
+        Response.html(b"")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("url", "location"),
+    [
+        ("/a?b=c#d", "/a?b=c#d"),
+        ("https://example.com:8080/a%20b", "https://example.com:8080/a%20b"),
+        ("/ü ö", "/%C3%BC%20%C3%B6"),
+        ("/a\r\nSet-Cookie: b=c", "/a%0D%0ASet-Cookie:%20b=c"),
+        ("..\\a", "..%5Ca"),
+        ("//[::1]/", "//[::1]/"),
+    ],
+)
+def test_redirects_write_an_address_on_one_line(url: str, location: str) -> None:
+    answer = Response.redirect(url)
+    assert (answer.status, answer.content) == (307, b"")
+    assert answer.headers == [("Location", location)]
+
+
+def test_redirects_have_a_status_that_leads_elsewhere() -> None:
+    assert Response.redirect("/", 303, {"X-A": "b"}).header("x-a") == "b"
+    with pytest.raises(ValueError, match="one of the statuses"):
+        Response.redirect("/", 200)

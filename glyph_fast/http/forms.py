@@ -1,0 +1,237 @@
+"""Forms that a page sent: fields and files, bounded in number, size and work.
+
+A body is read in slices, and others have their turn between them. Text is kept in memory, up to
+`MAX_TEXT` for all of a form; files are, up to `MAX_IN_MEMORY`, and beyond it on disk, written by a
+thread. A file goes when nobody holds it, as memory does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+from collections.abc import AsyncIterator, Iterator, Mapping
+from tempfile import SpooledTemporaryFile
+from time import perf_counter
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote_to_bytes
+
+from ..errors import Reject
+from .headers import MissingFromRequest
+from .pieces import PIECE
+
+if TYPE_CHECKING:
+    from .multipart import Parts
+    from .request import Request
+
+URLENCODED, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
+MAX_TEXT = 10 * 1024 * 1024  # bytes of the fields of a form, with their names
+MAX_IN_MEMORY = 1024 * 1024  # bytes of the files of a form
+SLICE = 4 * 1024  # bytes that are read before the time is looked at
+TURN = 0.001  # seconds of reading, after which others have their turn
+
+_BOUNDARY = re.compile(r';[ \t]*boundary=(?:"([^"]*)"|([^\s;,"]*))', re.IGNORECASE)
+_BOUNDARY_TEXT = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]")  # RFC 2046
+
+
+class Bounds(NamedTuple):
+    """What a form may have: files, fields, and bytes in a field."""
+
+    files: int
+    fields: int
+    part_size: int
+
+
+class _Spool(SpooledTemporaryFile[bytes]):
+    """A file that is closed when it goes, which is no mistake of whoever held it."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
+class UploadFile:
+    """A file that was sent with a form.
+
+    `filename` and `content_type` are the client's word: never make a path of the name. `size` is in
+    bytes, and `file` a binary file for code that wants one; it is at its beginning.
+    """
+
+    __slots__ = ("filename", "content_type", "size", "file", "_is_on_disk")
+
+    def __init__(self, filename: str, content_type: str | None) -> None:
+        self.filename = filename
+        self.content_type = content_type
+        self.size = 0
+        self.file: SpooledTemporaryFile[bytes] = _Spool()
+        self._is_on_disk = False
+
+    async def read(self, size: int = -1) -> bytes:
+        """The next `size` bytes, or all that is left; empty at the end. Disks are waited for."""
+        if self._is_on_disk:
+            return await asyncio.to_thread(self.file.read, size)
+        return self.file.read(size)
+
+    async def seek(self, offset: int) -> None:
+        """Go to a place, in bytes from the beginning."""
+        self.file.seek(offset)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """The bytes from where it is, in pieces of at most 64 KiB."""
+        while piece := await self.read(PIECE):
+            yield piece
+
+    async def save(self, path: str | os.PathLike[str]) -> None:
+        """Write all of it to a file, which is made or replaced, without holding up the loop."""
+        await asyncio.to_thread(self._save, path)
+
+    async def close(self) -> None:
+        """Have it gone now; without that it goes when nobody holds it."""
+        self.file.close()
+
+    def _save(self, path: str | os.PathLike[str]) -> None:
+        self.file.seek(0)
+        with open(path, "wb") as target:
+            shutil.copyfileobj(self.file, target)
+
+    def _write(self, data: bytes, *, to_disk: bool) -> None:
+        if to_disk and not self._is_on_disk:
+            self._is_on_disk = True
+            self.file.rollover()
+        self.file.write(data)
+
+    def __repr__(self) -> str:
+        return f"<UploadFile {self.filename!r}, {self.size} bytes>"
+
+
+class FormData(Mapping[str, "str | UploadFile"]):
+    """The fields and files of a form; `[]` and `get` give a name's first value.
+
+    A name that the client left out is its mistake: `[]`, `text` and `file` then refuse the request
+    with 400, as they do for a file in the place of a text.
+    """
+
+    __slots__ = ("_first", "_pairs")
+
+    def __init__(self, pairs: list[tuple[str, str | UploadFile]]) -> None:
+        self._pairs = pairs
+        self._first = dict(reversed(pairs))
+
+    def getlist(self, name: str) -> list[str | UploadFile]:
+        """All values of a name, in the order they came."""
+        return [value for key, value in self._pairs if key == name]
+
+    def text(self, name: str) -> str:
+        """The first value of a name, which is a text."""
+        value = self[name]
+        if isinstance(value, str):
+            return value
+        raise Reject(400, {"error": f"expected a text, found a file in form field {name!r}"})
+
+    def file(self, name: str) -> UploadFile:
+        """The first value of a name, which is a file."""
+        value = self[name]
+        if isinstance(value, UploadFile):
+            return value
+        raise Reject(400, {"error": f"expected a file, found a text in form field {name!r}"})
+
+    async def close(self) -> None:
+        """Have all files gone now; without that each goes when nobody holds it."""
+        for _, value in self._pairs:
+            if isinstance(value, UploadFile):
+                await value.close()
+
+    def __getitem__(self, name: str) -> str | UploadFile:
+        try:
+            return self._first[name]
+        except KeyError:
+            raise MissingFromRequest("form field", name) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict(self._pairs))
+
+    def __len__(self) -> int:
+        return len(self._first)
+
+    def __repr__(self) -> str:
+        return f"<FormData {list(self)}>"
+
+
+async def read_form(request: Request, bounds: Bounds) -> FormData:
+    """The form in the body of a request. Raises what `Request.form` raises."""
+    value = request.headers.get("content-type", "")
+    kind = value.partition(";")[0].strip().lower()
+    if kind == URLENCODED:
+        return FormData(await _read_urlencoded(request, bounds))
+    if kind == MULTIPART:
+        from .multipart import Parts
+
+        match = _BOUNDARY.search(value)
+        boundary = (match.group(1) or match.group(2)) if match is not None else None
+        if not boundary or not _BOUNDARY_TEXT.fullmatch(boundary):
+            raise malformed("the Content-Type has no boundary, or none that may be")
+        return FormData(await _read_multipart(request, Parts(boundary.encode(), bounds)))
+    found = kind or "no Content-Type"
+    raise Reject(415, {"error": f"expected {URLENCODED} or {MULTIPART}, found {found}"})
+
+
+def malformed(why: str) -> Reject:
+    """The refusal of what is no form."""
+    return Reject(400, {"error": f"malformed form: {why}"})
+
+
+def too_much(what: str, limit: int) -> Reject:
+    """The refusal of a form that goes beyond a limit."""
+    return Reject(413, {"error": f"form has more than {limit} {what}"})
+
+
+async def _read_urlencoded(request: Request, bounds: Bounds) -> list[tuple[str, str | UploadFile]]:
+    pairs: list[tuple[str, str | UploadFile]] = []
+    field, size = bytearray(), 0
+    async for piece in request._pieces():
+        size += len(piece)
+        if size > MAX_TEXT:
+            raise too_much("bytes of text", MAX_TEXT)
+        began = perf_counter()
+        for at in range(0, len(piece), SLICE):
+            begun, *others = piece[at : at + SLICE].split(b"&")
+            field += begun
+            for other in others:
+                await _add(pairs, field, bounds)
+                field = bytearray(other)
+            if perf_counter() - began > TURN:
+                await asyncio.sleep(0)
+                began = perf_counter()
+    await _add(pairs, field, bounds)
+    return pairs
+
+
+async def _add(pairs: list[tuple[str, str | UploadFile]], field: bytearray, bounds: Bounds) -> None:
+    """Add a field that is written `name=value`; nothing where there is none."""
+    if not field:
+        return
+    if len(pairs) == bounds.fields:
+        raise too_much("fields", bounds.fields)
+    name, _, value = bytes(field).replace(b"+", b" ").partition(b"=")
+    if len(field) > SLICE:  # escapes are undone one by one
+        value = await asyncio.to_thread(unquote_to_bytes, value)
+    else:
+        value = unquote_to_bytes(value)
+    if max(len(value), len(name)) > bounds.part_size:
+        raise too_much("bytes in a field", bounds.part_size)
+    pairs.append((unquote_to_bytes(name).decode(errors="replace"), value.decode(errors="replace")))
+
+
+async def _read_multipart(request: Request, parts: Parts) -> list[tuple[str, str | UploadFile]]:
+    async for piece in request._pieces():
+        began = perf_counter()
+        for at in range(0, len(piece), SLICE):
+            parts.feed(piece[at : at + SLICE])
+            if perf_counter() - began > TURN:
+                await asyncio.sleep(0)
+                began = perf_counter()
+        if parts.waits_for_disk:
+            await asyncio.to_thread(parts.write)
+        else:
+            parts.write()
+    return parts.end()
