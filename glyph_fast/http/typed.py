@@ -2,8 +2,8 @@
 
 `async def create(request, body: Article)` and `def find(query: Search)` get values of these types;
 another request is refused with 422, each place that does not fit named. `async def
-sign(form: Sign)` gets the texts of a form, `form: FormData` all of it. The parameters are known by their names, and
-by having a type.
+sign(form: Sign)` gets the texts of a form, `form: FormData` all of it. The parameters are known by
+their names, and by having a type.
 """
 
 from __future__ import annotations
