@@ -17,6 +17,7 @@ from ..http.request import Request
 from ..options.option import Address, bracketed
 
 _PORT = re.compile(r":[0-9]*$")
+NO_ACTING: dict[str, object] = {"error": "acting needs a server started with --admin-token"}
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
 
@@ -82,7 +83,15 @@ class Access:
         """Raise Reject unless the request may act: as reading, and 403 where no token is set."""
         self.check_reading(request)
         if self._token is None:
-            raise Reject(403, {"error": "acting needs a server started with --admin-token"})
+            raise Reject(403, NO_ACTING)
+
+    def check_key(self, request: Request, key: object) -> None:
+        """Raise Reject unless the request, whose key that is, may act."""
+        self.check_host(request)
+        if self._token is None:
+            raise Reject(403, NO_ACTING)
+        if not self.is_token(key):
+            raise Reject(401, {"error": "X-API-Key is not the admin token"})
 
 
 def _is_any(host: str) -> bool:

@@ -42,7 +42,12 @@ def document() -> dict[str, Any]:
     paths["/api/rooms/{name}/metadata"] = {"parameters": [_NAME], "put": _put_metadata()}
     return {
         "openapi": "3.1.0",
-        "info": {"title": "glyph-fast server API", "version": __version__},
+        "info": {
+            "title": "glyph-fast server API",
+            "version": __version__,
+            "description": "A POST with X-API-Key and without Authorization is Centrifugo's HTTP"
+            " API instead, whose own documents describe it.",
+        },
         "paths": paths,
         "components": {
             "schemas": _SCHEMAS,

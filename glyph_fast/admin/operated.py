@@ -12,6 +12,8 @@ from ..hub.room_presence import PresenceStats, Present
 from ..logs import ErrorLog
 from ..wire import Position
 from .calls import CALLS, finished
+from .centrifugo.connections import Here
+from .centrifugo.publications import Outgoing
 from .observation import Observation, observe
 
 
@@ -66,6 +68,15 @@ class Operated(Protocol):
     async def presence(self, room: str) -> tuple[PresenceStats, list[Present]]:
         """Who is in a room."""
 
+    def check_name(self, room: str) -> None:
+        """Raise ValueError unless a room may be called so."""
+
+    async def publish(self, room: str, what: Outgoing, id: str = "") -> Position:
+        """Publish in a room, once for an id; the place it got. Raises BrokerUnavailable."""
+
+    async def each(self, call: str, *args: Any) -> list[Any]:
+        """What a method of `centrifugo.connections.Here` returns in each process that serves."""
+
 
 class OneProcess:
     """A server that is this process."""
@@ -75,6 +86,7 @@ class OneProcess:
         self._rooms = hub.get_room_manager()
         self._errors = errors
         self.channels = self._rooms._broker.channels
+        self._here = Here(hub)
 
     async def observe(self) -> Observation:
         """The figures."""
@@ -129,6 +141,18 @@ class OneProcess:
         """Who is in a room."""
         members = await self._hub.presence(room)
         return await self._hub.presence_stats(room), members
+
+    def check_name(self, room: str) -> None:
+        """Raise ValueError unless a room may be called so."""
+        self._rooms._check_name(room)
+
+    async def publish(self, room: str, what: Outgoing, id: str = "") -> Position:
+        """Publish in a room, once for an id; the place it got."""
+        return (await self._hub._publish_once(what.publication(room), id)).position
+
+    async def each(self, call: str, *args: Any) -> list[Any]:
+        """What a method returns here."""
+        return [self._here.do(call, *args)]
 
 
 def seen(hub: Hub, name: str) -> RoomSeen | None:

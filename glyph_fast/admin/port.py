@@ -10,7 +10,7 @@ from typing import Any
 
 from ..handlers.dispatcher import Dispatcher
 from ..http.request import Request
-from ..http.response import Response
+from ..http.response import Response, error_response
 from ..http.router import Router, relative_location
 from ..http.static import StaticFiles
 from ..hub.hub import Hub
@@ -20,6 +20,8 @@ from ..opening.site import Site
 from ..options.config import Config
 from .access import Access
 from .api import Api
+from .centrifugo.commands import Commands
+from .centrifugo.door import PATHS, Door, is_theirs
 from .channels import PATH as CHANNELS_PATH
 from .channels import answer as channels_answer
 from .live import PATH as LIVE_PATH
@@ -65,6 +67,8 @@ class OperatorsPort:
         self._operated = operated
         self._stats = Stats(config, operated)
         self._api = Api(operated, self._stats, config.history_answer)
+        commands = Commands(operated, config.history_answer)
+        self._centrifugo = Door(self._access, commands)
         live = Live(self.hub, self.dispatcher, self._access, self._stats)
         self.background = [live.publish]
         self._add_routes()
@@ -113,6 +117,9 @@ class OperatorsPort:
         self._add("POST", CHANNELS_PATH, channels, check.check_acting, ends_with_client=True)
         for name, handler in self._api.acting().items():
             self._add("POST", f"/api/{name}", handler, check.check_acting)
+        for path in PATHS:
+            if self._routes.match("POST", path) is None:
+                self._add("POST", path, self._no_route, check.check_host, hides_methods=True)
 
     def _add(
         self,
@@ -122,14 +129,27 @@ class OperatorsPort:
         check: Check,
         *,
         ends_with_client: bool = False,
+        hides_methods: bool = False,
     ) -> None:
         async def answer(request: Request) -> Any:
+            if method == "POST" and is_theirs(request):
+                return await self._centrifugo.answer(request, path.rpartition("/")[2])
             check(request)
             result = handler(request)
             return await result if isawaitable(result) else result
 
-        route = HttpRoute(answer, handler, may_wait=True, ends_with_client=ends_with_client)
+        route = HttpRoute(
+            answer, handler, may_wait=True, ends_with_client=ends_with_client,
+            hides_methods=hides_methods,
+        )  # fmt: skip
         self._routes.add(method, path, route)
+
+    def _no_route(self, request: Request) -> Response:
+        """For a POST that is only of Centrifugo's API, without its key."""
+        others = [each for each in self._routes.methods_for(request.path) if each != "POST"]
+        if others:
+            return error_response(405, "Method not allowed", {"Allow": ", ".join(others)})
+        return Response({"error": "Route not found", "path": request.path}, 404)
 
     def _health(self, request: Request) -> Response:
         status = self.status()

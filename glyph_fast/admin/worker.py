@@ -9,6 +9,7 @@ from ..dialects.publication import json_publication
 from ..hub.hub import Hub
 from ..logs import ErrorLog
 from .calls import CallError, close_room_here, disconnect, send
+from .centrifugo.connections import Here
 from .observation import Observation, observe
 from .operated import RoomSeen, seen
 
@@ -22,6 +23,7 @@ class WorkerSide:
         self._hub = hub
         self._rooms = hub.get_room_manager()
         self._errors = errors
+        self._here = Here(hub)
 
     def answer(self, call: str, *args: Any) -> Any:
         """What the method of that name returns."""
@@ -64,3 +66,7 @@ class WorkerSide:
         """Close the connections of a room's members here."""
         closed: int = close_room_here(self._hub, params)["closed"]
         return closed
+
+    def centrifugo(self, call: str, *args: Any) -> Any:
+        """What a method of `Here` returns here."""
+        return self._here.do(call, *args)

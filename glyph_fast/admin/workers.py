@@ -27,6 +27,7 @@ from ..process.worker import BEAT_S
 from ..process.workers import Worker, Workers
 from ..wire import NOBODY, Position, SendResult
 from .calls import CALLS, CallError, sent, text_of
+from .centrifugo.publications import Outgoing
 from .observation import Observation, merged, only_counts
 from .operated import RoomSeen
 
@@ -254,6 +255,25 @@ class AllWorkers:
         for snapshot in await self._keeper.own.ask("gather", room, False):
             found.apply(list(snapshot.members.items()))
         return found.stats, [present_of(entry) for entry in found.members.values()]
+
+    # Of Centrifugo's API.
+
+    def check_name(self, room: str) -> None:
+        """Raise ValueError unless a room may be called so."""
+        self._names._check_name(room)
+
+    async def publish(self, room: str, what: Outgoing, id: str = "") -> Position:
+        """Publish in a room, once for an id; the place it got."""
+        self._switchboard.settle()
+        position, is_new = await self._keeper.publish(what.publication(room), id)
+        if is_new and not position.epoch:
+            links = self._switchboard.links_of(room)
+            await self._ask(links, "centrifugo", "publish", room, what)
+        return position
+
+    async def each(self, call: str, *args: Any) -> list[Any]:
+        """What a method returns in each worker that answers in time."""
+        return list((await self._ask_all("centrifugo", call, *args)).values())
 
 
 def _sum(answers: Iterable[Sequence[int]], *, is_whole: bool) -> dict[str, Any]:

@@ -41,6 +41,10 @@ class Sessions:
         self._texts[conn] = text
         return text
 
+    def of(self, conn: Connection) -> str | None:
+        """The session of that connection, if it has one."""
+        return self._texts.get(conn)
+
     def forget(self, conn: Connection) -> None:
         """The connection is gone. One without a session is no error."""
         text = self._texts.pop(conn, None)
