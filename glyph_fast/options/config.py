@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from ..errors import ConfigError
 from ..wire import COMMANDS, POLICIES
 from . import option as o
+from .broker import DEFAULT_PREFIX, broker_prefix, broker_url
 from .changes import Given
 from .jwt import JwtOptions, algorithm
 from .option import (
@@ -58,6 +59,7 @@ ACCESS = "Access"
 CLIENTS = "What clients may do"
 COMPRESSION = "Compression"
 TOKENS = "JSON Web Tokens"
+BROKER = "Broker"
 OPERATORS = "Operators' port"
 STOPPING = "Stopping"
 
@@ -321,6 +323,18 @@ class Config(Given):
         (), o.words(algorithm), TOKENS,
         "the algorithms to accept, with commas; HS256 for a secret, else RS, PS, ES and EdDSA",
         metavar="NAMES",
+    )
+    broker: str | None = option(
+        None, broker_url, BROKER, "what joins several machines to one server, such as "
+        "redis://HOST:6379/0; a password is better set as a variable, for a command line can be "
+        "seen by others", metavar="URL", secret=True,
+    )
+    broker_prefix: str = option(
+        DEFAULT_PREFIX, broker_prefix, BROKER, "what names in the broker begin with; servers with "
+        "different ones share it undisturbed", metavar="PREFIX",
+    )
+    ready_needs_broker: bool = option(
+        False, o.switch, BROKER, "answer /readyz with 503 whenever the broker is away",
     )
     admin: MaybeAddress = option(
         None, o.address, OPERATORS, "serve metrics, figures and the dashboard there",

@@ -79,6 +79,9 @@ class Options(TypedDict, total=False):
     jwt_jwks: str | None
     jwt_audience: str | None
     jwt_algorithms: Iterable[str]
+    broker: str | None
+    broker_prefix: str
+    ready_needs_broker: bool
     admin: Address | str | None
     admin_token: str | None
     drain_delay: float | str

@@ -63,8 +63,8 @@ def given_options(
     names: an unknown flag or key raises ConfigError. A variable may be somebody else's, an image's
     or an orchestrator's: an unknown one is ignored, and is a doubt when it is near to one of ours.
     """
-    given = Given({}, {}, tuple(_doubts(environ)))
     from_flags, from_environ = _flags(flags), _environment(environ)
+    given = Given({}, {}, (*_doubts(environ), *_shown_passwords(from_flags)))
     chosen = file_path
     for layer in (from_flags, from_environ):
         value, source = layer.pop("config", (None, ""))
@@ -110,6 +110,14 @@ def _doubts(environ: Mapping[str, str]) -> Iterator[str]:
         near = difflib.get_close_matches(name, known, n=1, cutoff=_NEAR)
         if near and not _is_of_service(variable, value):
             yield f"{variable} is not an option; did you mean {ENV_PREFIX}{near[0]}?"
+
+
+def _shown_passwords(flags: _Layer) -> Iterator[str]:
+    """A line where a password stands in the list of processes."""
+    url, flag = flags.get("broker", (None, ""))
+    if isinstance(url, str) and "@" in url:
+        variable = FIELDS["broker"].env
+        yield f"others can see the password of {flag} in the list of processes; {variable} hides it"
 
 
 def _is_of_service(variable: str, value: str) -> bool:

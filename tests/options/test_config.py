@@ -91,6 +91,9 @@ DEFAULTS = {
     "jwt_jwks": None,
     "jwt_audience": None,
     "jwt_algorithms": (),
+    "broker": None,
+    "broker_prefix": "glyph",
+    "ready_needs_broker": False,
     "drain_delay": 0.0,
     "drain_timeout": 10.0,
 }
@@ -156,6 +159,9 @@ OTHERS: dict[str, tuple[object, object]] = {
     "compression_min_size": (0, 0),
     "jwt_secret": ("s" * 32, "s" * 32),
     "jwt_jwks": ("https://a.example/k", "https://a.example/k"),
+    "broker": ("redis://:hush@a/1", "redis://:hush@a/1"),
+    "broker_prefix": ("chat", "chat"),
+    "ready_needs_broker": ("on", True),
     "drain_delay": ("5s", 5.0),
     "drain_timeout": ("0s", 0.0),
 }
@@ -220,7 +226,7 @@ def test_what_is_not_yet_available_is_an_option():
     assert set(FIELDS) >= NOT_YET
 
 
-@pytest.mark.parametrize("name", ["resume_window", "broker"])
+@pytest.mark.parametrize("name", ["resume_window", "broker_url"])
 def test_reserved_names_are_unknown(name):
     assert name not in FIELDS
     with pytest.raises(ConfigError, match=f"^{name}: unknown option"):
