@@ -64,6 +64,11 @@ TESTED_BY = {
     "asgi/hosted/websocket.py": "asgi/hosted/test_servers.py",
     "server/hosted.py": "asgi/hosted/test_servers.py",
     "broker/channels_crossing.py": "workers/test_channels.py",
+    **{
+        f"broker/redis/{name}.py": "broker/redis/test_bus.py"
+        for name in "connection finding link login".split()
+    },
+    "broker/redis/scripts.py": "broker/redis/test_streams.py",
     "hub/rooms.py": "hub/test_room.py",
     "handlers/shapes.py": "typing/test_typing.py",
     "opening/guests.py": "asgi/test_mounts.py",

@@ -305,13 +305,13 @@ class Histories:
             return Page(stream.position, [])
         found = stream.numbered(0 if ask.since is None else ask.since.offset, ask.before)
         if ask.without:
-            found = [each for each in found if not _leaves_out(each[1][3], ask.without)]
+            found = [each for each in found if not leaves_out(each[1][3], ask.without)]
         if ask.limit is not None and len(found) > ask.limit:
             found = found[: ask.limit] if ask.since is not None else found[len(found) - ask.limit :]
-        fitting = _fitting(found, ask, from_newest=ask.since is None)
-        if ask.is_whole and len(fitting) < len(found):
+        some = fitting(found, ask, from_newest=ask.since is None)
+        if ask.is_whole and len(some) < len(found):
             return Page(stream.position, [], is_lost=True)
-        return Page(stream.position, fitting, has_more=len(fitting) < len(found))
+        return Page(stream.position, some, has_more=len(some) < len(found))
 
     def empty(self, name: str) -> None:
         """Forget the messages of a room; its position stays."""
@@ -370,13 +370,13 @@ class Histories:
             self.free_others(self.nbytes - self.limit)
 
 
-def _leaves_out(exclude: str | frozenset[str] | None, ids: frozenset[str]) -> bool:
+def leaves_out(exclude: str | frozenset[str] | None, ids: frozenset[str]) -> bool:
     if exclude is None:
         return False
     return exclude in ids if isinstance(exclude, str) else not exclude.isdisjoint(ids)
 
 
-def _fitting(
+def fitting(
     found: list[tuple[int, Kept]], ask: Ask, *, from_newest: bool
 ) -> list[tuple[int, Kept]]:
     """As many of these as an answer may have, from one end on."""

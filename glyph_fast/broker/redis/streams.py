@@ -1,0 +1,229 @@
+"""Rooms that remember, in Redis: their places, what is kept, and ids; by one script call each."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import hiredis
+
+from ...dialects.stream import Kept
+from ...errors import BrokerUnavailable
+from ...options.rooms import RoomDeclaration
+from ...wire import NOWHERE, Position
+from ..history import NO_LIMIT, Ask, Page, fitting, leaves_out
+from ..ids import LIFETIME_S
+from ..nodes.subjects import Subjects, encode
+from ..ordering import PARTS_AT, read_placed
+from .connection import LOST, Answer, pack, settle
+from .link import Link
+from .scripts import PUBLISH, READ, Scripts
+
+CHUNK = 1000  # messages of one answer of the server
+KNOWN_ROOMS = 4096  # whose keys are at hand
+ID_MS = int(LIFETIME_S * 1000)
+FIRST = b"first"  # in the place of an id: what comes first under it counts
+
+STREAM, META, ID = b"s", b"m", b"k"
+
+
+class Keys(NamedTuple):
+    """What belongs to a room; all of it in one slot. The channel has the name of the list."""
+
+    meta: bytes
+    stream: bytes
+    id: bytes  # before that of an id
+
+
+class Placed(NamedTuple):
+    """A position, and whether it has just been given."""
+
+    position: Position
+    is_new: bool
+
+
+class RedisStreams:
+    """What Redis keeps of rooms. `terms_of(name)` is what is declared about a room."""
+
+    def __init__(self, link: Link, subjects: Subjects) -> None:
+        self.terms_of: Callable[[str], RoomDeclaration | None] = lambda name: None
+        self._link = link
+        self._subjects = subjects
+        self.scripts = Scripts(lambda: link.commands)
+        self.keys = lru_cache(KNOWN_ROOMS)(self._keys)
+        self._epoch = ""  # for the next room that begins one
+
+    def _keys(self, name: str) -> Keys:
+        of = self._subjects.of
+        return Keys(of(META, name), of(STREAM, name), of(ID, name))
+
+    async def opened(self) -> None:
+        """Make a new link ready."""
+        self._epoch = secrets.token_urlsafe(6)
+        await self.scripts.load()
+
+    def publish(self, name: str, order: bytes, id: str, answer: Answer) -> None:
+        """Give an `ORDER` its place, keep and publish it, unless that was done under the id.
+
+        `answer` gets a `Placed`, or the error.
+        """
+        terms = self.terms_of(name)
+        if not self._link.is_up or terms is None:
+            answer(BrokerUnavailable(LOST))
+            return
+        keys = self.keys(name)
+        begin: tuple[Any, ...] = (2, keys.meta, keys.stream)
+        if id:
+            begin = (3, keys.meta, keys.stream, keys.id + b"." + encode(id))
+        parts = (
+            *begin, self._link.server.run_id, self._epoch, _ms(terms.history_meta_ttl),
+            order[PARTS_AT:], terms.history_size, terms.history_bytes, _ms(terms.history_ttl),
+            ID_MS, keys.stream,
+        )  # fmt: skip
+        self.scripts.call(PUBLISH, parts, lambda got: answer(self._placed(got)))
+
+    def _placed(self, got: Any) -> Any:
+        if type(got) is list:
+            epoch = got[0].decode()
+            if epoch == self._epoch:
+                self._epoch = secrets.token_urlsafe(6)
+            return Placed(Position(epoch, got[1]), True)
+        if type(got) is bytes:  # of an id
+            offset, _, epoch = got.decode().partition(" ")
+            return Placed(Position(epoch, int(offset)), False)
+        return unavailable(got)
+
+    async def claim(self, name: str, id: str) -> bool:
+        """Whether an id is new, in a room that gives no places. Raises BrokerUnavailable."""
+        if not self._link.is_up:
+            raise BrokerUnavailable(LOST)
+        key = self.keys(name).id + b"." + encode(id)
+        return await self._ask("SET", key, FIRST, "NX", "PX", ID_MS) is not None
+
+    async def position(self, name: str) -> Position:
+        """Where a room is; it begins now if it has not. Raises BrokerUnavailable."""
+        return (await self._read(name, 0, 0, 0, from_newest=False)).position
+
+    async def read(self, name: str, ask: Ask) -> Page:
+        """The messages that are asked for. Raises BrokerUnavailable."""
+        if self.terms_of(name) is None:
+            return Page(NOWHERE, [])
+        since, below = ask.since, ask.before or 0
+        from_newest = since is None
+        above = 0 if since is None else since.offset
+        if ask.limit == 0:
+            below, above = 1, NO_LIMIT >> 10
+        first = chunk = await self._read(name, above, below, CHUNK, from_newest=from_newest)
+        if since is not None and not first.covers(since):
+            return Page(first.position, [], is_lost=True)
+        found: list[tuple[int, Kept]] = []
+        while True:
+            some = [each for each in chunk.messages if not leaves_out(each[1][3], ask.without)]
+            found = some + found if from_newest else found + some
+            if len(chunk.messages) < CHUNK or self._is_enough(found, ask):
+                break
+            if from_newest:
+                below = chunk.messages[0][0]
+            else:
+                above = chunk.messages[-1][0]
+            chunk = await self._read(name, above, below, CHUNK, from_newest=from_newest)
+            if chunk.position.epoch != first.position.epoch or (
+                not from_newest and chunk.messages and chunk.messages[0][0] != above + 1
+            ):
+                return Page(chunk.position, [], is_lost=since is not None)
+        # What came meanwhile is delivered as it comes.
+        found = [each for each in found if each[0] <= first.position.offset]
+        return _page(first.position, found, ask)
+
+    @staticmethod
+    def _is_enough(found: list[tuple[int, Kept]], ask: Ask) -> bool:
+        most = ask.most if ask.limit is None else min(ask.most, ask.limit)
+        return len(found) > most or sum(len(kept[0]) for _, kept in found) > ask.most_bytes
+
+    async def _read(
+        self, name: str, above: int, below: int, most: int, *, from_newest: bool
+    ) -> _Chunk:
+        terms = self.terms_of(name)
+        if not self._link.is_up or terms is None:
+            raise BrokerUnavailable(LOST)
+        keys = self.keys(name)
+        parts = (
+            2, keys.meta, keys.stream, self._link.server.run_id, self._epoch,
+            _ms(terms.history_meta_ttl), above, below, most, int(from_newest),
+        )  # fmt: skip
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.scripts.call(READ, parts, lambda got: settle(future, unavailable(got)))
+        epoch, offset, length, start, raw = await future
+        position = Position(epoch.decode(), offset)
+        if position.epoch == self._epoch:
+            self._epoch = secrets.token_urlsafe(6)
+        messages = [(start + at, read_placed(each).kept) for at, each in enumerate(raw)]
+        return _Chunk(position, length, messages)
+
+    async def empty(self, name: str) -> None:
+        """Forget what a room keeps; its position stays. Raises BrokerUnavailable."""
+        if not self._link.is_up:
+            raise BrokerUnavailable(LOST)
+        await self._ask("DEL", self.keys(name).stream)
+
+    def forget(self, name: str) -> None:
+        """Forget what a room keeps, and its position."""
+        if self._link.is_up:
+            keys = self.keys(name)
+            self._epoch = secrets.token_urlsafe(6)  # never the one before
+            self._link.commands.tell(pack(("DEL", keys.meta, keys.stream)))
+
+    async def forget_all(self) -> None:
+        """As `forget`, of all rooms of this server. Raises BrokerUnavailable."""
+        self._epoch = secrets.token_urlsafe(6)
+        for kind in (META, STREAM):
+            pattern = self._subjects.of(kind, "").partition(b"{")[0] + b"*"
+            cursor: Any = b"0"
+            while True:
+                cursor, keys = await self._ask("SCAN", cursor, "MATCH", pattern, "COUNT", CHUNK)
+                if keys:
+                    await self._ask("UNLINK", *keys)
+                if cursor == b"0":
+                    break
+
+    async def _ask(self, *command: Any) -> Any:
+        try:
+            return await self._link.commands.ask(*command)
+        except hiredis.ReplyError as exc:
+            raise BrokerUnavailable(str(exc)) from None
+
+
+class _Chunk(NamedTuple):
+    position: Position
+    length: int  # of all that is kept
+    messages: list[tuple[int, Kept]]
+
+    def covers(self, since: Position) -> bool:
+        """Whether every message after a position is kept."""
+        epoch, offset = self.position
+        return since.epoch == epoch and offset - self.length <= since.offset <= offset
+
+
+def _page(position: Position, found: list[tuple[int, Kept]], ask: Ask) -> Page:
+    """As many as may come of those that were found."""
+    from_newest = ask.since is None
+    if ask.limit is not None and len(found) > ask.limit:
+        found = found[len(found) - ask.limit :] if from_newest else found[: ask.limit]
+    some = fitting(found, ask, from_newest=from_newest)
+    if ask.is_whole and len(some) < len(found):
+        return Page(position, [], is_lost=True)
+    return Page(position, some, has_more=len(some) < len(found))
+
+
+def unavailable(got: Any) -> Any:
+    """An error of the server's as one of ours; anything else as it is."""
+    if isinstance(got, hiredis.ReplyError):
+        return BrokerUnavailable(str(got))
+    return got
+
+
+def _ms(seconds: float) -> int:
+    return max(1, int(seconds * 1000))
