@@ -11,7 +11,7 @@ connection carries many small messages that resemble each other, and costs memor
 Compression is by ISA-L where it is installed (isal), else by zlib: for 2 KiB of words ISA-L takes
 a quarter of the time, for an output a hundredth longer, and twice the memory where a context is
 kept. Inflation is by zlib, the quicker of the two below 1 KiB, in a fifth of the memory
-(`python -m bench.compression`, docs/performance.md).
+(`python -m bench.compression`, docs/performance-notes.md).
 """
 
 from __future__ import annotations
