@@ -32,6 +32,7 @@ FIRST_INTERVAL = 10.0  # seconds until errors that repeat are summed up for the 
 LONGEST_INTERVAL = 3600.0
 LINES_PER_INTERVAL = 20  # about things that whoever connects can cause at will
 INTERVAL_GROWTH = 4.0
+MAX_TEXT = 200  # characters of what an error says, where figures tell it
 MAX_KINDS = 1000  # of errors told apart; beyond it the one seen longest ago is forgotten
 
 _PACKAGE = os.path.join(os.path.dirname(__file__), "")
@@ -244,9 +245,10 @@ class AccessLog:
 class _Kind:
     """One kind of error: how often it came, and when that is said next."""
 
-    __slots__ = ("due", "interval", "latest", "total", "unsaid")
+    __slots__ = ("due", "interval", "latest", "text", "total", "unsaid")
 
     def __init__(self, now: float) -> None:
+        self.text = ""  # of the latest
         self.latest = time.time()  # seconds since the epoch
         self.total = 1
         self.unsaid = 0  # since the last line about it
@@ -279,7 +281,8 @@ class ErrorLog:
         key = (qualified_name(handler), type(exc).__qualname__, origin(exc))
         kind = self._kinds.pop(key, None)
         if kind is None:
-            self._kinds[key] = _Kind(self._clock())
+            kind = self._kinds[key] = _Kind(self._clock())
+            kind.text = first_line(exc)
             if len(self._kinds) > MAX_KINDS:
                 oldest = next(iter(self._kinds))
                 self._sum_up(oldest, self._kinds.pop(oldest))
@@ -292,6 +295,7 @@ class ErrorLog:
         kind.total += 1
         kind.unsaid += 1
         kind.latest = time.time()
+        kind.text = first_line(exc)
         now = self._clock()
         if now >= kind.due:
             kind.interval = min(kind.interval * INTERVAL_GROWTH, LONGEST_INTERVAL)
@@ -305,6 +309,7 @@ class ErrorLog:
             {
                 "handler": handler,
                 "exception": exception,
+                "text": kind.text,
                 "where": where,
                 "count": kind.total,
                 "latest": timestamp(kind.latest),
@@ -348,6 +353,14 @@ def origin(exc: BaseException) -> str:
     theirs = [place for place in places if not is_of_a_library(place[0])]
     file, line = (theirs or [place for place in places if not _is_ours(place[0])] or places)[0]
     return f"{file}:{line}"
+
+
+def first_line(exc: BaseException) -> str:
+    """The first line of what an error says of itself, of at most `MAX_TEXT` characters."""
+    try:
+        return str(exc).partition("\n")[0][:MAX_TEXT]
+    except Exception:  # an error may be unable even to say what it is
+        return ""
 
 
 def _is_ours(file: str) -> bool:

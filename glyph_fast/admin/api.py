@@ -18,6 +18,7 @@ from ..http.response import Response, error_response
 from ..hub.room_presence import LISTED
 from ..logs import SERVER, log
 from .calls import CALLS, KEY_PATTERN, CallError, batch
+from .finding import MAX_TEXT, MOST
 from .history import ask_of, written
 from .operated import Operated
 from .stats import Stats
@@ -126,6 +127,19 @@ class Api:
     async def info(self, request: Request) -> dict[str, Any]:
         """GET /api/info"""
         return await self._stats.info()
+
+    async def connections(self, request: Request) -> dict[str, Any]:
+        """GET /api/connections: those whose id, user, address or route has `search` in it."""
+        found = await self._operated.find(request.query.get("search", "")[:MAX_TEXT], MOST)
+        return {"connections": found.connections, "more": found.has_more}
+
+    async def streams(self, request: Request) -> dict[str, Any]:
+        """GET /api/streams: the rooms that remember most"""
+        return {"streams": self._operated.streams(MOST)}
+
+    async def timeline(self, request: Request) -> dict[str, Any]:
+        """GET /api/timeline: the figures of the last ten minutes"""
+        return self._stats.timeline.columns()
 
     async def rooms(self, request: Request) -> dict[str, Any]:
         """GET /api/rooms"""

@@ -7,6 +7,7 @@ other clients send. Nothing else is listened to.
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 from .. import json
 from ..handlers.context import MessageContext
@@ -16,6 +17,7 @@ from ..hub.hub import Hub
 from ..wire import POLICY_VIOLATION
 from .access import Access
 from .stats import Stats
+from .timeline import STEP_S
 
 PATH = "/live"
 WATCHERS = "watchers"
@@ -35,12 +37,14 @@ class Live:
         dispatcher.on_message()(self._received)
 
     async def publish(self) -> None:
-        """Send the figures as long as the port is open."""
-        while True:
-            await asyncio.sleep(INTERVAL_S)
+        """Send the figures, and note them, as long as the port is open."""
+        for second in itertools.count():
+            is_step = not second % round(STEP_S / INTERVAL_S)
             self.close_silent()
-            if self._hub.get_room_manager().get_room_size(WATCHERS):
-                self._hub.broadcast_json_to_room(WATCHERS, await self._stats.live())
+            if is_step or self._hub.get_room_manager().get_room_size(WATCHERS):
+                figures = await self._stats.live(is_step=is_step)
+                self._hub.broadcast_json_to_room(WATCHERS, figures)
+            await asyncio.sleep(INTERVAL_S)
 
     async def _connected(self, conn: Connection) -> None:
         if not self._access.needs_token:
@@ -61,7 +65,7 @@ class Live:
 
     async def _admit(self, conn: Connection) -> None:
         conn.join_room(WATCHERS)
-        figures = await self._stats.live()
+        figures = await self._stats.beginning()
         if conn.is_open:
             conn.send_json(figures)
 

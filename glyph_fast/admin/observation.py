@@ -25,6 +25,7 @@ class Observation(NamedTuple):
     rates: Mapping[str, float]
     slowest: list[dict[str, Any]]
     errors: list[dict[str, Any]]
+    process: Mapping[str, Any] = {}  # as `figures_of_all`, where it was asked for
 
     @property
     def figures(self) -> dict[str, Any]:
@@ -124,5 +125,6 @@ def _all_errors(errors: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
             kinds[key] = dict(each)
         else:
             known["count"] += each["count"]
-            known["latest"] = max(known["latest"], each["latest"])
+            if each["latest"] > known["latest"]:
+                known["latest"], known["text"] = each["latest"], each["text"]
     return sorted(kinds.values(), key=lambda each: each["latest"], reverse=True)[:ERRORS]

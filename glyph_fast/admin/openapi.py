@@ -7,6 +7,7 @@ from typing import Any
 from .. import __version__
 from ..hub.room_presence import LISTED
 from .calls import CALLS, KEY_PATTERN, MAX_BATCH, Call
+from .finding import MOST
 
 JSON = "application/json"
 _COUNT = {"type": "integer", "minimum": 0}
@@ -29,6 +30,14 @@ def document() -> dict[str, Any]:
     paths["/api/batch"] = {"post": _post("Do several calls in order", _BATCH, "Results")}
     paths["/api/rooms"] = {"get": _get("List the rooms", "Rooms")}
     paths["/api/info"] = {"get": _get("What runs, and how much there is of it", "Info")}
+    paths["/api/connections"] = {
+        "parameters": [_SEARCH],
+        "get": _get("Connections whose id, user, address or route has a text in it", "Connections"),
+    }
+    paths["/api/streams"] = {"get": _get("The rooms that remember most", "Streams")}
+    paths["/api/timeline"] = {
+        "get": _get("The figures of the last ten minutes, a point each two seconds", "Timeline")
+    }
     paths["/api/rooms/{name}"] = {"parameters": [_NAME], "get": _get("One room", "Room", 404)}
     paths["/api/rooms/{name}/presence"] = {
         "parameters": [_NAME],
@@ -113,6 +122,11 @@ _NAME = {
     "name": "name", "in": "path", "required": True, "description": "The name, percent-encoded",
     "schema": {"type": "string", "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]+$"},
 }  # fmt: skip
+_SEARCH = {
+    "name": "search", "in": "query", "required": False,
+    "description": "The text; without it all match, of which a hundred are named",
+    "schema": {"type": "string"},
+}  # fmt: skip
 _KEY = {
     "name": "Idempotency-Key", "in": "header", "required": False,
     "description": "A repeated request within five minutes gets the first answer again",
@@ -138,6 +152,8 @@ def _object(**properties: Any) -> dict[str, Any]:
 
 
 _STRING = {"type": "string"}
+_TEXT_OR_NULL = {"type": ["string", "null"]}
+_NUMBER = {"type": "number"}
 _SENT = _object(sent=_COUNT, queued=_COUNT, dropped=_COUNT)
 _SENT["properties"]["pending"] = {"const": True}  # there only when receivers are still to come
 _POSITION = _object(epoch=_STRING, offset=_COUNT)
@@ -164,6 +180,37 @@ _SCHEMAS = {
     "Closed": _object(closed=_COUNT),
     "Results": _object(results={"type": "array", "items": {"type": "object"}}),
     "Rooms": _object(rooms={"type": "array", "items": _SUMMARY}),
+    "Connections": _object(
+        connections={
+            "type": "array",
+            "maxItems": MOST,
+            "items": _object(
+                connection=_STRING,
+                user=_TEXT_OR_NULL,
+                remote=_TEXT_OR_NULL,
+                route=_TEXT_OR_NULL,
+                rooms=_COUNT,
+                seconds=_NUMBER,
+                messages_received=_COUNT,
+                messages_sent=_COUNT,
+                queued_bytes=_COUNT,
+                messages_dropped=_COUNT,
+                worker=_COUNT,
+            ),
+        },
+        more={"type": "boolean"},
+    ),
+    "Streams": _object(
+        streams={
+            "type": "array",
+            "maxItems": MOST,
+            "items": _object(room=_STRING, messages=_COUNT, bytes=_COUNT, offset=_COUNT),
+        }
+    ),
+    "Timeline": {
+        "type": "object",
+        "additionalProperties": {"type": "array", "items": {"type": ["number", "null"]}},
+    },
     "Metadata": {"type": "object"},
     "Room": _object(
         name=_STRING,

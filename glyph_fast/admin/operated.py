@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from .. import json
@@ -10,11 +11,15 @@ from ..broker.history import Ask, Page
 from ..hub.hub import Hub
 from ..hub.room_presence import PresenceStats, Present
 from ..logs import ErrorLog
+from ..process.figures import figures_of_all, own_figures
 from ..wire import Position
 from .calls import CALLS, finished
 from .centrifugo.connections import Here
 from .centrifugo.publications import Outgoing
+from .finding import Found, find, largest_streams
 from .observation import Observation, observe
+
+LAG_KEPT_S = 1.5  # how long a measure of the loop is told
 
 
 class RoomSeen(NamedTuple):
@@ -40,6 +45,12 @@ class Operated(Protocol):
 
     async def act(self, name: str, params: object, key: str = "") -> dict[str, Any]:
         """Do a call of `CALLS`, once for a key. Raises CallError."""
+
+    async def find(self, text: str, limit: int) -> Found:
+        """The connections whose id, user, address or route has a text in it."""
+
+    def streams(self, limit: int) -> list[dict[str, Any]]:
+        """The rooms that remember most."""
 
     async def rooms(self) -> Mapping[str, int]:
         """How many members each room has."""
@@ -79,18 +90,38 @@ class Operated(Protocol):
 
 
 class OneProcess:
-    """A server that is this process."""
+    """A server that is this process.
 
-    def __init__(self, hub: Hub, errors: ErrorLog) -> None:
+    `loop_lag` says how late its loop was, in seconds, since it was asked before.
+    """
+
+    def __init__(self, hub: Hub, errors: ErrorLog, loop_lag: Callable[[], float] = float) -> None:
         self._hub = hub
         self._rooms = hub.get_room_manager()
         self._errors = errors
+        self._loop_lag = loop_lag
+        self._lag, self._asked_at = 0.0, 0.0  # the latest answer
         self.channels = self._rooms._broker.channels
         self._here = Here(hub)
 
     async def observe(self) -> Observation:
         """The figures."""
-        return observe(self._hub, self._errors)
+        own = {**own_figures(), "loop_lag_seconds": self._lag_of_late()}
+        return observe(self._hub, self._errors)._replace(process=figures_of_all([own]))
+
+    def _lag_of_late(self) -> float:
+        """For some seconds the same to everybody who asks: the question begins a new measure."""
+        if time.monotonic() - self._asked_at > LAG_KEPT_S:
+            self._lag, self._asked_at = round(self._loop_lag(), 3), time.monotonic()
+        return self._lag
+
+    async def find(self, text: str, limit: int) -> Found:
+        """The connections that match."""
+        return find(self._hub, text, limit)
+
+    def streams(self, limit: int) -> list[dict[str, Any]]:
+        """The rooms that remember most."""
+        return largest_streams(self._rooms._broker, limit)
 
     def workers(self) -> None:
         """There are none."""

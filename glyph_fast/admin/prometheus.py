@@ -133,6 +133,16 @@ class ServerCollector(Collector):
         )
         yield _counter("pongs_missed", "Pings that were not answered", counts["pongs_missed"])
         yield _histogram("ping_rtt_seconds", "Round trips of pings", times["ping_rtt_seconds"])
+        if own := self._observed.process:
+            yield _counter("cpu_seconds", "Processor time of all processes", own["cpu_seconds"])
+            yield _gauge("memory_bytes", "Resident memory of all processes", own["memory_bytes"])
+            yield _gauge(
+                "open_files", "Open files of the process nearest to its limit", own["open_files"]
+            )
+            yield _gauge("max_files", "The limit of that process", own["max_files"])
+            yield _gauge(
+                "loop_lag_seconds", "How late a loop was of late, at most", own["loop_lag_seconds"]
+            )
 
 
 class WorkersCollector(Collector):
@@ -151,6 +161,8 @@ class WorkersCollector(Collector):
             ("connections", "Open WebSocket connections of a worker", GaugeMetricFamily),
             ("cpu_seconds", "Processor time that a worker has used", CounterMetricFamily),
             ("memory_bytes", "Resident memory of a worker", GaugeMetricFamily),
+            ("open_files", "Open files of a worker", GaugeMetricFamily),
+            ("max_files", "How many files a worker may have open", GaugeMetricFamily),
             ("loop_lag_seconds", "How late the loop of a worker was of late", GaugeMetricFamily),
             ("restarts", "How often a worker was started again", CounterMetricFamily),
         ):

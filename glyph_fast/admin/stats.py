@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 from .. import __version__, core
-from ..hub.metrics import BOUNDS
 from ..options.choice import choose_engine
 from ..options.config import Config
 from .observation import Observation
 from .operated import Operated
+from .timeline import Timeline
 
 
 class Stats:
@@ -18,6 +19,7 @@ class Stats:
 
     def __init__(self, config: Config, operated: Operated) -> None:
         self._operated = operated
+        self.timeline = Timeline()
         self._parts = {
             "version": __version__,
             "core": core.NAME,
@@ -40,18 +42,24 @@ class Stats:
         """All figures, the slowest consumers, and the latest errors of handlers."""
         return self._everything(await self._operated.observe())
 
-    async def live(self) -> dict[str, Any]:
-        """As `everything`, with the histograms' counts, whose growth the dashboard draws."""
+    async def live(self, *, is_step: bool = False) -> dict[str, Any]:
+        """As `everything`; at a step of the timeline with the `point` of it, where there is one."""
         observed = await self._operated.observe()
-        counts = {name: each.counts for name, each in observed.histograms.items()}
-        return {**self._everything(observed), "histograms": {"bounds": BOUNDS, **counts}}
+        point = self.timeline.add(observed) if is_step else None
+        return {**self._everything(observed), **({} if point is None else {"point": point})}
+
+    async def beginning(self) -> dict[str, Any]:
+        """As `everything`, with the `history`: the columns of the timeline."""
+        return {**await self.everything(), "history": self.timeline.columns()}
 
     def _everything(self, observed: Observation) -> dict[str, Any]:
-        workers = self._operated.workers()
+        workers, drop = self._operated.workers(), self.timeline.last_drop
         return {
             **self._parts,
             **observed.figures,
             "slowest_consumers": observed.slowest,
             "recent_errors": observed.errors,
+            "process": observed.process,
+            "last_drop_seconds": None if drop is None else round(max(0.0, time.time() - drop), 1),
             **({} if workers is None else {"workers": workers}),
         }

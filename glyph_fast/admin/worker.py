@@ -10,6 +10,7 @@ from ..hub.hub import Hub
 from ..logs import ErrorLog
 from .calls import CallError, close_room_here, disconnect, send
 from .centrifugo.connections import Here
+from .finding import Found, find
 from .observation import Observation, observe
 from .operated import RoomSeen, seen
 
@@ -32,6 +33,10 @@ class WorkerSide:
     def observe(self) -> Observation:
         """The figures."""
         return observe(self._hub, self._errors)
+
+    def find(self, text: str, limit: int) -> Found:
+        """The connections here that match."""
+        return find(self._hub, text, limit)
 
     def sizes(self, names: Sequence[str]) -> dict[str, int]:
         """How many members each of these rooms has here."""

@@ -23,17 +23,20 @@ from ..hub.rooms import RoomManager
 from ..hub.user_rooms import UserRooms
 from ..options.config import Config
 from ..options.rooms import Declarations
+from ..process.figures import figures_of_all, own_figures
 from ..process.worker import BEAT_S
 from ..process.workers import Worker, Workers
 from ..wire import NOBODY, Position, SendResult
 from .calls import CALLS, CallError, sent, text_of
 from .centrifugo.publications import Outgoing
+from .finding import Found, all_found, largest_streams
 from .observation import Observation, merged, only_counts
 from .operated import RoomSeen
 
 ASKED = "operate"  # the question to a worker, whose first argument is a method of `WorkerSide`
 
 _PRESENT = ("connections", "queue_bytes", "queue_messages", "rooms", "presence_members")
+_LINE = ("connections", "cpu_seconds", "memory_bytes", "open_files", "max_files")
 _Params = Mapping[str, Any]
 
 
@@ -87,7 +90,8 @@ class AllWorkers:
         present["rooms"] = self._switchboard.count_rooms()
         if len(present["room_members"]) == LARGEST_ROOMS:
             present["room_members"] = await self._sizes(present["room_members"])
-        return found._replace(present=present)
+        main = {**own_figures(), "loop_lag_seconds": 0.0}
+        return found._replace(present=present, process=figures_of_all([main, *self.workers()]))
 
     async def _sizes(self, named: Mapping[str, int]) -> dict[str, int]:
         """The sizes of rooms, of which a worker has told only where it was among its largest."""
@@ -126,7 +130,7 @@ class AllWorkers:
 
     def _line(self, worker: Worker | None) -> dict[str, Any]:
         told = {} if worker is None else worker.figures
-        line = {name: told.get(name, 0) for name in ("connections", "cpu_seconds", "memory_bytes")}
+        line = {name: told.get(name, 0) for name in _LINE}
         # One that cannot tell how late it is has not told anything for so long.
         silent = 0.0 if worker is None else worker.silent_seconds - 2 * BEAT_S
         return {**line, "loop_lag_seconds": round(max(told.get("loop_lag_seconds", 0), silent), 3)}
@@ -206,7 +210,15 @@ class AllWorkers:
         self._switchboard.forget_notes(room)
         return {"closed": sum((await self._ask_all("close_room", params)).values())}
 
-    # Rooms.
+    # Connections and rooms.
+
+    async def find(self, text: str, limit: int) -> Found:
+        """The connections that match, of all workers."""
+        return all_found((await self._ask_all("find", text, limit)).values(), limit)
+
+    def streams(self, limit: int) -> list[dict[str, Any]]:
+        """The rooms that remember most."""
+        return largest_streams(self._keeper.memory, limit)
 
     async def rooms(self) -> Mapping[str, int]:
         """How many members each room has."""

@@ -157,6 +157,9 @@ def render(now: Figures, before: Figures | None) -> RenderableType:
     what = f"glyph-fast {now['version']} · {now['core']} · {now['engine']}"
     title = Text(f"{_name(what)} · up {now['uptime_seconds']:,.0f} s", style="bold")
     panels = [_panel("Now", _now(now, before)), _panel("Times", _times(now))]
+    panels.append(
+        _panel("Process" if not now.get("workers") else "Processes", _process(now, before))
+    )
     if now["room_members"]:
         panels.append(_panel("Largest rooms", _rooms(now)))
     if now["slowest_consumers"]:
@@ -209,6 +212,29 @@ def _now(now: Figures, before: Figures | None) -> Table:
     return table
 
 
+def _process(now: Figures, before: Figures | None) -> Table:
+    """What all processes cost; the files are those of the one nearest to its limit."""
+    table, own = _rows("", ""), now["process"]
+    used = own["cpu_seconds"]
+    seconds = 0.0 if before is None else now["uptime_seconds"] - before["uptime_seconds"]
+    if before is not None and seconds > 0:
+        share = max(0.0, used - before["process"]["cpu_seconds"]) / seconds
+        table.add_row("cpu", f"{share:.1%} of one")
+    else:
+        table.add_row("cpu time", f"{used:,.1f} s")
+    table.add_row("memory", size(own["memory_bytes"]))
+    most = own["max_files"]
+    is_near = own["open_files"] > 0.8 * most > 0
+    limit = f" of {most:,}" if most else ""
+    table.add_row(
+        "open files", Text(f"{own['open_files']:,}{limit}", style="red" if is_near else "")
+    )
+    table.add_row("loop late by", span(own["loop_lag_seconds"]))
+    ago = now["last_drop_seconds"]
+    table.add_row("last drop", "never" if ago is None else f"{span(ago)} ago")
+    return table
+
+
 def _times(now: Figures) -> Table:
     table = _rows("", "p50", "p95", "p99")
     for name in ("handler", "broadcast", "ping_rtt"):
@@ -238,13 +264,14 @@ def _slowest(now: Figures) -> Table:
 
 
 def _workers(now: Figures) -> Table:
-    table = _rows("worker", "connections", "cpu", "memory", "late by", "restarts")
+    table = _rows("worker", "connections", "cpu", "memory", "files", "late by", "restarts")
     for each in now["workers"][:MOST_WORKERS]:
         table.add_row(
             f"{each['worker']:d}",
             f"{each['connections']:,}",
             f"{each['cpu_seconds']:,.1f} s",
             size(each["memory_bytes"]),
+            f"{each['open_files']:,}",
             span(each["loop_lag_seconds"]),
             Text(f"{each['restarts']:,}", style="red" if each["restarts"] else ""),
         )
@@ -254,7 +281,9 @@ def _workers(now: Figures) -> Table:
 def _errors(now: Figures) -> Table:
     table = _rows("handler", "exception", "times")
     for each in now["recent_errors"][:LISTED]:
-        table.add_row(_name(each["handler"]), _name(each["exception"]), f"{each['count']:,}")
+        raised = f"{each['exception']}: {each['text']}" if each["text"] else each["exception"]
+        told = Text.assemble(_name(raised), "\n", (_name(each["where"]).plain, "dim"))
+        table.add_row(_name(each["handler"]), told, f"{each['count']:,}")
     return table
 
 

@@ -12,14 +12,12 @@ import asyncio
 import json
 import os
 import pickle
-import resource
 import signal
 import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -29,11 +27,11 @@ from ..broker.questions import own_classes
 from ..errors import GlyphFastError
 from ..options.config import Config
 from ..options.rooms import RoomDeclaration
+from .figures import own_figures
 from .handover import MAX_FDS, Inherited
 from .process import MAIN, Part, end_at_once, keep_freed_memory
 
 VARIABLE = "_GLYPH_FAST_WORKER"
-_MEMORY = Path("/proc/self/statm")
 BEAT_S = 1.0  # between two signs of life
 DRAIN = struct.Struct("<HBd")  # a close code, whether others serve on, the seconds it may take
 _OWN = frozenset((int(Kind.DRAIN), int(Kind.LEAD)))  # frames that are about this process
@@ -200,16 +198,3 @@ class WorkerProcess:
         if self.link.is_open:
             self.link.send_always(frame_of_json(Kind.BEAT, {**own_figures(), **self.figures()}))
             self._beating = self._loop.call_later(BEAT_S, self._beat)
-
-
-def own_figures() -> dict[str, Any]:
-    """What this process has used: processor time, and resident memory where Linux tells it."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    try:
-        pages = int(_MEMORY.read_text().split()[1])
-    except OSError:
-        pages = 0
-    return {
-        "cpu_seconds": round(used.ru_utime + used.ru_stime, 3),
-        "memory_bytes": pages * resource.getpagesize(),
-    }

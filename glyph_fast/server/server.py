@@ -33,6 +33,7 @@ from .lifecycle import TOKEN_ALONE, Hook, Lifecycle
 if TYPE_CHECKING:
     from typing import Unpack
 
+    from ..admin.operated import OneProcess
     from ..opening.whole import Whole
     from ..options.given import Options
     from .hosted import Hosted
@@ -337,11 +338,10 @@ class Server(Application):
             await lifecycle.run(serving)
             return
         # Not for those who do without: they import a good deal.
-        from ..admin.operated import OneProcess
         from ..admin.port import OperatorsPort
         from .operating import Operating
 
-        port = OperatorsPort(self.config, OneProcess(self.hub, self._dispatcher.errors))
+        port = OperatorsPort(self.config, self._operated(lifecycle))
         operating = Operating(port, process.inherited if process is not None else None)
         if process is not None:
             process.add(ADMIN, operating.lifecycle)
@@ -350,6 +350,11 @@ class Server(Application):
             await lifecycle.run(serving)
         finally:
             await operating.stop()
+
+    def _operated(self, lifecycle: Lifecycle) -> OneProcess:
+        from ..admin.operated import OneProcess
+
+        return OneProcess(self.hub, self._dispatcher.errors, lambda: lifecycle.loop_lag)
 
     def _figures_of_worker(self) -> dict[str, Any]:
         """What main is told with each sign of life."""

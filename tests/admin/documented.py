@@ -20,6 +20,7 @@ NAMES = {
     "handler_seconds_bucket", "handler_seconds_count", "handler_seconds_sum",
     "broadcast_seconds_bucket", "broadcast_seconds_count", "broadcast_seconds_sum",
     "pongs_missed_total",
+    "cpu_seconds_total", "memory_bytes", "open_files", "max_files", "loop_lag_seconds",
     "ping_rtt_seconds_bucket", "ping_rtt_seconds_count", "ping_rtt_seconds_sum",
 }  # fmt: skip
 PAGE = (ROOT / "docs/operations.md").read_text()

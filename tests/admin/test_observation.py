@@ -55,6 +55,7 @@ def test_errors_of_one_kind_are_one_and_the_latest_is_first() -> None:
     def error(handler: str, latest: str, count: int) -> dict[str, Any]:
         return {
             "handler": handler, "exception": "E", "where": "x:1", "count": count, "latest": latest,
+            "text": latest,
         }  # fmt: skip
 
     one = seen()._replace(errors=[error("a", "2026-01-02", 1), error("b", "2026-01-01", 1)])

@@ -41,12 +41,12 @@ HEALTHY = {
     'glyph_fast_messages_dropped_total{reason="oldest"}': "0x60",
     "glyph_fast_handler_errors_total": "0x60",
     "glyph_fast_queue_bytes": "1000x60",
-    "process_resident_memory_bytes": "50000000x60",
+    "glyph_fast_memory_bytes": "50000000x60",
     'glyph_fast_handler_seconds_bucket{le="0.001"}': "0+100x60",
     'glyph_fast_handler_seconds_bucket{le="0.5"}': "0+100x60",
     'glyph_fast_handler_seconds_bucket{le="+Inf"}': "0+100x60",
-    "process_open_fds": "100x60",
-    "process_max_fds": "1024x60",
+    "glyph_fast_open_files": "100x60",
+    "glyph_fast_max_files": "1024x60",
 }
 UNHEALTHY = {
     "GlyphFastDown": {"up": "1x50 0x10"},
@@ -60,7 +60,7 @@ UNHEALTHY = {
         "glyph_fast_connections": "100x57 60x3",
         'glyph_fast_disconnects_total{code="1006"}': "0x57 40x3",
     },
-    "GlyphFastFilesNearlyUsedUp": {"process_open_fds": "900x60"},
+    "GlyphFastFilesNearlyUsedUp": {"glyph_fast_open_files": "900x60"},
 }
 
 

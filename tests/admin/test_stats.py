@@ -36,6 +36,7 @@ def test_errors_are_told_by_kind(backend, run):
             (error,) = stats["recent_errors"]
             assert error["exception"] == "LookupError"
             assert error["handler"].endswith("echo")
+            assert error["text"] == "as asked" and "operated.py:" in error["where"]
             assert error["count"] == stats["handler_errors"] == 3
             assert stats["connections"] == 1
 

@@ -81,12 +81,16 @@ def test_the_operators_dashboard(open_page: Any, scheme: str, width: int) -> Non
         url = server.process.stdout.readline().decode().split()[-1]
         page = open_page(f"{url}/dashboard", **looks(scheme, width))
         assert violations(page) == []
+        for role in ("banner", "main", "form"):  # the question for the token has landmarks
+            expect(page.get_by_role(role)).to_have_count(1)
         page.get_by_label("Token").fill("let-me-in")
         page.get_by_role("button", name="Open").click()
         expect(page.get_by_role("status")).to_have_text("live")
         chat = open_page(server.url)
         chat.get_by_role("textbox", name="Your name").fill("Ada")
         chat.get_by_role("button", name="Start chatting").click()
+        assert violations(page) == []  # folded, where it is narrow
+        page.evaluate("document.querySelectorAll('details').forEach((each) => (each.open = true))")
         expect(page.locator("#rooms tbody tr").first).to_be_visible()
         assert violations(page) == []
         screenshot(page, f"operators-{width}-{scheme}")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -13,11 +15,20 @@ from playwright.sync_api import Page, expect
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from tests.browser.accessibility import violations
 from tests.browser.chat_page import screenshot
 from tests.serving import ROOT, ServeProcess, serving
 
 pytestmark = pytest.mark.browser
 TOKEN = "let-me-in"
+FAILING = """from glyph_fast import MessageContext, MessageType, Server
+
+server = Server()
+
+@server.on_message(MessageType.TEXT)
+def fail(ctx: MessageContext) -> None:
+    raise LookupError(f"no <b>piece</b> {ctx.message.data}\\nnor more")
+"""
 
 
 class Operated(NamedTuple):
@@ -47,6 +58,101 @@ def unlock(page: Page) -> None:
     page.get_by_label("Token").fill(TOKEN)
     page.get_by_role("button", name="Open").click()
     expect(page.get_by_role("status")).to_have_text("live")
+    unfold(page)
+
+
+def unfold(page: Page) -> None:
+    """Open every section, as one does by a tap on each."""
+    for each in page.locator("summary:visible").all():
+        if each.locator("..").get_attribute("open") is None:
+            each.click()
+
+
+def test_what_was_before_is_there_after_a_reload(operated, open_page: Any) -> None:
+    page = open_page(f"{operated.url}/dashboard")
+    unlock(page)
+    points = "charts[0].data[0].length"
+    deadline = time.monotonic() + 30
+    while page.evaluate(points) < 2:
+        assert time.monotonic() < deadline
+        page.wait_for_timeout(100)
+    page.reload()
+    expect(page.get_by_role("status")).to_have_text("live")
+    assert page.evaluate(points) >= 2  # with the first message
+    expect(page.locator("#chart-cpu canvas")).to_be_visible()
+
+
+def test_processor_memory_files_and_loop_are_shown(operated, open_page: Any) -> None:
+    page = open_page(f"{operated.url}/dashboard")
+    unlock(page)
+    expect(page.locator("#cpu")).to_contain_text("%")
+    expect(page.locator("#memory")).to_contain_text("MiB")
+    expect(page.locator("#files-more")).to_contain_text("of ")
+    expect(page.locator("#lag")).not_to_have_text("–")
+
+
+def test_on_a_phone_sections_are_folded_until_somebody_opens_them(operated, open_page: Any) -> None:
+    page = open_page(f"{operated.url}/dashboard", viewport={"width": 390, "height": 844})
+    page.get_by_label("Token").fill(TOKEN)
+    page.get_by_role("button", name="Open").click()
+    expect(page.locator("#connections")).to_be_visible()
+    expect(page.locator("#chart-messages")).to_be_hidden()
+    expect(page.locator("#notice")).to_be_hidden()
+    page.get_by_role("heading", name="Ten minutes").click()
+    expect(page.locator("#chart-messages canvas")).to_be_visible()
+    page.reload()
+    expect(page.locator("#chart-messages canvas")).to_be_visible()
+    expect(page.locator("#notice")).to_be_hidden()
+
+
+@pytest.mark.parametrize(("workers", "width"), [("1", 1280), ("2", 390)], ids=["desk", "phone"])
+def test_connections_are_found_and_closed(open_page: Any, workers: str, width: int) -> None:
+    options = ("--workers", workers, "--admin", "127.0.0.1:0", "--admin-token", TOKEN)
+    with serving(*options) as server, ExitStack() as stack:
+        assert server.process.stdout is not None
+        url = server.process.stdout.readline().decode().split()[-1]
+        page = open_page(f"{url}/dashboard", viewport={"width": width, "height": 844})
+        stack.callback(page.context.close)
+        unlock(page)
+        ids = []
+        for name in ("ada", "bob"):
+            client = stack.enter_context(connect(server.ws(f"/rooms/lobby/{name}"), proxy=None))
+            client.send('{"type": "ping"}')
+            ids.append(json.loads(client.recv(timeout=10))["target"])
+        rows = page.locator("#found tbody tr")
+        page.get_by_role("button", name="Find").click()
+        expect(rows).to_have_count(2)
+        expect(page.locator("#found-more")).to_have_text("2 found")
+        page.get_by_label("Find by").fill(ids[0][:20])
+        page.keyboard.press("Enter")
+        expect(rows).to_have_count(1)
+        expect(rows.first).to_contain_text(ids[0][:12])
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert violations(page) == []
+        page.on("dialog", lambda dialog: dialog.accept())
+        rows.first.get_by_role("button", name="Close").click()
+        expect(page.get_by_text("closed with 1000")).to_be_visible()
+        page.get_by_label("Find by").fill("nobody at all")
+        page.keyboard.press("Enter")
+        expect(page.locator("#found-more")).to_have_text("Nobody is like that.")
+
+
+def test_an_error_is_told_by_its_text_and_its_line(open_page: Any, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(FAILING)
+    with serving(
+        "app:server", "--admin", "127.0.0.1:0", "--admin-token", TOKEN, cwd=tmp_path
+    ) as server:
+        assert server.process.stdout is not None
+        url = server.process.stdout.readline().decode().split()[-1]
+        page = open_page(f"{url}/dashboard")
+        unlock(page)
+        with connect(server.ws("/ws"), proxy=None) as ada:
+            ada.send("x")
+            expect(page.locator("#failures tbody tr")).to_contain_text(
+                "LookupError: no <b>piece</b> x"
+            )
+        expect(page.locator("#failures .where")).to_contain_text("app.py:7")
+        page.context.close()
 
 
 @pytest.mark.parametrize(

@@ -188,7 +188,11 @@ def figures(**changes: Any) -> dict[str, Any]:
         "broadcast_seconds": none, "ping_rtt_seconds": none,
         "slowest_consumers": [{"connection": "ab" * 16, "remote": None, "queued_bytes": 1,
                                "queued_messages": 1, "messages_dropped": 7}],
-        "recent_errors": [{"handler": "app:[x]", "exception": "KeyError", "count": 2}],
+        "recent_errors": [{"handler": "app:[x]", "exception": "KeyError", "count": 2,
+                           "text": "'no such key'", "where": "app.py:17"}],
+        "process": {"cpu_seconds": 3.5, "memory_bytes": 5 << 20, "open_files": 77,
+                    "max_files": 1000, "loop_lag_seconds": 0.0125},
+        "last_drop_seconds": 42.0,
         **changes,
     }  # fmt: skip
 
@@ -200,14 +204,26 @@ def test_everything_is_on_the_screen_as_it_is() -> None:
         assert text in out.getvalue()
     for text in ("4,321 · 3.0 KiB", "55, 6 refused", "1,717"):
         assert text in out.getvalue()
+    for text in ("3.5 s", "5.0 MiB", "77 of 1,000", "12.5 ms", "42 s ago"):
+        assert text in out.getvalue()
+    for text in ("KeyError: 'no such key'", "app.py:17"):
+        assert text in out.getvalue()
+
+
+def test_the_processor_is_a_share_of_the_time_between_two_looks() -> None:
+    before, now = figures(), figures(uptime_seconds=12.0)
+    now["process"] = {**before["process"], "cpu_seconds": 4.5}
+    out = io.StringIO()
+    Console(file=out, width=160).print(render(now, before))
+    assert "50.0% of one" in out.getvalue()
 
 
 def test_each_worker_has_a_line_where_there_are_several() -> None:
     worker = {"worker": 2, "connections": 4321, "cpu_seconds": 12.34, "memory_bytes": 3 << 20,
-              "loop_lag_seconds": 0.25, "restarts": 3}  # fmt: skip
+              "open_files": 8765, "loop_lag_seconds": 0.25, "restarts": 3}  # fmt: skip
     out = io.StringIO()
     Console(file=out, width=160).print(render(figures(workers=[worker]), None))
-    for text in ("Workers", "4,321", "12.3 s", "3.0 MiB", "250 ms"):
+    for text in ("Workers", "4,321", "12.3 s", "3.0 MiB", "8,765", "250 ms"):
         assert text in out.getvalue()
     alone = io.StringIO()
     Console(file=alone, width=160).print(render(figures(), None))
@@ -271,6 +287,7 @@ def test_a_body_that_comes_bit_by_bit_has_a_deadline(
         figures(recent_errors=[{}]), figures(slowest_consumers=[5]), figures(messages_dropped=0),
         figures(version={}) | {"queue_bytes": "x"}, figures(bytes_sent=[]),
         figures(resumes={}), figures(messages_sent=10**400), figures(handler_seconds={"count": 1}),
+        figures(process={}), figures(last_drop_seconds="x"),
         figures(room_members={"a": []}), figures(slowest_consumers={"a": 1}),
     ],
 )  # fmt: skip
@@ -290,7 +307,9 @@ def test_no_text_of_a_server_commands_the_terminal(capsys: pytest.CaptureFixture
         version=ESCAPES, core=ESCAPES, engine=ESCAPES,
         room_members={ESCAPES: 1, **{f"{n}{'x' * 5000}": n for n in range(100)}},
         slowest_consumers=[consumer] * 100,
-        recent_errors=[{"handler": ESCAPES, "exception": ESCAPES, "count": 1}] * 100,
+        recent_errors=[{
+            "handler": ESCAPES, "exception": ESCAPES, "text": ESCAPES, "where": ESCAPES, "count": 1,
+        }] * 100,
     )  # fmt: skip
     with hostile(answering(body)) as port:
         assert main(["top", f"http://127.0.0.1:{port}"]) == 0

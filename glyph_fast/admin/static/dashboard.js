@@ -1,10 +1,11 @@
 // Draws what the server sends over the WebSocket `/live`, once a second.
 //
-// The figures are sums since the start; rates and percentiles are made here, from what each message
-// adds to the one before. The token, where one is needed, lives in this tab only.
+// The first message has the last ten minutes, in columns; each second one after it has a point more
+// for the charts. The token, where one is needed, lives in this tab only.
 "use strict";
 
-const POINTS = 300; // seconds on the charts
+const POINTS = 300; // on the charts, two seconds apart
+const SLOWLY_MS = 5000; // between two looks at what is not sent every second
 const RETRY_MS = 2000;
 const KEY = "glyph-fast-token";
 const by = (id) => document.getElementById(id);
@@ -41,21 +42,6 @@ const clock = (t) => new Date(t * 1000).toLocaleTimeString([], { hour12: false }
 
 const total = (counts) => Object.values(counts).reduce((a, b) => a + b, 0);
 
-// Percentiles of what was added to a histogram between two messages; null when that is nothing.
-function percentile(bounds, now, was, share) {
-  const added = now.map((n, i) => n - was[i]);
-  const all = added.reduce((a, b) => a + b, 0);
-  if (all <= 0) return null;
-  let below = 0, low = 0;
-  for (let i = 0; i < bounds.length; i++) {
-    if (added[i] && below + added[i] >= share * all)
-      return low + ((bounds[i] - low) * (share * all - below)) / added[i];
-    below += added[i];
-    low = bounds[i];
-  }
-  return low;
-}
-
 // Charts.
 
 // The points of a series that no line reaches, for they stand between gaps.
@@ -70,18 +56,30 @@ const css = (name) => getComputedStyle(document.documentElement).getPropertyValu
 const charts = [];
 
 class Chart {
-  constructor(id, names, axis) { // axis: how to write a value, its steps, its least height
+  // `series`: the label of each by the name of its column; `axis`: how to write a value, its steps,
+  // its least height.
+  constructor(id, series, axis) {
     this.place = by(id);
-    this.names = names;
+    this.names = Object.keys(series);
+    this.labels = Object.values(series);
     this.axis = axis;
-    this.data = [[], ...names.map(() => [])];
+    this.data = [[], ...this.names.map(() => [])];
     charts.push(this);
   }
-  add(time, values) {
-    this.data[0].push(time);
-    values.forEach((value, i) => this.data[i + 1].push(value));
+  fill(columns) {
+    this.data = [columns.at.slice(-POINTS), ...this.names.map((name) =>
+      (columns[name] ?? columns.at.map(() => null)).slice(-POINTS))];
+    this.show();
+  }
+  add(point) {
+    this.data[0].push(point.at);
+    this.names.forEach((name, i) => this.data[i + 1].push(point[name] ?? null));
     if (this.data[0].length > POINTS) this.data.forEach((column) => column.shift());
-    if (!this.plot) this.draw();
+    this.show();
+  }
+  show() {
+    if (!this.data[0].length || !this.place.clientWidth) return; // nothing yet, or folded away
+    if (!this.plot || this.plot.width !== this.place.clientWidth) this.draw();
     else this.plot.setData(this.data);
     if (this.plot.cursor.idx == null) this.plot.setLegend({ idx: this.data[0].length - 1 });
   }
@@ -104,7 +102,7 @@ class Chart {
       ],
       series: [
         { label: "at", value: (u, t) => (t == null ? "" : clock(t)) },
-        ...this.names.map((label, i) => ({
+        ...this.labels.map((label, i) => ({
           label, stroke: colours[i], width: 1.5, points: { size: 4, fill: colours[i], filter: alone },
           value: (u, v) => (v == null ? "–" : write(v)),
         })),
@@ -118,23 +116,41 @@ const WHOLE = [...Array(12).keys()].flatMap((i) => [1, 2, 5].map((n) => n * 10 *
 const count = { write: short, incrs: WHOLE, least: 4 };
 const bytes = { write: size, incrs: BINARY, least: 1024 };
 const times = { write: span, isLog: true };
-const chart = {
-  connections: new Chart("chart-connections", ["open"], count),
-  messages: new Chart("chart-messages", ["in", "out"], count),
-  bytes: new Chart("chart-bytes", ["in", "out"], bytes),
-  queue: new Chart("chart-queue", ["queued"], bytes),
-  drops: new Chart("chart-drops", ["oldest", "newest", "block", "disconnect", "rate"], count),
-  turnover: new Chart("chart-turnover", ["opened", "ended", "refused"], count),
-  resumes: new Chart("chart-resumes", ["resumed", "refused"], count),
-  history: new Chart("chart-history", ["kept"], bytes),
-  handler: new Chart("chart-handler", ["p50", "p95", "p99"], times),
-  broadcast: new Chart("chart-broadcast", ["p50", "p95", "p99"], times),
-  rtt: new Chart("chart-rtt", ["p50", "p95", "p99"], times),
-};
+const part = { write: (n) => (n < 10 ? n.toFixed(2) : short(n)), incrs: [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, ...WHOLE], least: 0.1 };
+const late = { write: span, least: 0.01 };
+const quantiles = (name) => ({ [`${name}_p50`]: "p50", [`${name}_p95`]: "p95", [`${name}_p99`]: "p99" });
+new Chart("chart-connections", { connections: "open" }, count);
+new Chart("chart-messages", { messages_received: "in", messages_sent: "out" }, count);
+new Chart("chart-cpu", { cpu: "used" }, part);
+new Chart("chart-memory", { memory_bytes: "resident" }, bytes);
+new Chart("chart-lag", { loop_lag_seconds: "late" }, late);
+new Chart("chart-files", { open_files: "open" }, count);
+new Chart("chart-bytes", { bytes_received: "in", bytes_sent: "out" }, bytes);
+new Chart("chart-queue", { queue_bytes: "queued" }, bytes);
+new Chart("chart-drops", {
+  dropped_oldest: "oldest", dropped_newest: "newest", dropped_block: "block",
+  dropped_disconnect: "disconnect", dropped_rate: "rate",
+}, count);
+new Chart("chart-turnover", { opened: "opened", ended: "ended", refused: "refused" }, count);
+new Chart("chart-resumes", { resumed: "resumed", not_resumed: "refused" }, count);
+new Chart("chart-history", { history_bytes: "kept" }, bytes);
+new Chart("chart-handler", quantiles("handler_seconds"), times);
+new Chart("chart-broadcast", quantiles("broadcast_seconds"), times);
+new Chart("chart-rtt", quantiles("ping_rtt_seconds"), times);
 const redraw = () => charts.forEach((each) => each.plot && each.draw());
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
-addEventListener("resize", () =>
-  charts.forEach((each) => each.plot?.setSize({ width: each.place.clientWidth, height: 170 })));
+addEventListener("resize", () => charts.forEach((each) => each.show()));
+
+// Sections fold. On a phone only the figures are open at first; what one chooses is kept.
+for (const [i, each] of [...document.querySelectorAll("details")].entries()) {
+  const key = `glyph-fast-section-${i}`;
+  const kept = sessionStorage.getItem(key);
+  each.open = kept === null ? innerWidth >= 720 : kept === "open";
+  each.addEventListener("toggle", () => {
+    sessionStorage.setItem(key, each.open ? "open" : "closed");
+    charts.forEach((chart) => chart.show());
+  });
+}
 
 // One message.
 
@@ -145,6 +161,7 @@ const CODES = {
 };
 
 function show(now) {
+  const seconds = before ? now.uptime_seconds - before.uptime_seconds : 0;
   by("parts").textContent = `${now.version} · ${now.core} core · ${now.engine} engine · up ${age(now.uptime_seconds)}`;
   by("connections").textContent = whole(now.connections);
   by("connections-more").textContent = `${whole(now.connections_total)} since the start`;
@@ -154,7 +171,11 @@ function show(now) {
   by("dropped").textContent = short(total(now.messages_dropped));
   by("dropped").classList.toggle("bad", dropped.length > 0);
   by("errors").classList.toggle("bad", now.handler_errors > 0);
-  by("dropped-more").textContent = dropped.map(([why, n]) => `${why} ${short(n)}`).join(", ") || "none so far";
+  const since = now.last_drop_seconds;
+  by("dropped-more").textContent = [
+    dropped.map(([why, n]) => `${why} ${short(n)}`).join(", ") || "none so far",
+    ...(since == null ? [] : [`the last ${age(since)} ago`]),
+  ].join(" · ");
   by("errors").textContent = short(now.handler_errors);
   const { resumed, refused } = now.resumes;
   by("remembered").textContent = size(now.history_bytes);
@@ -162,6 +183,16 @@ function show(now) {
   by("resumed").textContent = short(resumed);
   by("resumed-more").textContent = refused ? `${whole(refused)} refused` : "none refused";
   by("present").textContent = whole(now.presence_members);
+  const { process } = now, used = seconds > 0.2 ? process.cpu_seconds - before.process.cpu_seconds : null;
+  if (used !== null) by("cpu").textContent = `${Math.max(0, (100 * used) / seconds).toFixed(used > seconds ? 0 : 1)} %`;
+  by("cpu-more").textContent = `of one processor${now.workers ? ", all processes" : ""}`;
+  by("memory").textContent = size(process.memory_bytes);
+  by("memory-more").textContent = now.workers ? "all processes" : "resident";
+  by("files").textContent = whole(process.open_files);
+  by("files-more").textContent = process.max_files ? `of ${whole(process.max_files)}${now.workers ? ", the fullest process" : ""}` : "";
+  by("files").classList.toggle("bad", process.open_files > 0.8 * process.max_files && process.max_files > 0);
+  by("lag").textContent = span(process.loop_lag_seconds);
+  by("lag").classList.toggle("bad", process.loop_lag_seconds > 0.25);
 
   // An object of JavaScript's puts names that are numbers first, whatever their order was.
   const rooms = Object.entries(now.room_members).sort((a, b) => b[1] - a[1]);
@@ -171,41 +202,26 @@ function show(now) {
     [mono(each.connection.slice(0, 12)), each.remote || "local", size(each.queued_bytes), whole(each.messages_dropped),
      ["Close", "disconnect", { connection: each.connection }, "Close this connection?"]]));
   table("failures", now.recent_errors.map((each) =>
-    [each.handler, each.exception, whole(each.count), clock(Date.parse(each.latest) / 1000)]));
+    [each.handler, { text: `${each.exception}${each.text ? `: ${each.text}` : ""}`, where: each.where }, whole(each.count), clock(Date.parse(each.latest) / 1000)]));
   table("ends", [
     ...Object.entries(now.disconnects).map(([code, n]) =>
       [`closed with ${code}${CODES[code] ? `, ${CODES[code]}` : ""}`, whole(n)]),
     ...Object.entries(now.connections_rejected).filter(([, n]) => n).map(([why, n]) => [`refused: ${why}`, whole(n)]),
   ]);
   by("several").hidden = !now.workers;
-  table("workers", (now.workers ?? []).map((each) =>
-    [String(each.worker), whole(each.connections), `${each.cpu_seconds.toFixed(1)} s`, size(each.memory_bytes),
-     span(each.loop_lag_seconds), whole(each.restarts)]));
-  draw(now);
+  table("workers", (now.workers ?? []).map((each, i) => {
+    const was = before?.workers?.[i]?.cpu_seconds;
+    const share = was == null || seconds <= 0.2 ? "–" : `${Math.max(0, (100 * (each.cpu_seconds - was)) / seconds).toFixed(1)} %`;
+    return [String(each.worker), whole(each.connections), share, size(each.memory_bytes),
+      `${whole(each.open_files)} of ${whole(each.max_files)}`, span(each.loop_lag_seconds), whole(each.restarts)];
+  }));
+  if (seconds > 0.2) {
+    by("received").textContent = short(Math.max(0, now.messages_received - before.messages_received) / seconds);
+    by("sent").textContent = short(Math.max(0, now.messages_sent - before.messages_sent) / seconds);
+  }
+  if (now.history?.at) charts.forEach((each) => each.fill(now.history));
+  if (now.point) charts.forEach((each) => each.add(now.point));
   before = now;
-}
-
-function draw(now) {
-  const seconds = before ? now.uptime_seconds - before.uptime_seconds : 0;
-  if (seconds <= 0.2) return;
-  const time = Date.now() / 1000;
-  const rate = (pick) => Math.max(0, (pick(now) - pick(before)) / seconds);
-  const received = rate((x) => x.messages_received), sent = rate((x) => x.messages_sent);
-  by("received").textContent = short(received);
-  by("sent").textContent = short(sent);
-  chart.connections.add(time, [now.connections]);
-  chart.messages.add(time, [received, sent]);
-  chart.bytes.add(time, [rate((x) => x.bytes_received), rate((x) => x.bytes_sent)]);
-  chart.queue.add(time, [now.queue_bytes]);
-  chart.drops.add(time, chart.drops.names.map((reason) => rate((x) => x.messages_dropped[reason])));
-  chart.turnover.add(time, [
-    rate((x) => x.connections_total), rate((x) => total(x.disconnects)), rate((x) => total(x.connections_rejected)),
-  ]);
-  chart.resumes.add(time, chart.resumes.names.map((result) => rate((x) => x.resumes[result])));
-  chart.history.add(time, [now.history_bytes]);
-  for (const [place, name] of [["handler", "handler_seconds"], ["broadcast", "broadcast_seconds"], ["rtt", "ping_rtt_seconds"]])
-    chart[place].add(time, [0.5, 0.95, 0.99].map((share) =>
-      percentile(now.histograms.bounds, now.histograms[name], before.histograms[name], share)));
 }
 
 const mono = (text) => ({ mono: text });
@@ -223,7 +239,13 @@ function table(id, rows) {
       const cell = line.insertCell();
       cell.className = columns[i].className;
       if (Array.isArray(value)) { if (token) cell.append(action(...value)); }
-      else if (value.mono) { cell.textContent = value.mono; cell.classList.add("mono"); }
+      else if (value.where !== undefined) {
+        cell.textContent = value.text;
+        const where = document.createElement("span");
+        where.className = "where mono";
+        where.textContent = value.where;
+        cell.append(where);
+      } else if (value.mono) { cell.textContent = value.mono; cell.classList.add("mono"); }
       else cell.textContent = value;
     });
     return line;
@@ -249,6 +271,40 @@ async function act(call, body) {
     return await answer.json();
   } catch { return { error: "the server does not answer" }; }
 }
+
+// What is asked for, not sent every second: who is connected, and what rooms remember.
+
+async function look(path) {
+  try {
+    const answer = await fetch(`/api/${path}`, { headers: token ? { Authorization: `Bearer ${token}` } : {} });
+    return answer.ok ? await answer.json() : null;
+  } catch { return null; }
+}
+
+async function find() {
+  const answer = await look(`connections?search=${encodeURIComponent(by("wanted").value.trim())}`);
+  const found = answer?.connections ?? [];
+  table("found", found.map((each) =>
+    [mono(each.connection.slice(0, 12)), each.user ?? "–", each.remote ?? "local", each.route ?? "–", whole(each.rooms),
+     age(each.seconds), whole(each.messages_received), whole(each.messages_sent), size(each.queued_bytes),
+     each.worker ? String(each.worker) : "–",
+     ["Close", "disconnect", { connection: each.connection }, "Close this connection?"]]));
+  by("found-more").textContent =
+    answer === null ? "The server does not answer." : found.length ? `${whole(found.length)} found${answer.more ? ", and there are more" : ""}` : "Nobody is like that.";
+}
+
+by("find").addEventListener("submit", (event) => {
+  event.preventDefault();
+  find();
+});
+
+async function lookAround() {
+  if (!isAnswered || document.hidden) return;
+  const answer = await look("streams");
+  if (answer) table("streams", answer.streams.slice(0, 20).map((each) =>
+    [each.room, whole(each.messages), size(each.bytes), whole(each.offset)]));
+}
+setInterval(lookAround, SLOWLY_MS);
 
 const told = (answer) => answer.error ?? Object.entries(answer).map(([k, n]) => `${k}: ${n}`).join(", ");
 
@@ -295,6 +351,7 @@ function open() {
       if (token) sessionStorage.setItem(KEY, token);
       state("live", "live");
       before = null;
+      lookAround();
     }
     show(JSON.parse(event.data));
   };
