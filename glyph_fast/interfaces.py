@@ -176,6 +176,14 @@ class Broker(Protocol):
 
     is_alone: bool  # whether there is no other process, and never will be
 
+    @property
+    def state(self) -> str:
+        """Of the link to what joins several machines: `waiting` at first, then `up` or `lost`.
+
+        Empty where there is none.
+        """
+        ...
+
     def attach(
         self,
         deliver: Callable[[Any], SendResult],

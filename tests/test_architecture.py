@@ -68,7 +68,10 @@ TESTED_BY = {
         f"broker/redis/{name}.py": "broker/redis/test_bus.py"
         for name in "connection finding link login".split()
     },
+    "broker/redis/places.py": "broker/redis/test_broker.py",
     "broker/redis/scripts.py": "broker/redis/test_streams.py",
+    "broker/choosing.py": "broker/redis/test_broker.py",
+    "server/joining.py": "broker/redis/test_broker.py",
     "hub/rooms.py": "hub/test_room.py",
     "handlers/shapes.py": "typing/test_typing.py",
     "opening/guests.py": "asgi/test_mounts.py",

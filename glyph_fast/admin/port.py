@@ -55,6 +55,8 @@ class OperatorsPort:
     def __init__(self, config: Config, operated: Operated) -> None:
         assert config.admin is not None
         self.status: Callable[[], str] = lambda: "starting"
+        self.broker: Callable[[], str] = lambda: ""  # its state, of `interfaces.py`
+        self._needs_broker = config.ready_needs_broker
         self.address = config.admin
         self.config = _own_config(config)
         self.hub = Hub(self.config)
@@ -94,7 +96,7 @@ class OperatorsPort:
     def _add_routes(self) -> None:
         check = self._access
         self._add("GET", "/healthz", self._health, check.check_host)
-        self._add("GET", "/readyz", self._health, check.check_host)
+        self._add("GET", "/readyz", self._ready, check.check_host)
         self._add("GET", "/metrics", self._metrics, check.check_reading)
         self._add("GET", "/stats", lambda request: self._stats.everything(), check.check_reading)
         self._add("GET", DASHBOARD, self._dashboard, check.check_host)
@@ -157,6 +159,15 @@ class OperatorsPort:
     def _health(self, request: Request) -> Response:
         status = self.status()
         return Response({"status": status}, 200 if status == "ok" else 503)
+
+    def _ready(self, request: Request) -> Response:
+        """Whether clients should be sent here; a broker that is lost has not gone for ever."""
+        status, broker = self.status(), self.broker()
+        if status == "ok" and broker == "waiting":
+            status = "starting"
+        body = {"status": status, **({"broker": broker} if broker else {})}
+        is_ready = status == "ok" and not (broker == "lost" and self._needs_broker)
+        return Response(body, 200 if is_ready else 503)
 
     def _dashboard(self, request: Request) -> Response:
         return Response(_PAGE.read_bytes(), headers=_PAGE_HEADERS)

@@ -122,6 +122,11 @@ class ServerCollector(Collector):
         yield _counter(
             "ids_forgotten", "Ids of messages forgotten before their time", now["ids_forgotten"]
         )
+        if "broker_up" in now:
+            yield _gauge("broker_up", "Whether the broker is there", now["broker_up"])
+            yield _counter(
+                "broker_lost", "Messages lost as the broker was not there", now["broker_lost"]
+            )
         yield _counter("handler_errors", "Exceptions raised by handlers", counts["handler_errors"])
         yield _histogram(
             "handler_seconds",

@@ -44,6 +44,7 @@ class BaseBroker:
     __slots__ = ("channels", "deliver", "ids", "obey")
 
     is_alone = True
+    state = ""
     deliver: Deliver
     obey: Obey
     publish: Deliver

@@ -17,21 +17,35 @@ from ..wire import Position
 from .history import Ask, Page
 
 Read = Callable[[str, Ask], Awaitable[Page]]
+Reset = Callable[[str, Position], object]  # a room, and the position that it goes on from
+
+
+def unsaid(room: str, position: Position) -> None:
+    """Nothing: who follows offsets notices."""
 
 
 class CatchingUp:
-    """Delivers placed publications in the order of their offsets, each once."""
+    """Delivers placed publications in the order of their offsets, each once.
 
-    def __init__(self, deliver: Callable[[Publication], Any], read: Read) -> None:
+    Where something is lost for good, `reset` is told.
+    """
+
+    def __init__(
+        self, deliver: Callable[[Publication], Any], read: Read, reset: Reset = unsaid
+    ) -> None:
         self._deliver = deliver
         self._read = read
+        self._reset = reset
         self._at: dict[str, Position] = {}  # the newest delivered, of each room subscribed to
         self._waiting: dict[str, list[Publication]] = {}  # while what was missed is read
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[str, asyncio.Task[None]] = {}  # that read it, by room
 
     def forget(self, room: str) -> None:
         """No member is left here."""
         self._at.pop(room, None)
+        self._waiting.pop(room, None)
+        if (task := self._tasks.pop(room, None)) is not None:
+            task.cancel()
 
     def placed(self, publication: Publication) -> None:
         """Deliver one that came, or keep it until those before it are there."""
@@ -57,26 +71,46 @@ class CatchingUp:
 
     def _catch_up(self, room: str, since: Position, *waiting: Publication) -> None:
         self._waiting[room] = list(waiting)
-        task = asyncio.get_running_loop().create_task(self._fill(room, since))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[room] = asyncio.get_running_loop().create_task(self._fill(room, since))
+
+    def has(self, room: str, position: Position) -> bool:
+        """Whether all up to a position has been delivered."""
+        at = self._at.get(room)
+        return at is not None and at.epoch == position.epoch and at.offset >= position.offset
+
+    async def caught_up(self, room: str) -> None:
+        """Return when nothing is read that was missed."""
+        if (task := self._tasks.get(room)) is not None:
+            await asyncio.wait({task})
 
     async def _fill(self, room: str, since: Position) -> None:
         try:
             page = await self._read(room, Ask(since))
+            if page.is_lost and page.position.epoch != since.epoch:
+                page = await self._from_the_beginning(room, page)
         except BrokerUnavailable:
-            page = None  # main is gone, and this process ends as well
+            page = None  # what is missing is asked for again when it is back
+        del self._tasks[room]
         waiting = self._waiting.pop(room)
-        if page is None or room not in self._at:
+        if page is None:
             return
+        if page.is_lost:
+            self._reset(room, page.position)
         for offset, kept in page.messages:
             self._deliver(_of_kept(room, Position(page.position.epoch, offset), kept))
-        # Where it is lost, the next one has another epoch or a gap before it, of which members
-        # that follow offsets make what they make of any loss.
+        # Where it is lost and nobody was told, the next one has another epoch or a gap before it,
+        # of which members that follow offsets make what they make of any loss.
         self._at[room] = page.position
         for publication in waiting:
             if publication.is_after(page.position):
                 self.placed(publication)
+
+    async def _from_the_beginning(self, room: str, lost: Page) -> Page:
+        """All of an epoch that has begun meanwhile, if it is kept; it tells of the reset itself."""
+        if not lost.position.offset:
+            return lost
+        whole = await self._read(room, Ask(Position(lost.position.epoch, 0)))
+        return whole if whole.position.epoch == lost.position.epoch else lost
 
 
 def _of_kept(room: str, position: Position, kept: Kept) -> Publication:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import click
 
 from .. import __version__
-from ..errors import ConfigError, ListenError
+from ..errors import BrokerRefused, ConfigError, ListenError
 from ..logs import SERVER, configure_logging, log
 from ..options.config import CONFIG_FILE, DEFAULT_FILE, NOT_YET, OPTIONS, Config
 from ..options.option import Option, bracketed, by_group
@@ -117,6 +117,8 @@ def _failures(config: Config) -> Iterator[None]:
         elif exc.errno == errno.EADDRINUSE and config.uds is None:
             hint = "; --port takes another, 0 a free one"
         raise Failure(f"could not listen on {place}: {why(exc)}{hint}", NOT_LISTENING) from exc
+    except BrokerRefused as exc:
+        raise Failure(f"the broker refuses this server: {exc}", NOT_LISTENING) from exc
     except ConfigError:
         raise
     except Exception as exc:  # of a hook of the program, as a rule

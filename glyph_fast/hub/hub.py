@@ -104,8 +104,8 @@ class Hub(Streams):
         known = self._rooms._declarations
         self._rooms._declare(Declarations(known.in_file, (*known.in_program, declared)))
 
-    def _use(self, broker: Broker, worker: int) -> None:
-        """Be the hub of a worker of that number, and publish by its broker. Before it runs."""
+    def _use(self, broker: Broker, worker: int = 0) -> None:
+        """Publish by another broker, perhaps as the worker of a number. Before the server runs."""
         self._rooms._worker = worker
         broker.attach(self._deliver, self._obey)
         self._rooms._use(broker)
@@ -123,6 +123,8 @@ class Hub(Streams):
             self._disconnect_user_here(*args)
         elif call == "describe_room":
             self._rooms._describe_here(*args)
+        elif call == "reset_room":
+            self._reset_room(*args)
 
     def _count_here(self, room: str | None) -> int:
         return len(self) if room is None else self._rooms.get_room_size(room)

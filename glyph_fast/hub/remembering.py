@@ -76,7 +76,11 @@ class Remembering(Members):
         """The next message is the one after `position`: members who know another epoch hear it."""
         if position.epoch == self._epoch:
             self._offset = max(self._offset, position.offset)
-            return
+        else:
+            self.reset(position)
+
+    def reset(self, position: Position) -> None:
+        """Messages up to `position` are lost: members who follow positions hear it."""
         former, self._epoch, self._offset = self._epoch, *position
         for group in self.groups if former else ():
             if group.format is enveloped:

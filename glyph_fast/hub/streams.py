@@ -21,6 +21,7 @@ from ..dialects.stream import StreamMessage, read
 from ..dialects.writer import Writer
 from ..errors import HistoryLost
 from ..wire import Position, SendResult
+from .remembering import Remembering
 
 if TYPE_CHECKING:
     from .rooms import RoomManager
@@ -123,6 +124,12 @@ class Streams:
         made = json_publication(ROOMS, tuple(dict.fromkeys(rooms)), text, exclude)
         result = self._rooms._publish(made)
         return result, made.places
+
+    def _reset_room(self, room: str, position: Position) -> None:
+        """Messages of a room are lost behind its members: those who follow positions hear it."""
+        known = self._rooms.get_room(room)
+        if known is not None and isinstance(known._members, Remembering):
+            known._members.reset(position)
 
     async def _on_loop(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of what runs on the server's loop, whichever this one is."""

@@ -160,7 +160,7 @@ class Server(Application):
         What handlers raise is added to `errors`. The server's own options are back afterwards.
         """
         own, log = self.config, self._dispatcher.errors
-        without = own.replace(admin=None, admin_token=None, proxy_protocol=False)
+        without = own.replace(admin=None, admin_token=None, proxy_protocol=False, broker=None)
         self._configure(without, options)
         log.heard = errors.append
         since = time.time() - clock()
@@ -192,7 +192,7 @@ class Server(Application):
         chosen = config if config is not None else self.config
         self.config = chosen.replace(**overrides) if overrides else chosen
         self.hub._configure(self.config)
-        if any(each.on == CLUSTER for each in self._background):
+        if self.config.broker is None and any(each.on == CLUSTER for each in self._background):
             raise ConfigError('background(…, on="cluster") needs a broker')
         self._dispatcher.configure()
         if not self._is_default_taken():
@@ -203,6 +203,13 @@ class Server(Application):
         from .succession import Succession  # for who serves, not for who only declares
 
         process = Process()
+        if self.config.broker is not None:  # what rooms remember is there, not in this process
+            with process.signals():
+                try:
+                    await self._serve(announce, process)
+                finally:
+                    await process.close()
+            return
         succession = Succession(self.hub, process.inherited.take_former())
         process.hand_on, process.has_begun = succession.hand_on, succession.serving
         with process.signals():
@@ -248,6 +255,11 @@ class Server(Application):
     ) -> None:
         for doubt in () if memory else doubts(self.config, core.NAME):
             log(SERVER, logging.WARNING, doubt)
+        joining = None
+        if self.config.broker is not None and not isinstance(process, WorkerProcess):
+            from .joining import Joining  # for those who share a broker with others
+
+            joining = Joining(self.hub, self.config.broker, self.config.broker_prefix)
         own = self._authenticators
         own.check([each.pattern for each in self.routes()])
         ready = ready_authentication(
@@ -288,6 +300,7 @@ class Server(Application):
             # The program may configure logging before it serves, or in one of its hooks.
             on_startup=[
                 enable_loggers,
+                *([] if joining is None else [joining.start]),
                 *([] if ready is None else [ready.start]),
                 *self._on_startup,
                 *([] if mounts is None else [mounts.startup]),
@@ -310,6 +323,8 @@ class Server(Application):
         finally:
             current.end(self)
             self._lifecycle = None
+            if joining is not None:
+                await joining.close()
 
     async def _run(
         self, lifecycle: Lifecycle, announce: Announce, process: Process | WorkerProcess | None
@@ -342,6 +357,7 @@ class Server(Application):
         from .operating import Operating
 
         port = OperatorsPort(self.config, self._operated(lifecycle))
+        port.broker = lambda: self.hub._rooms._broker.state
         operating = Operating(port, process.inherited if process is not None else None)
         if process is not None:
             process.add(ADMIN, operating.lifecycle)

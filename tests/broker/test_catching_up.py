@@ -111,3 +111,55 @@ def test_without_main_nothing_more_is_delivered(run: Run) -> None:
         assert delivered == [1]
 
     run(main())
+
+
+def test_who_wants_to_is_told_of_what_is_lost(run: Run) -> None:
+    async def main() -> None:
+        of, delivered, resets = Main(size=2), [], []
+        worker = CatchingUp(
+            lambda each: delivered.append(each.offset), of.read, lambda *what: resets.append(what)
+        )
+        worker.placed(of.publish("1"))
+        for n in range(5):
+            of.publish(str(n))
+        position = of.histories.stream("room").position
+        worker.is_at("room", position)
+        assert not worker.has("room", position)
+        await worker.caught_up("room")
+        assert delivered == [1] and resets == [("room", position)]
+        assert worker.has("room", position)
+        of.histories.forget("room")  # what is whole in a new epoch is delivered
+        for n in range(2):
+            of.publish(str(n))
+        worker.is_at("room", of.histories.stream("room").position)
+        await worker.caught_up("room")
+        assert delivered == [1, 1, 2] and len(resets) == 1
+        of.histories.forget("room")
+        position = of.histories.stream("room").position  # where nothing came yet
+        worker.is_at("room", position)
+        await worker.caught_up("room")
+        assert delivered == [1, 1, 2] and resets[1:] == [("room", position)]
+        of.histories.forget("room")
+        for n in range(3):  # more than is kept
+            of.publish(str(n))
+        worker.is_at("room", of.histories.stream("room").position)
+        await worker.caught_up("room")
+        assert delivered == [1, 1, 2] and resets[2:] == [("room", worker._at["room"])]
+
+    run(main())
+
+
+def test_what_is_read_for_members_who_have_left_reaches_nobody(run: Run) -> None:
+    async def main() -> None:
+        of, delivered = Main(), []
+        worker = CatchingUp(lambda each: delivered.append(each.offset), of.read)
+        worker.placed(of.publish("1"))
+        of.publish("2")
+        worker.placed(of.publish("3"))
+        worker.forget("room")
+        worker.placed(of.publish("4"))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert delivered == [1, 4]
+
+    run(main())

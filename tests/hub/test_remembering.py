@@ -161,3 +161,17 @@ def test_a_member_is_held_once_and_no_more_than_so_many_messages(site: Site) -> 
     assert members.has(ada.conn)
     members.discard(ada.conn)
     assert not members.groups and ada.received() == []
+
+
+def test_a_loss_is_told_to_those_who_follow_positions(site: Site) -> None:
+    ada, plain = site.connect(), site.connect()
+    plain.conn.join_room("chat")
+    site.hub._obey("reset_room", ["chat", Position("e", 1)])  # nobody follows anything yet
+    enter(site, ada)
+    site.hub._obey("reset_room", ["chat", Position("e", 7)])
+    site.hub._obey("reset_room", ["unknown", Position("e", 7)])
+    assert ada.json() == [
+        {"type": "room_reset", "room": "chat", "data": {"epoch": "e", "offset": 7}}
+    ]
+    assert plain.received() == []
+    assert members_of(site).position == Position("e", 7)

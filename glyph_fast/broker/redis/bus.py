@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import hiredis
@@ -25,6 +26,7 @@ class RedisBus:
     def __init__(self, link: Link) -> None:
         self.link = link
         self.dropped = 0
+        self.preparing: Callable[[], Awaitable[None]] | None = None  # awaited with each new link
         self._wanted: dict[bytes, bool] = {}  # channels; whether the server has confirmed it
         self._waiting: dict[bytes, list[asyncio.Future[None]]] = {}  # for that
         self._joining: list[bytes] = []  # channels subscribed to in this turn
@@ -100,6 +102,8 @@ class RedisBus:
 
     async def _opened(self) -> None:
         """Subscribe to all that are wanted, on a new link."""
+        if self.preparing is not None:
+            await self.preparing()
         subscriber = self.link.subscriber
         while missing := [each for each, known in self._wanted.items() if not known]:
             for at in range(0, len(missing), BATCH):

@@ -1,0 +1,26 @@
+"""One run of a server as a node of several, which share a broker."""
+
+from __future__ import annotations
+
+from ..broker.choosing import broker_of
+from ..broker.memory import MemoryBroker
+from ..hub.hub import Hub
+
+
+class Joining:
+    """Has a hub publish by a broker, from when it is made until `close`."""
+
+    def __init__(self, hub: Hub, url: str, prefix: str) -> None:
+        self._hub = hub
+        self._broker = broker_of(url, prefix)
+        self._broker.count_here = hub._count_here
+        hub._use(self._broker)
+
+    async def start(self) -> None:
+        """Join the others, or begin to wait for the broker. Raises BrokerRefused."""
+        await self._broker.start()
+
+    async def close(self) -> None:
+        """Leave the others; another run begins with a broker of its own."""
+        await self._broker.close()
+        self._hub._use(MemoryBroker())

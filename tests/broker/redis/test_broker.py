@@ -1,0 +1,137 @@
+"""Servers that share a Redis: one order, one history, all members reached."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from glyph_fast import HistoryLost, Position
+from glyph_fast.errors import ConfigError
+from tests.broker.redis.nodes import ROOM, Client, Follower, Publisher, node, nodes, program, until
+from tests.broker_servers import BINARIES, redis_server
+
+
+@pytest.mark.parametrize("binary", BINARIES.values(), ids=BINARIES)
+def test_members_of_all_nodes_get_all_messages_in_one_order(run, binary):
+    async def main():
+        async with redis_server(binary=binary) as redis, nodes(redis, 2) as (one, two):
+            async with (
+                Follower(one) as a, Follower(two) as b,
+                Publisher(one, "p") as p, Publisher(two, "q") as q,
+            ):  # fmt: skip
+                for each in (p, q):
+                    each.begin()
+                await asyncio.gather(p.more(50), q.more(50))
+                last = [await p.end(), await q.end()]
+                for each in (a, b):
+                    await asyncio.gather(*map(each.follows, last))
+                assert a.texts == b.texts
+                assert sorted(a.texts) == sorted(p.acknowledged + q.acknowledged)
+                assert a.resets == b.resets == p.refused == q.refused == 0
+                assert [t for t in a.texts if t[0] == "p"] == p.acknowledged
+
+    run(main())
+
+
+def test_a_program_publishes_reads_and_removes_on_any_node(run):
+    async def main():
+        async with redis_server() as redis, nodes(redis, 2) as (one, two):
+            hub, other = one.hub, two.hub
+            first = await hub.publish(ROOM, {"n": 1}, idempotency_key="k")
+            assert first.offset == 1
+            assert await other.publish(ROOM, {"n": 1}, idempotency_key="k") == first
+            assert hub.broadcast_json_to_room(ROOM, {"n": 2}).pending
+            third = await other.publish(ROOM, "drei")
+            found = await other.history(ROOM)
+            assert found.position in (third, (first.epoch, 3))
+            assert sorted(str(each.data) for each in found.messages) == [
+                "drei", "{'n': 1}", "{'n': 2}",
+            ]  # fmt: skip
+            assert len((await hub.history(ROOM, since=first)).messages) == 2
+            await other.remove_history(ROOM)
+            assert (await hub.history(ROOM)).messages == []
+            with pytest.raises(HistoryLost):
+                await hub.history(ROOM, since=first)
+            two.server.hub.get_room_manager().delete_room(ROOM)
+            again = await other.publish(ROOM, "neu")
+            assert again.offset == 1 and again.epoch != first.epoch
+            other.get_room_manager().clear()
+            await until(lambda: not redis.run("KEYS", "*.[ms].*"))
+            assert await hub.publish("plain:x", "a", idempotency_key="z") == Position("", 0)
+
+    run(main())
+
+
+def test_a_client_resumes_on_another_node(run):
+    async def main():
+        async with redis_server() as redis, nodes(redis, 2) as (one, two):
+            async with Client(one) as client:
+                start = await client.join()
+            for n in range(5):
+                await two.hub.publish(ROOM, f"{n}")
+            since = {"epoch": start["epoch"], "offset": start["offset"] + 1}
+            async with Client(two) as client:
+                answer = await client.join(since=since)
+                assert answer["resumed"] is True
+                assert [each["data"] for each in answer["messages"]] == ["1", "2", "3", "4"]
+
+    run(main())
+
+
+def test_a_joining_client_misses_nothing_and_gets_nothing_twice(run):
+    """It joins while messages come: those of the answer and those behind it are all there are."""
+
+    async def main():
+        async with redis_server() as redis, nodes(redis, 2) as (one, two):
+            async with Publisher(one) as publisher:
+                publisher.begin()
+                for _ in range(20):
+                    async with Follower(two) as follower:
+                        await publisher.more(3)
+                        await until(lambda f=follower: len(f.texts) > 2)
+                await publisher.end()
+
+    run(main())
+
+
+def test_members_of_rooms_without_history_users_and_everybody_are_reached(run):
+    async def main():
+        async with redis_server() as redis, nodes(redis, 2) as (one, two):
+            got: list[object] = []
+
+            class Listener(Client):
+                def take(self, message):
+                    got.append(message)
+
+            async with Listener(two, "plain:1") as listener:
+                await listener.join()
+                await until(lambda: redis.run("PUBSUB", "CHANNELS", "*.r.*"))
+                assert one.hub.broadcast_json_to_room("plain:1", {"n": 1}).pending
+                assert one.hub.broadcast_json({"n": 2}).pending
+                rooms = ("plain:1", "plain:2", ROOM)
+                one.hub._publish_to_rooms(rooms, json.dumps({"n": 3}))
+                await until(lambda: len(got) == 3)
+                assert got == [{"n": 1}, {"n": 2}, {"n": 3}]
+
+    run(main())
+
+
+def test_what_cannot_be_asked_of_a_broker_is_refused():
+    for url in ("nats://127.0.0.1:1", "redis+cluster://127.0.0.1:1"):
+        with pytest.raises(ConfigError, match="not available in this version"):
+            asyncio.run(program().serve(broker=url, port=0))
+
+
+def test_a_server_serves_again_without_its_broker(run):
+    async def main():
+        server = program()
+        async with redis_server() as redis:
+            async with node(redis, server) as at:
+                assert (await at.hub.publish(ROOM, "a")).offset == 1
+            async with node(redis, server, broker=None) as at:
+                assert at.figures.get("broker_up") is None
+                assert (await at.hub.publish(ROOM, "a")).offset == 1
+
+    run(main())
