@@ -86,6 +86,8 @@ TESTED_BY = {
     "load/live.py": "load/test_cli.py",
     "load/options.py": "load/test_cli.py",
     "load/meter.py": "load/test_process.py",
+    "load/comparison.py": "load/test_report.py",
+    "load/machine.py": "load/test_report.py",
     "load/page.py": "load/test_report.py",
     "load/plot.py": "load/test_report.py",
 }

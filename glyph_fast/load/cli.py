@@ -15,6 +15,8 @@ import click
 
 from ..errors import needs
 from ..logs import visible
+from .comparison import Comparison
+from .machine import own_command
 from .opening import OpeningFailed
 from .options import MODES, Options
 from .page import render_page
@@ -143,12 +145,23 @@ def _report_path(ctx: click.Context, param: click.Parameter, path: Path | None) 
     help="Write the report as a page with plots.",
 )
 @click.option(
+    "--compare",
+    "compare_path",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Show an earlier run, its --json file, beside this one.",
+)
+@click.option(
     "--progress/--no-progress",
     default=None,
     help="Show progress (default: when stderr is a terminal).",
 )
 def bench(
-    url: str, json_path: Path | None, html_path: Path | None, progress: bool | None, **values: Any
+    url: str,
+    json_path: Path | None,
+    html_path: Path | None,
+    compare_path: Path | None,
+    progress: bool | None,
+    **values: Any,
 ) -> None:
     """Load the WebSocket server at URL (ws:// or wss://) and check every answer.
 
@@ -168,6 +181,7 @@ def bench(
         options = Options(url=url, **values)
     except ValueError as exc:
         raise click.UsageError(str(exc)) from None
+    earlier = _earlier(compare_path)
     is_summed_up = json_path is None or str(json_path) != "-"
     if progress is None:
         progress = _is_terminal() and (is_summed_up or find_spec("rich") is not None)
@@ -177,14 +191,24 @@ def bench(
     else:
         with drawn.Live(options) as live:
             report = _run(options, live.update)
-    _write(report, json_path, html_path)
+    report.command = own_command(url, options.place.text)
+    _write(report, json_path, html_path, earlier)
     if is_summed_up and drawn is not None:
-        drawn.print_summary(report)
+        drawn.print_summary(report, earlier=earlier)
 
 
-def _write(report: Report, json_path: Path | None, html_path: Path | None) -> None:
+def _earlier(path: Path | None) -> Comparison | None:
     try:
-        write_report(report, json_path, html_path)
+        return None if path is None else Comparison.from_file(path)
+    except (OSError, ValueError):
+        raise click.UsageError(f"--compare: {path} is not the JSON of a run") from None
+
+
+def _write(
+    report: Report, json_path: Path | None, html_path: Path | None, earlier: Comparison | None
+) -> None:
+    try:
+        write_report(report, json_path, html_path, earlier)
     except BrokenPipeError:  # of the reader of stdout; the command line knows what to do
         raise
     except OSError as exc:  # the disk is full, say
@@ -218,7 +242,12 @@ def _run(options: Options, shown: Progress | None) -> Report:
         raise click.ClickException(f"{options.host}:{options.port}: {why}") from None
 
 
-def write_report(report: Report, json_path: Path | None, html_path: Path | None) -> None:
+def write_report(
+    report: Report,
+    json_path: Path | None,
+    html_path: Path | None,
+    earlier: Comparison | None = None,
+) -> None:
     """Write the files that were asked for; `-` is stdout."""
     if json_path is not None:
         text = json.dumps(report.to_dict(), indent=1) + "\n"
@@ -227,4 +256,4 @@ def write_report(report: Report, json_path: Path | None, html_path: Path | None)
         else:
             json_path.write_text(text)
     if html_path is not None:
-        html_path.write_text(render_page(report))
+        html_path.write_text(render_page(report, earlier))

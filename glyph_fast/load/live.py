@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from .comparison import CAUTION, Comparison
 from .meter import Usage
 from .options import Options
 from .report import Report
@@ -64,8 +65,10 @@ class Live:
         self._progress.update(self._task, completed=min(share, 1.0), figures=figures, refresh=True)
 
 
-def print_summary(report: Report, console: Console | None = None) -> None:
-    """Print the report as a table."""
+def print_summary(
+    report: Report, console: Console | None = None, *, earlier: Comparison | None = None
+) -> None:
+    """Print the report as a table, and one of what changed since an earlier run."""
     options = report.options
     shape = f"{options.connections:,} connections, {options.in_flight} in flight"
     if options.mode not in ("connect",):
@@ -75,4 +78,14 @@ def print_summary(report: Report, console: Console | None = None) -> None:
     table.add_column()
     for label, value in report.rows():
         table.add_row(label, value)
-    (console or Console()).print(table)
+    console = console or Console()
+    console.print(table)
+    if earlier is None:
+        return
+    table = Table("", "now", f"{earlier.taken_at} UTC", "change", title="Compared")
+    for row in earlier.rows(report):
+        table.add_row(*row)
+    console.print(table)
+    if different := earlier.differences(report):
+        console.print(f"The runs differ in {', '.join(different)}.", markup=False)
+    console.print(CAUTION, markup=False)

@@ -27,6 +27,14 @@ class Usage:
             (self.server_ns or 0) + (other.server_ns or 0) if both else None,
         )
 
+    def __sub__(self, other: Usage) -> Usage:
+        both = self.server_ns is not None and other.server_ns is not None
+        return Usage(
+            self.wall_ns - other.wall_ns,
+            self.client_ns - other.client_ns,
+            (self.server_ns or 0) - (other.server_ns or 0) if both else None,
+        )
+
     @property
     def seconds(self) -> float:
         """Wall time."""

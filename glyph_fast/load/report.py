@@ -11,6 +11,7 @@ from .. import __version__
 from ..core import NAME as CORE
 from . import flow
 from .histogram import PERCENTILES, Histogram
+from .machine import machine
 from .meter import Usage
 from .options import Options
 
@@ -32,6 +33,10 @@ class Report:
     idle_cpu_us_per_second: float | None = None  # of the server, with idle connections
     notes: dict[str, Any] = field(default_factory=dict)  # what only this mode has to say
     samples: list[dict[str, float]] = field(default_factory=list)  # churn: memory over time
+    busy: list[tuple[float, float, float | None]] = field(default_factory=list)
+    """Seconds; the parts of a CPU that the client and the server had since the last."""
+    machine: str = field(default_factory=machine)
+    command: str = ""  # as it may be shown
     taken_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
@@ -85,6 +90,8 @@ class Report:
                 "compiled": flow.is_compiled,
                 "python": platform.python_version(),
             },
+            "machine": self.machine,
+            "command": self.command,
             "unit": self.unit,
             "count": self.count,
             "verified": self.verified,
@@ -104,6 +111,7 @@ class Report:
             "client_busy": round(usage.client_busy, 3),
             "limit": usage.limit,
             "series": [[round(at, 3), count] for at, count in self.series],
+            "busy": [[round(at, 3), round(c, 3), _rounded(s, 3)] for at, c, s in self.busy],
             "samples": self.samples,
             "notes": self.notes,
         }

@@ -180,6 +180,7 @@ class _Course:
         self.server = server
         self.progress = progress
         self.series: list[tuple[float, int]] = []
+        self.busy: list[tuple[float, float, float | None]] = []
         self.meter = Meter(server)
         self.first = workload.done
         self.count = 0
@@ -194,7 +195,10 @@ class _Course:
             if time.monotonic() < next_tick:
                 continue
             next_tick += _TICK
-            self.usage = usage = self.meter.elapsed()
+            before, self.usage = self.usage, self.meter.elapsed()
+            usage = self.usage
+            since = usage - before
+            self.busy.append((usage.seconds, since.client_busy, since.server_busy))
             self.count = workload.done - self.first
             self.series.append((usage.seconds, workload.done - last))
             last = workload.done
@@ -216,6 +220,7 @@ class _Course:
             is_open_loop=bool(workload.options.rate),
             verified=workload.verified,
             series=self.series,
+            busy=self.busy,
             rss_bytes=self.server.rss_bytes() if self.server else None,
             notes=workload.notes(),
         )

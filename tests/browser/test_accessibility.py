@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 
+from glyph_fast.load import Options, Report
+from glyph_fast.load.comparison import Comparison
+from glyph_fast.load.histogram import Histogram
+from glyph_fast.load.meter import Usage
+from glyph_fast.load.page import render_page
 from tests.browser.accessibility import violations
 from tests.browser.chat_page import Enter, bubbles, connected, open_room, say, screenshot
 from tests.serving import ROOT, ServeProcess, serving
@@ -96,3 +103,26 @@ def test_the_operators_dashboard(open_page: Any, scheme: str, width: int) -> Non
         screenshot(page, f"operators-{width}-{scheme}")
         for opened in (page, chat):
             opened.context.close()
+
+
+@LOOKS
+def test_the_report_of_a_run(open_page: Any, tmp_path: Path, scheme: str, width: int) -> None:
+    latency = Histogram()
+    for each in range(1000, 900_000, 100):
+        latency.record(each)
+    series = [(n / 10, n % 7 + 100) for n in range(1, 30)]
+    busy: list[tuple[float, float, float | None]] = [(at, 0.4, 0.9) for at, _ in series]
+    options = Options(url="ws://127.0.0.1:1/ws")
+    usage = Usage(10**9, 10**9, 10**9)
+    report = Report(options, "message", 99, usage, latency, series=series, busy=busy)
+    earlier = Comparison(json.loads(json.dumps(report.to_dict())))
+    file = tmp_path / "report.html"
+    file.write_text(render_page(report, earlier))
+    page = open_page(file.as_uri(), **looks(scheme, width))
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    sizes = (
+        "[...document.querySelectorAll('svg text')].map((e) => e.getBoundingClientRect().height)"
+    )
+    assert min(page.evaluate(sizes)) > 9  # of a line, at whatever width
+    screenshot(page, f"bench-{width}-{scheme}")

@@ -107,6 +107,8 @@ def test_a_failed_run_is_one_line_and_status_1(foreign: Foreign) -> None:
         (["ws://127.0.0.1:1/", "--timeout", "0"], "more than 0"),
         (["ws://127.0.0.1:1/", "--html", "/no/such/place/x.html"], "cannot be written"),
         (["ws://127.0.0.1:1/", "--json", "/"], "cannot be written"),
+        (["ws://127.0.0.1:1/", "--compare", "/no/such/file"], "does not exist"),
+        (["ws://127.0.0.1:1/", "--compare", __file__], "is not the JSON of a run"),
         (["ws://127.0.0.1:1/", "-c", "0"], "at least 1"),
         (["ws://127.0.0.1:1/", "-s", "1000000000000"], "at most 67108864"),
         (["ws://127.0.0.1:1/", "-p", "5000"], "at most 2048"),
@@ -131,6 +133,17 @@ def test_a_room_in_the_url_is_no_field_of_the_progress_line(foreign: Foreign) ->
         done = CliRunner().invoke(bench, [*arguments, *SHORT])
     assert done.exit_code == 0, done.output
     assert "churn ws://127.0.0.1:" in done.stderr
+
+
+def test_a_run_is_compared_with_the_one_before(foreign: Foreign, tmp_path: Path) -> None:
+    file, page = tmp_path / "before.json", tmp_path / "report.html"
+    with foreign() as url:
+        CliRunner().invoke(bench, [url + "/echo", "-c", "1", "--json", str(file), *SHORT])
+        arguments = [url + "/echo", "-c", "1", "--compare", str(file), "--html", str(page), *SHORT]
+        done = CliRunner().invoke(bench, arguments)
+    assert done.exit_code == 0, done.output
+    assert "Compared" in done.stdout and "messages/s" in done.stdout
+    assert "<h2>Compared</h2>" in page.read_text() and "<h2>Processor</h2>" in page.read_text()
 
 
 def test_a_password_is_shown_nowhere(foreign: Foreign, tmp_path: Path) -> None:

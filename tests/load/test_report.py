@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 import xml.etree.ElementTree as ElementTree
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from glyph_fast import __version__
 from glyph_fast.load import Options, Report
+from glyph_fast.load.comparison import Comparison
 from glyph_fast.load.histogram import Histogram
+from glyph_fast.load.live import print_summary
+from glyph_fast.load.machine import command, machine
 from glyph_fast.load.meter import Usage
 from glyph_fast.load.page import render_page
 from glyph_fast.load.plot import Plot, round_ticks
@@ -65,6 +72,8 @@ def test_the_summary_says_which_loop_it_was(report: Report) -> None:
 def test_the_page_has_its_plots_and_nothing_from_elsewhere(report: Report) -> None:
     page = render_page(report)
     assert page.count("<svg") == 2
+    assert "<b>500</b>deliveries per second" in page
+    assert "99 %</text>" in page and page.count('class="mark"') >= 3
     assert "&lt;room&gt;&amp;" in page
     assert "<script" not in page and "src=" not in page and "http://" not in page
 
@@ -91,3 +100,54 @@ def test_rules_stand_at_round_numbers_and_cover_everything(top: float) -> None:
 )
 def test_durations_read_well(ns: float, text: str) -> None:
     assert duration(ns) == text
+
+
+def test_the_page_says_on_what_and_by_which_command(report: Report) -> None:
+    report.machine, report.command = "2 × <Chip>", "glyph-fast bench ws://a/ -c 8"
+    page = render_page(report)
+    assert "2 × &lt;Chip&gt;" in page and "<code>glyph-fast bench ws://a/ -c 8</code>" in page
+    assert report.to_dict()["machine"] == "2 × <Chip>"
+
+
+def test_processor_time_is_drawn_over_the_run(report: Report) -> None:
+    report.busy = [(n / 10, 0.5, 0.9) for n in range(1, 1000)]
+    page = render_page(report)
+    assert page.count("<svg") == 3 and "<h2>Processor</h2>" in page and "100%" in page
+    assert len(page) < 60_000  # however long it took
+    report.busy = [(0.1, 0.5, None), (0.2, 0.5, None)]  # the server is out of sight
+    assert "<h2>Processor</h2>" in render_page(report)
+
+
+def test_an_earlier_run_stands_beside_this_one(report: Report, tmp_path: Path) -> None:
+    before = json.loads(json.dumps(report.to_dict()))
+    before["rate"], before["server"]["cpu_us"] = 400.0, 2000.0
+    before["options"]["connections"] = 11
+    file = tmp_path / "before.json"
+    file.write_text(json.dumps(before))
+    earlier = Comparison.from_file(file)
+    rows = {row.label: row[1:] for row in earlier.rows(report)}
+    assert rows["deliveries/s"] == ("500", "400", "+25.0 %")
+    assert rows["CPU per delivery"] == ("1500.000 µs", "2000.000 µs", "-25.0 %")
+    assert rows["p50"][2] == "+0.0 %"
+    assert earlier.differences(report) == ["connections"]
+    page = render_page(report, earlier)
+    assert "The runs differ in connections." in page and "One run each" in page
+    assert page.count('class="line other1"') == 2  # latency and rate
+    console = Console(file=io.StringIO(), width=100)
+    print_summary(report, console, earlier=earlier)
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "+25.0 %" in shown and "The runs differ in connections." in shown
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"options": 5}', "\xff", '{"rate": "x"}'])
+def test_what_is_no_run_is_not_compared(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "x.json"
+    file.write_text(text)
+    with pytest.raises(ValueError):
+        Comparison.from_file(file)
+
+
+def test_the_command_hides_the_password_of_a_url() -> None:
+    url, shown = "ws://me:secret@a/ws", "ws://a/ws"
+    assert command(["bench", url, "-c", "8"], url, shown) == "glyph-fast bench ws://a/ws -c 8"
+    assert re.fullmatch(r"\d+ × .+, \w+ \S+", machine())
