@@ -36,9 +36,9 @@ def _keys() -> str:
 
 _PAGE = f"""# Options of `glyph-fast serve`
 
-Each option is a flag, an environment variable and a key of `{DEFAULT_FILE}`; a flag wins over the
-environment, the environment over the file, the file over the default. In Python the same names are
-the fields of `Config`.
+This page is for you if you know an option's name, or look for one. You can give each as a flag, as an environment
+variable and as a key of `{DEFAULT_FILE}`. A flag wins over the environment, the environment over the file, the file over
+the default. In Python the same names are the fields of `Config`.
 
 | | `--ping-interval` | `--allowed-origin`, which may be repeated |
 |---|---|---|
@@ -61,8 +61,8 @@ program does not load, and 3 when the server cannot listen.
 
 _ROOMS = f"""## Rooms
 
-What is declared about rooms has a table for each pattern in the file, and
-[`server.room`](python.md#declared-rooms) in Python, with the same keys:
+You declare rooms by a table for each pattern in the file, or by [`server.room`](python.md#declared-rooms) in Python, with
+the same keys:
 
 ```toml
 # {DEFAULT_FILE}
@@ -71,7 +71,7 @@ client_join = true
 max_members = 50
 ```
 
-`*`, `?` and `[ab]` in a pattern are those of file names. Of several patterns that match a name one
+`*`, `?` and `[ab]` in a pattern are those of file names. If several patterns match a name, one
 counts, whole: the file's before the program's, then the one with the most literal characters, then
 the first.
 
