@@ -77,28 +77,6 @@ def test_readme_connect_joins_the_twenty_lines(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", ["README.md", "docs/testing.md", "docs/authentication.md"])
-def test_programs_pass_a_strict_type_checker(page, tmp_path):
-    """Those of docs/python.md: tests/test_python_page.py."""
-    names = []
-    for text in blocks(ROOT / page, "python"):
-        found = re.match(r"# (?!test_)(\w+\.py)\n", text)
-        if found is not None:
-            (tmp_path / found[1]).write_text(text)
-            names.append(found[1])
-    assert names
-    done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", *names],
-        cwd=tmp_path,
-        env={**os.environ, "MYPYPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "program",
     sorted(  # Django has no types

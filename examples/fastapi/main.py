@@ -15,6 +15,7 @@ its orders from there; one that was away gets what it missed, on whatever worker
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -36,7 +37,7 @@ class Order(BaseModel):
 
 
 @asynccontextmanager
-async def lifespan(app: FastAPI) -> Any:
+async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, list[str]]]:
     yield {"menu": ["bread", "curry", "soup"]}  # beside it the state has `glyph_fast`, the server
 
 

@@ -61,8 +61,8 @@ program does not load, and 3 when the server cannot listen.
 
 _ROOMS = f"""## Rooms
 
-You declare rooms by a table for each pattern in the file, or by [`server.room`](python.md#declared-rooms) in Python, with
-the same keys:
+You declare rooms by a table for each pattern in the file, or by
+[`server.room`](python.md#declared-rooms) in Python, with the same keys:
 
 ```toml
 # {DEFAULT_FILE}
