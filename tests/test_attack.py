@@ -66,3 +66,16 @@ def test_what_is_found_is_the_exit_status(attack, monkeypatch, capsys):
 def test_an_attack_nobody_knows_is_named(attack, monkeypatch, capsys):
     assert run(attack, monkeypatch, ["mixd"]) == (2, [])
     assert "no attack 'mixd'" in capsys.readouterr().out
+
+
+def test_the_sanitizers_get_what_leaves_malloc_alone(attack, monkeypatch, capsys):
+    ran = []
+    monkeypatch.setattr(attack.subprocess, "call", lambda command, **_: ran.append(command) or 0)
+    assert run(attack, monkeypatch, ["--sanitize", "--minutes", "9"]) == (0, [])
+    ((_, _, *files),) = ran
+    assert set(files) == {
+        file for name in ("threads", "misuse", "mixed", "clients") for file in attack.ATTACKS[name]
+    }
+    assert run(attack, monkeypatch, ["--sanitize", "allocations"]) == (2, [])
+    assert "run it without --sanitize" in capsys.readouterr().out
+    assert len(ran) == 1
