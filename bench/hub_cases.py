@@ -49,7 +49,7 @@ class Hall:
         limits = core.Limits(queue_messages=1 << 16, queue_bytes=1 << 28, ping_interval=0)
         self.turn = core.Turn(limits, dispatcher, connection_type=Connection)  # type: ignore[arg-type]
         self.hub._attach(self.turn)
-        self._dispatcher = dispatcher
+        self.dispatcher = dispatcher
         self.members = [self.connect() for _ in range(members)]
         for conn in self.members:
             conn.join_room(ROOM)
@@ -68,7 +68,7 @@ class Hall:
         conn = Connection(self.turn, NullSink())  # type: ignore[arg-type]
         conn._kept = HEAD
         conn._upgrade()
-        self._dispatcher.opened(conn)
+        self.dispatcher.opened(conn)
         self.turn.flush()
         return conn
 

@@ -326,7 +326,7 @@ cdef class Connection:
     cdef int keep_answer_apart(self) except -1
     # Messages out.
     @cython.final
-    cdef object send_now(self, object message)
+    cdef object send_now(self, object message, bint is_json)
     @cython.final
     cdef object send_frame(self, bytes data)
     @cython.final
@@ -482,14 +482,20 @@ cdef class Context:
 cdef class Plan:
     cdef public tuple text
     cdef public tuple binary
+    cdef public tuple json
+    cdef public bint json_as_text
+    cdef public dict events
+    cdef public object value_of
+    cdef public object dumps
 
 
 cdef class Dispatch:
     cdef public object hub
     cdef readonly type message_type
     cdef readonly type context_type
-    cdef readonly object text       # the type of a bare text message, and of a binary one
+    cdef readonly object text       # the type of a bare text message, of a binary one, of JSON
     cdef readonly object binary
+    cdef readonly object json
     cdef unsigned int runs          # how often handlers were run
     cdef Context spare              # with its message, to be used again; or None
 

@@ -95,7 +95,8 @@ def orjson_codec(default: Default | None = None) -> Codec:
             data: bytes | None = fast_dumps(value, plain, options)
         except TypeError:
             data = None  # integers beyond 64 bits; or the error in our words, and in no other's
-        if data is None or (b"null" in data and not _is_finite(value, plain)):
+        # `find`, because `in` first asks for an integer, and makes an exception that nobody sees.
+        if data is None or (data.find(b"null") >= 0 and not _is_finite(value, plain)):
             return careful_dumps(value)  # orjson writes null for NaN and Infinity, without a word
         return data
 
@@ -163,7 +164,7 @@ def _has_large_integer(data: bytes | str) -> bool:
         octets = data.encode() if isinstance(data, str) else data
     except UnicodeEncodeError:  # a lone surrogate: no JSON
         return False
-    if _MANY not in octets.translate(_DIGITS_AS_ZEROS) or not _spells_large_integer(octets):
+    if octets.translate(_DIGITS_AS_ZEROS).find(_MANY) < 0 or not _spells_large_integer(octets):
         return False
     return len(data) <= MAX_CAREFUL or _spells_large_integer(_without_strings(octets))
 
@@ -324,6 +325,16 @@ def _finite(digits: str) -> float:
     value = float(digits)
     if not isfinite(value):
         raise ValueError(f"number out of range: {digits[:32]}")
+    return value
+
+
+def value_of(text: str) -> Any:
+    """The value of a JSON text that is not `null`; None when it is none."""
+    value = None
+    try:
+        value = loads(text)
+    except ValueError:
+        pass
     return value
 
 

@@ -894,24 +894,28 @@ cdef class Connection:
         Never blocks; a full queue follows the queue policy. From another thread the message is
         handed over in order, and the result is pending. Raises ConnectionClosed when not open.
         """
-        return self.send_now(message)
+        return self.send_now(message, False)
 
-    cdef object send_now(self, object message):
+    cdef object send_now(self, object message, bint is_json):
+        """As `send`; bytes that are JSON are text."""
         cdef int opcode
         cdef Turn turn = self._turn
         cdef const char* data
         cdef Py_ssize_t size
         if PyThread_get_thread_ident() != turn.owner:
-            turn.post(self.send, message)
+            turn.post(self.send, (<bytes>message).decode() if is_json else message)
             return PENDING_RESULT
         if self._phase != OPEN:
             raise ConnectionClosed(self.close_code or ABNORMAL, self.close_reason)
         if self._codec is not None:
-            frame = Frame(message)
+            frame = Frame((<bytes>message).decode() if is_json else message)
             if self._phase != OPEN:  # closed by the message's own `to_json`
                 raise ConnectionClosed(self.close_code or ABNORMAL, self.close_reason)
             return self.send_frame(self._codec.encode(frame))
-        payload = payload_of(message, &opcode)
+        if is_json:
+            payload, opcode = message, TEXT
+        else:
+            payload = payload_of(message, &opcode)
         if self._phase != OPEN:  # closed by the message's own `to_json`
             raise ConnectionClosed(self.close_code or ABNORMAL, self.close_reason)
         if turn.current is self:

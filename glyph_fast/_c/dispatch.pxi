@@ -7,6 +7,11 @@
 cdef object bare_text = None  # what `type` mostly is in a reply: comparing words takes longer
 cdef object bare_binary = None
 
+cdef extern from "_c/clock.h":
+    enum:
+        GF_RFC3339_SIZE
+    void gf_rfc3339(char* out)
+
 cdef extern from *:
     """
     #define GF_MESSAGE struct __pyx_obj_10glyph_fast_5_core_Message
@@ -90,10 +95,62 @@ cdef class Context:
                 and not self.message.is_envelope):
             if isinstance(data, str):
                 if type is bare_text or type == "text":
-                    return self.conn.send_now(data)
+                    return self.conn.send_now(data, False)
             elif isinstance(data, bytes) and (type is bare_binary or type == "binary"):
-                return self.conn.send_now(data)
+                return self.conn.send_now(data, False)
         return self._reply(type, data)
+
+    def reply_json(self, data):
+        """Answer the sender with JSON. Raises what `reply` raises."""
+        cdef Connection conn = self.conn
+        cdef Message message = self.message
+        if conn is None or message is None or conn._plan is None or conn._plan.dumps is None:
+            return self._reply("json", data)
+        if not message.is_envelope:
+            return conn.send_now(conn._plan.dumps(data), True)
+        if (message.id is not None or data is None or not is_plain(conn.id)
+                or isinstance(data, (bytes, bytearray, memoryview))):
+            return self._reply("json", data)
+        return conn.send_now(answer_text(conn._plan.dumps(data), conn.id), True)
+
+
+cdef bytes ANSWER_BEGIN = b'{"type":"json","data":'
+cdef bytes ANSWER_TARGET = b',"target":"'
+cdef bytes ANSWER_TIME = b'","timestamp":"'
+cdef bytes ANSWER_END = b'"}'
+
+
+cdef bint is_plain(str id) except -1:
+    """Whether JSON shows it as it is: letters, digits and dashes alone."""
+    cdef Py_UCS4 character
+    for character in id:
+        if not (48 <= character <= 57 or 97 <= character <= 122 or 65 <= character <= 90
+                or character == 45):
+            return False
+    return True
+
+
+cdef bytes answer_text(bytes data, str target):
+    """What `envelope.reply` writes for data whose JSON this is, without an `id`."""
+    cdef const char* name
+    cdef Py_ssize_t name_size = payload_bytes_of(target, &name)
+    cdef bytes text = PyBytes_FromStringAndSize(NULL, (
+        PyBytes_GET_SIZE(ANSWER_BEGIN) + PyBytes_GET_SIZE(data) + PyBytes_GET_SIZE(ANSWER_TARGET)
+        + name_size + PyBytes_GET_SIZE(ANSWER_TIME) + GF_RFC3339_SIZE
+        + PyBytes_GET_SIZE(ANSWER_END)
+    ))
+    cdef char* out = PyBytes_AS_STRING(text)
+    out = appended(appended(appended(out, ANSWER_BEGIN), data), ANSWER_TARGET)
+    memcpy(out, name, name_size)
+    out = appended(out + name_size, ANSWER_TIME)
+    gf_rfc3339(out)
+    appended(out + GF_RFC3339_SIZE, ANSWER_END)
+    return text
+
+
+cdef char* appended(char* out, bytes part) noexcept:
+    memcpy(out, PyBytes_AS_STRING(part), PyBytes_GET_SIZE(part))
+    return out + PyBytes_GET_SIZE(part)
 
 
 gf_keep_message_members(Message)
@@ -103,18 +160,23 @@ gf_keep_context_members(Context)
 cdef class Plan:
     """Which handlers run for the messages of a connection; the application's `Plan` has the others.
 
-    `text` and `binary` are the handlers of bare messages.
+    `text`, `binary` and `json` are the handlers of bare messages, but where those of text take
+    JSON too (`json_as_text`); `events` those of each event. `value_of` reads a text as JSON, and
+    gives None for what is none; None where each message must be looked at by the application.
+    `dumps` writes JSON for answers; None where that is the application's as well.
     """
 
-    def __init__(self):
-        self.text = self.binary = ()
+    def __cinit__(self):
+        self.text = self.binary = self.json = ()
+        self.json_as_text = False
+        self.events = {}
 
 
 cdef class Dispatch:
     """From messages to handlers, for a connection none of whose handlers waits.
 
     `message_type` and `context_type` are the subclasses of `Message` and `Context` that handlers
-    get; `text` and `binary` their two types of bare messages. A connection's `_plan` is a `Plan`;
+    get; `text`, `binary` and `json` the types of their messages. A connection's `_plan` is a `Plan`;
     its `_inbox` is None while none of its handlers waits. A subclass has `_wait`, `_read`,
     `_unhandled`, `_go_on` and `_fail`.
     """
@@ -123,13 +185,15 @@ cdef class Dispatch:
         self.message_type = Message
         self.context_type = Context
 
-    def __init__(self, hub, type message_type not None, type context_type not None, text, binary):
+    def __init__(self, hub, type message_type not None, type context_type not None, text, binary,
+                 json=None):
         self.hub = hub
         self.message_type = message_type
         self.context_type = context_type
         global bare_text, bare_binary
         self.text = bare_text = text
         self.binary = bare_binary = binary
+        self.json = json
 
     def message(self, Connection conn not None, int opcode, payload):
         """A message came: handle it now, or after those before it."""
@@ -181,7 +245,7 @@ cdef int handle_now(Dispatch dispatch, Connection conn, int opcode, object paylo
         dispatch.spare = None
     if opcode == TEXT and may_be_json(<str>payload):
         conn._turn.weight += JSON_FRAMES
-        ctx.message, calls = dispatch._read(conn, payload)
+        calls = read_json(dispatch, conn, ctx, payload)
     else:
         message = ctx.message
         message.raw = message.data = payload
@@ -207,6 +271,45 @@ cdef int handle_now(Dispatch dispatch, Connection conn, int opcode, object paylo
         ctx.message.clear()
         dispatch.spare = ctx
     return is_done
+
+
+cdef tuple read_json(Dispatch dispatch, Connection conn, Context ctx, str payload):
+    """The handlers of a text that may be JSON; `ctx` gets the message.
+
+    Told apart here is what most clients send: an event with its data and nothing else, and JSON
+    that is no envelope. The application reads the rest.
+    """
+    cdef Plan plan = conn._plan
+    cdef Message message = ctx.message
+    cdef tuple calls = None
+    cdef dict fields
+    if plan is None or plan.value_of is None:
+        ctx.message, calls = dispatch._read(conn, payload)
+        return calls
+    value = plan.value_of(payload)
+    if type(value) is list:
+        calls = None if plan.json_as_text else plan.json
+    elif type(value) is dict:
+        fields = value
+        event, kind = fields.get("event"), fields.get("type")
+        if event is None and kind is None:
+            if not plan.json_as_text and "event" not in fields and "type" not in fields:
+                calls = plan.json
+        elif (type(event) is str and (kind is None or kind == "json") and "data" in fields
+                and len(fields) == (2 if kind is None else 3)):
+            calls = None if plan.events is None else plan.events.get(event)
+            if calls is not None:
+                message.event = event
+                value = fields["data"]
+                message.is_envelope = True
+    if calls is None:
+        ctx.message, calls = dispatch._read(conn, payload, value)
+        return calls
+    message.type = dispatch.json
+    message.data = value
+    message.raw = payload
+    message.connection_id = conn.id
+    return calls
 
 
 cdef int run_now(

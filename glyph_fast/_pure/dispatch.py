@@ -86,6 +86,10 @@ class Context:
             return result
         return self._reply(type, data)
 
+    def reply_json(self, data: Any) -> SendResult:
+        """Answer the sender with JSON. Raises what `reply` raises."""
+        return self._reply("json", data)
+
     def _reply(self, type: str, data: Any) -> SendResult:
         raise NotImplementedError
 
@@ -93,26 +97,34 @@ class Context:
 class Plan:
     """Which handlers run for the messages of a connection; the application's `Plan` has the others.
 
-    `text` and `binary` are the handlers of bare messages.
+    `text`, `binary` and `json` are the handlers of bare messages, but where those of text take
+    JSON too (`json_as_text`); `events` those of each event. `value_of` reads a text as JSON, and
+    gives None for what is none; None where each message must be looked at by the application.
+    `dumps` writes JSON for answers; None where that is the application's as well.
     """
 
-    __slots__ = ("binary", "text")
+    __slots__ = ("binary", "dumps", "events", "json", "json_as_text", "text", "value_of")
 
     def __init__(self) -> None:
         self.text: tuple[Callable[..., Any], ...] = ()
         self.binary: tuple[Callable[..., Any], ...] = ()
+        self.json: tuple[Callable[..., Any], ...] = ()
+        self.json_as_text = False
+        self.events: dict[str, tuple[Callable[..., Any], ...]] = {}
+        self.value_of: Callable[[str], Any] | None = None
+        self.dumps: Callable[[object], bytes] | None = None
 
 
 class Dispatch:
     """From messages to handlers, for a connection none of whose handlers waits.
 
     `message_type` and `context_type` are the subclasses of `Message` and `Context` that handlers
-    get; `text` and `binary` their two types of bare messages. A connection's `_plan` is a `Plan`;
+    get; `text`, `binary` and `json` the types of their messages. A connection's `_plan` is a `Plan`;
     its `_inbox` is None while none of its handlers waits. A subclass has `_wait`, `_read`,
     `_unhandled`, `_go_on` and `_fail`.
     """
 
-    __slots__ = ("_runs", "binary", "context_type", "hub", "message_type", "text")
+    __slots__ = ("_runs", "binary", "context_type", "hub", "json", "message_type", "text")
 
     def __init__(
         self,
@@ -121,12 +133,14 @@ class Dispatch:
         context_type: Any,
         text: Any,
         binary: Any,
+        json: Any = None,
     ) -> None:
         self.hub = hub
         self.message_type = message_type
         self.context_type = context_type
         self.text = text
         self.binary = binary
+        self.json = json
         self._runs = 0  # how often handlers were run
 
     def message(self, conn: Any, opcode: int, payload: str | bytes) -> None:
@@ -142,7 +156,7 @@ class Dispatch:
         _check_payload(opcode, payload)
         if opcode == TEXT and payload.lstrip(" \t\n\r").startswith(("{", "[")):  # RFC 8259 §2
             conn._turn._weight += JSON_FRAMES
-            message, calls = self._read(conn, payload)
+            message, calls = self._read(conn, payload)  # the compiled twin reads most itself
         else:
             message = self.message_type.__new__(self.message_type)
             message.raw = message.data = payload

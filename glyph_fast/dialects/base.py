@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from ..json import loads
+from ..json import loads, value_of
 from ..wire import MessageType
 from . import bare, envelope
 from .message import Message
@@ -39,12 +39,11 @@ class Dialect:
 
     def read(self, payload: str, connection_id: str) -> Message:
         """The message that came as a text frame from the connection of that id."""
-        value = None
-        if payload[:1] in _BEGINNINGS:
-            try:
-                value = loads(payload)
-            except ValueError:
-                pass
+        value = value_of(payload) if payload[:1] in _BEGINNINGS else None
+        return self.message_of(value, payload, connection_id)
+
+    def message_of(self, value: Any, payload: str, connection_id: str) -> Message:
+        """As `read`, of a text whose JSON is this value; None when it is none."""
         if isinstance(value, dict) and ("type" in value or "event" in value):
             type_ = envelope.type_of(value, self.words)
             if type_ is not None:

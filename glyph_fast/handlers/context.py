@@ -32,12 +32,6 @@ class MessageContext(core.Context):
         dialect: Dialect = self.conn._plan.dialect
         return self.conn.send(dialect.reply(self.message, type_, data, self.conn.id))
 
-    def reply_json(self, data: Any) -> SendResult:
-        """Answer the sender with JSON. Raises what `reply` raises."""
-        if self.message.is_envelope:
-            return self._reply(MessageType.JSON, data)
-        return self.conn.send(self.conn._plan.dialect.writer.json_text(data))
-
     def reply_error(self, error: object) -> SendResult:
         """Answer the sender with `{"error": …}`, the text of `error`. Raises ConnectionClosed."""
         return self.reply(MessageType.ERROR, {"error": str(error)})

@@ -42,6 +42,7 @@ from .typed import Invalid
 
 _get_running_loop = events._get_running_loop
 
+BARE = (MessageType.TEXT, MessageType.BINARY, MessageType.JSON)
 SLOW_HANDLER_S = 1.0  # from here on a handler that waits is named in the log
 
 
@@ -53,7 +54,7 @@ class Dispatcher(Registry, Reading):
 
     def __init__(self, hub: Hub, access: AccessLog | None = None) -> None:
         Registry.__init__(self)
-        Reading.__init__(self, hub, Message, MessageContext, MessageType.TEXT, MessageType.BINARY)
+        Reading.__init__(self, hub, Message, MessageContext, *BARE)
         self.errors = ErrorLog()
         self._access = access or AccessLog()
         self._slow_lines = Throttle()

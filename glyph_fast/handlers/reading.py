@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import core
 from ..dialects.base import as_json
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..hub.connection import Connection
 
 
+UNREAD = object()
 COMMAND_FRAMES = 28  # that a built-in message counts like, beside those of its JSON
 
 
@@ -33,10 +34,18 @@ class Reading(core.Dispatch):
     nobody: tuple[Call, ...]
     is_meant: Callable[[Connection, Message], bool]
 
-    def _read(self, conn: Connection, payload: str) -> tuple[Message, tuple[Call, ...]]:
-        """A text that may be JSON: the message it is, and who handles that."""
+    def _read(
+        self, conn: Connection, payload: str, value: Any = UNREAD
+    ) -> tuple[Message, tuple[Call, ...]]:
+        """A text that may be JSON: the message it is, and who handles that.
+
+        `value` is its JSON where that was read before, None when it is none.
+        """
         plan: Plan = conn._plan
-        message = plan.dialect.read(payload, conn.id)
+        if value is UNREAD:
+            message = plan.dialect.read(payload, conn.id)
+        else:
+            message = plan.dialect.message_of(value, payload, conn.id)
         if message.id is not None:  # somebody waits for an answer
             message, calls = self._takers(plan, conn, message)
             if message.is_envelope and (calls or not plan.is_open):

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from .. import core
 from ..dialects.base import Dialect, Undecoded
+from ..json import value_of
 from ..wire import COMMAND, KIND, MessageType
 from .signature import Call, adapt, check_coroutine_function
 from .typed import event_call
@@ -68,10 +69,7 @@ class Plan(core.Plan):
         "connect",
         "dialect",
         "disconnect",
-        "events",
         "is_open",
-        "json",
-        "json_as_text",
         "paced",
         "route",
         "stream",
@@ -84,9 +82,6 @@ class Plan(core.Plan):
         self.connect: tuple[Call, ...] = ()
         self.close: tuple[Call, ...] = ()
         self.disconnect: tuple[Call, ...] = ()
-        self.json: tuple[Call, ...] = ()
-        self.json_as_text = False  # whether the handlers of text run for want of those of json
-        self.events: dict[str, tuple[Call, ...]] = {}
         self.commands: dict[MessageType, tuple[Call, ...]] = {}  # the built-in effect first
         self.is_open = False  # see `Registry.open_route`
         self.stream: Call | None = None  # the handler that reads with `async for`
@@ -340,6 +335,8 @@ class Registry:
         if not plan.json and not plan.is_open:
             is_raw = False  # an `id` in it wants an answer
         plan.dialect = self.undecoded if is_raw and not plan.events else self.dialect
+        plan.value_of = value_of if plan.dialect.__class__ is Dialect else None
+        plan.dumps = plan.dialect.writer.dumps
         plan.commands = {
             type_: (effect, *self._of(plan, MESSAGE, type_))
             for type_, effect in self.commands.items()
