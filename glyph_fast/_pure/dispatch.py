@@ -119,8 +119,8 @@ class Dispatch:
     """From messages to handlers, for a connection none of whose handlers waits.
 
     `message_type` and `context_type` are the subclasses of `Message` and `Context` that handlers
-    get; `text`, `binary` and `json` the types of their messages. A connection's `_plan` is a `Plan`;
-    its `_inbox` is None while none of its handlers waits. A subclass has `_wait`, `_read`,
+    get; `text`, `binary` and `json` the types of their messages. A connection's `_plan` is a
+    `Plan`; its `_inbox` is None while none of its handlers waits. A subclass has `_wait`, `_read`,
     `_unhandled`, `_go_on` and `_fail`.
     """
 
