@@ -19,6 +19,7 @@ from playwright.sync_api import Page, WebSocket, WebSocketRoute, expect
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from tests.browser.accessibility import violations
 from tests.browser.chat_page import (
     Enter,
     bubbles,
@@ -181,8 +182,12 @@ def test_a_changed_name_is_seen_by_the_others(person: Enter) -> None:
     ada.get_by_role("textbox", name="Your name").fill("Countess")
     ada.get_by_role("button", name="Save").click()
     expect(people(bob)).to_have_text(["Bob", "Countess"])
+    news = bob.locator(".scroller:not([hidden]) .notice")
+    expect(news).to_have_text(["Ada is now called Countess"])
     say(ada, "me again")
     expect(bob.locator(".who b")).to_have_text(["Countess"])
+    ada.context.close()
+    expect(news.last).to_have_text("Countess left")
 
 
 def test_who_enters_sees_the_latest_fifty_messages(chat: ServeProcess, person: Enter) -> None:
@@ -463,6 +468,74 @@ def test_what_users_write_stays_text(person: Enter) -> None:
     link = bob.locator(".bubble a")
     expect(link).to_have_text(["https://example.com/a?b=c"])
     expect(link).to_have_attribute("rel", "noopener noreferrer nofollow")
+
+
+def test_code_is_shown_as_code(person: Enter) -> None:
+    ada, bob = person("Ada"), person("Bob")
+    say(
+        ada, "look:\n```python\nif a < b:\n    <b>`x`</b> https://example.com\n```\nor `a * b`, `c`"
+    )
+    (bubble,) = bubbles(bob).all()
+    assert (
+        bubble.locator("pre code").inner_text() == "if a < b:\n    <b>`x`</b> https://example.com"
+    )
+    assert bubble.locator(":scope > code").all_inner_texts() == ["a * b", "c"]
+    expect(bubble.locator("a, b")).to_have_count(0)
+    texts = "e => [...e.childNodes].filter((n) => n.nodeType === 3).map((n) => n.data)"
+    assert [text for text in bubble.evaluate(texts) if text] == ["look:", "or ", ", "]
+    assert violations(bob) == []
+    say(ada, "``` `unfinished ``")
+    expect(bubbles(bob).last).to_have_text("``` `unfinished ``")
+    screenshot(bob, "chat-code")
+
+
+def test_a_few_emoji_alone_are_larger(person: Enter) -> None:
+    ada, bob = person("Ada"), person("Bob")
+    sent = ["👍", "🎉 👩‍👩‍👧 🇩🇪 ❤️ 👍🏽", "👍 ok", "12", "😀" * 7, "a", "1️⃣"]
+    for text in sent:
+        say(ada, text)
+    expect(bubbles(bob)).to_have_count(len(sent))
+    is_large = [each.evaluate("e => e.classList.contains('large')") for each in bubbles(bob).all()]
+    assert is_large == [True, True, False, False, False, False, True]
+    assert violations(bob) == []
+
+
+def test_no_text_holds_up_the_page(person: Enter) -> None:
+    ada = person("Ada")
+    for text in (
+        "`" * 2000,
+        "``` " * 500,
+        "😀" * 1000,
+        "https://" * 250,
+        "`a" * 1000,
+        "\u200d" * 80,
+    ):
+        took = ada.evaluate(
+            "(text) => { const t = performance.now(); isEmojiOnly(text); rendered(text);"
+            " return performance.now() - t; }",
+            text,
+        )
+        assert took < 100, text[:10]
+
+
+def test_a_phone_on_its_side_has_room_for_what_is_said(person: Enter) -> None:
+    side = {"viewport": {"width": 844, "height": 390}, "has_touch": True}
+    ada, bob = person("Ada", **side), person("Bob")
+    for number in range(12):
+        say(bob, f"line {number}")
+    expect(bubbles(ada)).to_have_count(12)
+    expect(ada.locator("#Rail")).not_to_be_in_viewport()
+    height = "e => e.getBoundingClientRect().height"
+    assert ada.locator(".scroller:not([hidden])").evaluate(height) > 390 * 0.6
+    assert ada.evaluate("document.scrollingElement.scrollWidth") == 844
+    expect(bubbles(ada).last).to_be_in_viewport()
+    assert violations(ada) == []
+    screenshot(ada, "chat-landscape")
+    ada.get_by_role("button", name="Rooms", exact=True).click()
+    expect(ada.get_by_role("link", name="random")).to_be_in_viewport()
+    ada.get_by_role("button", name="Change your name").click()
+    for name in ("Cancel", "Save"):
+        expect(ada.get_by_role("button", name=name)).to_be_in_viewport(ratio=1)
 
 
 def test_several_lines_are_one_message(person: Enter) -> None:
