@@ -412,6 +412,7 @@ cdef class Connection:
     @cython.final
     cdef int set_end(self, bytes frame) except -1
     @cython.final
+    cdef int set_close(self, int code, str reason) except -1
     cdef int begin_close(self, int code, str reason) except -1
     @cython.final
     cdef int answer_close_by(self, int code, str reason) except -1

@@ -144,6 +144,7 @@ cdef enum:
 
     WEBSOCKET = 0
     EVENTS = 1
+    TRANSLATED = 2
 
     PAUSE_HELD = 1
     PAUSE_WRITE = 8

@@ -162,6 +162,7 @@ CLOSED = 7
 # Kinds of wire: what an open connection speaks. Queue, policies, deadlines, figures are the same.
 WEBSOCKET = 0  # frames both ways
 EVENTS = 1  # an HTTP answer that goes on: messages out as its codec writes them, nothing in
+TRANSLATED = 2  # frames both ways; its codec writes messages, pings and the end
 
 # Reasons to pause the reading of a connection; it reads while none is set.
 PAUSE_HELD = 1  # an HTTP request is being answered

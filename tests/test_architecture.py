@@ -63,6 +63,15 @@ TESTED_BY = {
     "asgi/hosted/http.py": "asgi/hosted/test_servers.py",
     "asgi/hosted/websocket.py": "asgi/hosted/test_servers.py",
     "server/hosted.py": "asgi/hosted/test_servers.py",
+    **{
+        f"centrifuge/{name}.py": f"centrifugal/test_{test}.py"
+        for test, names in {
+            "commands": "calling commands publishing recovery",
+            "session": "codes door identity server session",
+            "wireformat": "fields protobuf wireformat",
+        }.items()
+        for name in names.split()
+    },
     "broker/channels_crossing.py": "workers/test_channels.py",
     **{
         f"broker/redis/{name}.py": "broker/redis/test_bus.py"

@@ -143,7 +143,9 @@ cdef class Connection:
 
         With kind EVENTS it stays an HTTP answer, whose head was written: messages leave as its
         codec writes them, a ping is the codec's `comment`, the end its `end(code, reason)`, and
-        what the peer sends means nothing any more: its messages come by `receive`.
+        what the peer sends means nothing any more: its messages come by `receive`. With TRANSLATED
+        both speak frames, and the codec writes ours, pings (of which none is sent unasked) and the
+        end too; a queue that stays full ends the connection, whatever the policy.
         """
         self._turn.check_thread("upgrade")
         if self._phase > HELD:
@@ -355,7 +357,7 @@ cdef class Connection:
                 break
             count += 1
             if self._phase == OPEN or self._phase == CLOSING:
-                if self._kind != WEBSOCKET:
+                if self._kind == EVENTS:
                     return size
                 taken = self.parse_frame(data + used, size - used)
             elif self._phase == OPENING:
@@ -1094,7 +1096,7 @@ cdef class Connection:
         if self._kind == WEBSOCKET:
             self.ping_number += 1
             frame = self.encode(PING, int(self.ping_number).to_bytes(4, "big"))
-        else:  # which nobody answers: that it leaves is the proof of life
+        else:  # which no pong answers
             frame = <bytes?>self._codec.comment
         self.need_outgoing()
         Py_XDECREF(self.outgoing.ping)
@@ -1237,17 +1239,18 @@ cdef class Connection:
         """Apply the policy to a queue the sink would not take; return whether there is room."""
         cdef Limits limits = self._turn.limits
         cdef Counters counters = self._turn.counters
+        cdef int policy = DISCONNECT if self._kind == TRANSLATED else limits.queue_policy
         self.wants_drain = True
-        if limits.queue_policy == DROP_OLDEST:
+        if policy == DROP_OLDEST:
             if self.ring == NULL and self.ring_count:
                 self.unstage()
             while self.ring_count and self.is_full_for(1):
                 self.displace()
             return True
-        if limits.queue_policy == DROP_NEWEST:
+        if policy == DROP_NEWEST:
             counters.dropped_newest += 1
             return False
-        if limits.queue_policy == DISCONNECT:
+        if policy == DISCONNECT:
             counters.dropped_disconnect += 1
             self._turn.displaced += self.ring_count
             self.evict()
@@ -1716,14 +1719,16 @@ cdef class Connection:
         self.outgoing.close = <PyObject*>frame
         return 0
 
-    cdef int begin_close(self, int code, str reason) except -1:
+    cdef int set_close(self, int code, str reason) except -1:
         if self._kind == WEBSOCKET:
-            self.set_close_frame(close_payload(code, reason))
-        else:
-            self.set_end(<bytes?>self._codec.end(code, reason))
+            return self.set_close_frame(close_payload(code, reason))
+        return self.set_end(<bytes?>self._codec.end(code, reason))
+
+    cdef int begin_close(self, int code, str reason) except -1:
+        self.set_close(code, reason)
         self.close_code = code
         self.close_reason = reason
-        if self._kind != WEBSOCKET:
+        if self._kind == EVENTS:
             return self.end(True)  # no peer answers that
         self._phase = CLOSING
         self.since = -1.0
@@ -1735,7 +1740,7 @@ cdef class Connection:
         return 0
 
     cdef int answer_close_by(self, int code, str reason) except -1:
-        self.set_close_frame(close_payload(code, reason))
+        self.set_close(code, reason)
         return self.end(self._role == CLIENT)
 
     cdef int fail_or_cut(self, int code, str reason) except -1:
@@ -1752,7 +1757,7 @@ cdef class Connection:
         if self._phase >= ENDING:
             return 0
         if self._phase == OPEN:
-            self.set_close_frame(close_payload(code, reason))
+            self.set_close(code, reason)
             self.close_code = code
             self.close_reason = reason
         self.end(True)
@@ -1935,6 +1940,8 @@ cdef class Connection:
 
     cdef int keep_alive(self, double now) except -1:
         cdef bint is_behind
+        if self._kind == TRANSLATED:
+            return 0  # whoever translates pings
         if self.ping_at < 0:
             self.ping_at = now + self._turn.limits.ping_interval
         elif now >= self.ping_at:

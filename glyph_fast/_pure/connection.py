@@ -55,6 +55,7 @@ from ..wire import (
     DROP_OLDEST,
     DROPPED,
     ENDING,
+    EVENTS,
     HELD,
     INTERNAL_ERROR,
     INVALID_DATA,
@@ -83,6 +84,7 @@ from ..wire import (
     TEXT,
     TIMES_STORED,
     TOO_BIG,
+    TRANSLATED,
     WEBSOCKET,
     SendResult,
     is_sendable_code,
@@ -328,7 +330,9 @@ class Connection:
 
         With kind EVENTS it stays an HTTP answer, whose head was written: messages leave as its
         codec writes them, a ping is the codec's `comment`, the end its `end(code, reason)`, and
-        what the peer sends means nothing any more: its messages come by `receive`.
+        what the peer sends means nothing any more: its messages come by `receive`. With TRANSLATED
+        both speak frames, and the codec writes ours, pings (of which none is sent unasked) and the
+        end too; a queue that stays full ends the connection, whatever the policy.
         """
         self._turn.check_thread("upgrade")
         if self._phase > HELD:
@@ -479,7 +483,7 @@ class Connection:
                 if self._phase == BODY and taken < len(data) - used:
                     count += MAX_FRAMES  # the handler gave it the share that is its
             elif self._phase in (OPEN, CLOSING):
-                if self._kind != WEBSOCKET:
+                if self._kind == EVENTS:
                     return len(data)
                 taken = self._parse_frame(data, used)
             elif self._phase == HELD:  # something follows
@@ -959,7 +963,7 @@ class Connection:
             self._ping_number = (self._ping_number + 1) & 0xFFFFFFFF
             self._ping_frame = self._encode(PING, self._ping_number.to_bytes(4, "big"))
             self.missed_pongs += 1
-        else:  # which nobody answers: that it leaves is the proof of life
+        else:  # which no pong answers
             self._ping_frame = self._codec.comment
         self._ping_sent = self._turn.clock()
         self._turn.counters.pings_sent += 1
@@ -1074,20 +1078,21 @@ class Connection:
     def _make_room(self) -> bool:
         """Apply the policy to a queue the sink would not take; return whether there is room."""
         limits, counters = self._turn.limits, self._turn.counters
+        policy = DISCONNECT if self._kind == TRANSLATED else limits.queue_policy
         self._wants_drain = True
-        if limits.queue_policy == DROP_OLDEST:
+        if policy == DROP_OLDEST:
             while self._ring and self._is_full_for(1):
                 self._displace()
             return True
-        if limits.queue_policy == DROP_NEWEST:
+        if policy == DROP_NEWEST:
             counters.dropped_newest += 1
             return False
-        if limits.queue_policy == DISCONNECT:
+        if policy == DISCONNECT:
             counters.dropped_disconnect += 1
             self._turn._displaced += len(self._ring)
             self._evict()
             return False
-        assert limits.queue_policy == BLOCK
+        assert policy == BLOCK
         if self._is_full_for(2):
             counters.dropped_block += 1
             return False
@@ -1249,13 +1254,16 @@ class Connection:
 
     # The end.
 
-    def _begin_close(self, code: int, reason: str) -> None:
+    def _set_close(self, code: int, reason: str) -> None:
         if self._kind == WEBSOCKET:
             self._close_frame = self._encode(CLOSE, _close_payload(code, reason))
         else:
             self._close_frame = self._codec.end(code, reason)
+
+    def _begin_close(self, code: int, reason: str) -> None:
+        self._set_close(code, reason)
         self.close_code, self.close_reason = code, reason
-        if self._kind != WEBSOCKET:
+        if self._kind == EVENTS:
             self._end(linger=True)  # no peer answers that
             return
         self._phase = CLOSING
@@ -1265,7 +1273,7 @@ class Connection:
         self._mark()
 
     def _answer_close_by(self, code: int, reason: str) -> None:
-        self._close_frame = self._encode(CLOSE, _close_payload(code, reason))
+        self._set_close(code, reason)
         self._end(linger=self._role == CLIENT)
 
     def _fail_or_cut(self, code: int, reason: str) -> None:
@@ -1281,7 +1289,7 @@ class Connection:
         if self._phase >= ENDING:
             return
         if self._phase == OPEN:
-            self._close_frame = self._encode(CLOSE, _close_payload(code, reason))
+            self._set_close(code, reason)
             self.close_code, self.close_reason = code, reason
         self._end(linger=True)
 
@@ -1433,6 +1441,8 @@ class Connection:
         return self._takes_more() > 0 and self._acknowledged < self.bytes_sent
 
     def _keep_alive(self, now: float) -> None:
+        if self._kind == TRANSLATED:
+            return  # whoever translates pings
         interval = self._turn.limits.ping_interval
         if self._ping_at < 0:
             self._ping_at = now + interval

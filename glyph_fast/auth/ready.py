@@ -83,6 +83,11 @@ class TokenAuthentication:
         if self._set is not None:
             await self._set.close()
 
+    async def verify(self, token: str) -> Claims:
+        """The claims of a token. Raises InvalidToken and KeysUnavailable."""
+        claims = self._tokens.verify(token)
+        return await claims if isawaitable(claims) else claims
+
     # Connections.
 
     def authenticate(self, request: Request) -> Claims | Awaitable[Claims]:

@@ -22,6 +22,10 @@ class InvalidToken(Exception):
     """A token that is not accepted; its text says why, without quoting the token."""
 
 
+class ExpiredToken(InvalidToken):
+    """A token that was good until a while ago."""
+
+
 class Keys(Protocol):
     """Where keys are found: see `keys.py`."""
 
@@ -99,7 +103,7 @@ class Tokens:
                 raise OverflowError("exp is beyond all ages")
             return claims
         except jwt.ExpiredSignatureError:
-            raise InvalidToken("the token has expired") from None
+            raise ExpiredToken("the token has expired") from None
         except jwt.ImmatureSignatureError:
             raise InvalidToken("the token is not valid yet") from None
         except (jwt.InvalidAudienceError, jwt.MissingRequiredClaimError):

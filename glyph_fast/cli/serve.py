@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import click
 
@@ -62,8 +63,10 @@ def _flag(option: Option) -> click.Option:
         return click.Option(names, default=None, help=help)
     if option.default_text:
         help += f" [default: {option.default_text}]"
+    may_be_bare: dict[str, Any] = {"is_flag": False, "flag_value": option.bare}
     return click.Option(
         [option.flag, option.name],
+        **(may_be_bare if option.bare else {}),
         metavar=option.metavar,
         multiple=option.repeat,
         default=None,

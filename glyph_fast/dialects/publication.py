@@ -60,14 +60,15 @@ class Publication(core.Frame):
         """The places that one to several rooms got, by room."""
         return {each.name: each.position for each in getattr(self, "parts", ())}
 
-    def to_room(self, name: str) -> Publication:
-        """The same to one room, as a part of this."""
+    def to_room(self, name: str, *, is_placed: bool = True) -> Publication:
+        """The same to one room, as a part of this; one that gets no place is no part."""
         made = Publication(self.payload if self.opcode == BINARY else self.payload.decode())
         made.kind = ROOM
         made.name = name
         made.message = self.message
         made.exclude = self.exclude
-        self.parts = [*getattr(self, "parts", ()), made]
+        if is_placed:
+            self.parts = [*getattr(self, "parts", ()), made]
         return made
 
     def leaves_out(self, id: str) -> bool:

@@ -71,6 +71,7 @@ class Plan(core.Plan):
         "disconnect",
         "is_open",
         "paced",
+        "program",
         "route",
         "stream",
     )
@@ -85,6 +86,7 @@ class Plan(core.Plan):
         self.commands: dict[MessageType, tuple[Call, ...]] = {}  # the built-in effect first
         self.is_open = False  # see `Registry.open_route`
         self.stream: Call | None = None  # the handler that reads with `async for`
+        self.program: Plan | None = None  # see `Registry.translate`
         self.paced: Callable[[Any], object] = _nothing  # to be told that more or less may wait
 
 
@@ -118,6 +120,7 @@ class Registry:
         self._routes: dict[str, None] = {}
         self._open_routes: set[str] = set()
         self._plans: dict[str, Plan] = {}
+        self._translators: dict[str, tuple[Call, Dialect]] = {}
 
     @property
     def routes(self) -> list[str]:
@@ -303,7 +306,26 @@ class Registry:
         calls = (each.call for route in (None, plan.route) for each in found if each.route == route)
         return tuple(calls if self._wrap is None else (self._wrap(kind, key, c) for c in calls))
 
+    def translate(self, route: str, taker: Call, dialect: Dialect) -> None:
+        """Hand every frame of a route to `taker`, whose clients speak a protocol of their own.
+
+        What the program has registered for the route is then in `program` of its plan.
+        """
+        self._translators[route] = (taker, dialect)
+        self.renew()
+
     def _fill(self, plan: Plan) -> None:
+        if plan.route in self._translators:
+            plan.program = Plan(plan.route)
+            self._fill_with_handlers(plan.program)
+            taker, plan.dialect = self._translators[plan.route]
+            plan.text = plan.binary = (taker,)
+            plan.close, plan.disconnect = plan.program.close, plan.program.disconnect
+            plan.paced = self.paced
+        else:
+            self._fill_with_handlers(plan)
+
+    def _fill_with_handlers(self, plan: Plan) -> None:
         plan.connect = self._of(plan, CONNECT)
         plan.close = self._of(plan, CLOSE)
         plan.disconnect = self._of(plan, DISCONNECT)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 from .. import json
@@ -63,6 +63,19 @@ def percent_decode(text: str) -> str:
         raise ValueError("percent-encoding is not UTF-8") from None
 
 
+class ConnectCommand(NamedTuple):
+    """How a client of the Centrifuge protocol has introduced itself.
+
+    `token` is "" without one; `data` is a value of JSON, bytes where it is none, or None; `name`
+    and `version` are the client library's.
+    """
+
+    token: str
+    data: Any
+    name: str
+    version: str
+
+
 class Request:
     """What a client asked for.
 
@@ -76,7 +89,7 @@ class Request:
         "_head", "remote", "scheme", "path_params", "tls",
         "method", "target", "http_version", "_authority", "raw_path", "query_string",
         "_plain_upgrade", "_headers", "_path", "_query", "_cookies", "_body", "_host", "_hides_tls",
-        "_form", "_incoming",
+        "_form", "_incoming", "_connect",
     )  # fmt: skip
 
     _head: bytes
@@ -90,6 +103,7 @@ class Request:
     _authority: str | None  # of an absolute target
     raw_path: str  # as sent, its escapes not decoded, without the query
     query_string: str  # what follows the "?", as sent
+    _connect: ConnectCommand  # of a client of the Centrifuge protocol, else unset
 
     def __init__(self, head: bytes, remote: str | None = None) -> None:
         self._head = head
@@ -296,6 +310,11 @@ class Request:
             return json.loads(await self.body())
         except ValueError:
             raise Reject(400, {"error": "request body is not valid JSON"}) from None
+
+    @property
+    def connect(self) -> ConnectCommand | None:
+        """What a client of the Centrifuge protocol connects with, in `authenticate`; else None."""
+        return getattr(self, "_connect", None)
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.raw_path}>"  # no query: that may hold a token

@@ -77,6 +77,7 @@ class Hub(Streams):
         self._users = Users()
         self._sessions = Sessions()
         self._expiry = Expiry()
+        self._also_swept: list[Callable[[], object]] = []  # called about once a second
         self._configure(config if config is not None else Config())
 
     def _configure(self, config: Config) -> None:
@@ -360,6 +361,12 @@ class Hub(Streams):
         self._guests[conn] = closed
         self.metrics.connections_total += 1
 
+    def _take_in_guest(self, conn: Connection) -> None:
+        """A guest has said who it is: from now on it is one of all connections."""
+        del self._guests[conn]
+        self.metrics.connections_total -= 1  # counted already
+        self._open(conn)
+
     def _count(self) -> int:
         """How many connections there are, those of applications included."""
         return len(self._everyone) + len(self._guests)
@@ -384,6 +391,8 @@ class Hub(Streams):
                 self.metrics.count_disconnect(code)
                 closed(code, conn.close_reason)
             return False
+        if self._rooms._told is not None:
+            self._rooms._told.gone(conn)
         self._everyone.discard(conn)
         self._sessions.forget(conn)
         self._users.discard(conn)
@@ -400,6 +409,8 @@ class Hub(Streams):
         """Close those whose credentials have expired. Called by the server's sweep."""
         self._check_thread("sweep")
         self._rooms._broker.sweep()
+        for swept in self._also_swept:
+            swept()
         for conn in self._expiry.due():
             conn.close(CREDENTIALS_EXPIRED, CLOSE_REASONS[CREDENTIALS_EXPIRED])
 

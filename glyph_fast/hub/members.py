@@ -23,6 +23,12 @@ class _Group(core.Room):
     format: Format
 
 
+def format_of(conn: core.Connection) -> Format:
+    """The format of a connection whose messages are written by a codec."""
+    format: Format = getattr(conn._codec, "format", streamed)
+    return format
+
+
 class Members:
     """Connections by id, in the order of joining within a format.
 
@@ -38,10 +44,10 @@ class Members:
     def add(self, conn: core.Connection, format: Format | None = None) -> None:
         """Add one that is no member yet, as one that gets publications in a format.
 
-        Without one it is that of its kind of wire: what was sent as it is, or events.
+        Without one it is that of its wire: what was sent as it is, that of its codec, or events.
         """
         if format is None:
-            format = bare if conn._kind == WEBSOCKET else streamed
+            format = bare if conn._kind == WEBSOCKET else format_of(conn)
         for group in self.groups:
             if group.format is format:
                 group.add(conn)

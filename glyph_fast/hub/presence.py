@@ -59,6 +59,7 @@ class Presence:
         room = self.rooms.get(name)
         if room is not None:
             room.followers.discard(conn)
+            room.watchers.discard(conn)
             room.set_own(conn.id, None)
             self._touch(room)
 
@@ -91,6 +92,18 @@ class Presence:
             return room.state()
 
         return begin
+
+    async def watch(self, conn: Any, name: str) -> None:
+        """Tell a member of each who comes and goes, itself first; its format says how.
+
+        Of a room with more members than are listed nobody is told anything.
+        """
+        room = self._room(name)
+        await self._complete(room)
+        if conn.id not in room.own:
+            return
+        room.watch(conn)
+        self._touch(room)
 
     async def present(self, name: str) -> list[Present]:
         """Who is in a room, in all processes; those who came first stand first in each."""
@@ -129,14 +142,15 @@ class Presence:
         now = self.clock()
         for room in dirty.values():
             self._tell_processes(room)
-            if not room.followers:
+            if not room.is_followed:
                 self._forget_others(room)
+            room.tell_watchers()
             frame = room.next_frame(now)
             if frame is not None:
                 room.followers.publish(frame)
             if room.wants_list:
                 self._touch(room)
-            elif not room.members and not room.followers and room.gathering is None:
+            elif not room.members and not room.is_followed and room.gathering is None:
                 self.rooms.pop(room.name, None)
 
     # Other processes.

@@ -16,7 +16,7 @@ from ..dialects.stream import enveloped, room_reset, skip
 from ..errors import GlyphFastError
 from ..interfaces import Broker
 from ..wire import NOBODY, NOWHERE, WEBSOCKET, Position, SendResult
-from .members import Members
+from .members import Members, format_of
 
 MAX_HELD = 1000  # messages for one member whose history is being read
 
@@ -85,6 +85,8 @@ class Remembering(Members):
         for group in self.groups if former else ():
             if group.format is enveloped:
                 group.publish(room_reset(self.name, position))
+            elif (reset := getattr(group.format, "reset", None)) is not None:
+                reset(group, self.name)
 
     @property
     def position(self) -> Position:
@@ -94,7 +96,8 @@ class Remembering(Members):
     def add(self, conn: core.Connection, format: Format | None = None) -> None:
         """Add one that is no member yet; a stream of events gets messages with their places."""
         if format is None and conn._kind != WEBSOCKET:
-            format = enveloped
+            format = format_of(conn)
+            format = enveloped if format is streamed else format
         super().add(conn, format)
 
     def take_over(self, others: Members) -> None:
@@ -159,6 +162,9 @@ class Remembering(Members):
             position = Position(waiting[0].epoch, 0)
         for publication in waiting:
             assert position is not None
+            if publication.epoch != position.epoch and hasattr(format, "reset"):
+                position = publication.position
+                format.reset([conn], self.name)
             if publication.epoch != position.epoch and format is enveloped:
                 position = Position(publication.epoch, publication.offset - 1)
                 note(position)

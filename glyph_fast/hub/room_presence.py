@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from .. import core
 from ..broker.presence import Changes, Diff, Entry, Remote
 from ..json import dumps, loads
+from .members import Members
 
 LISTED = 1000  # members
 LISTED_BYTES = 1024 * 1024  # of their JSON
@@ -61,7 +62,7 @@ class RoomPresence:
     __slots__ = (
         "_anonymous", "_changed", "_own_changed", "_relist_at", "_size", "_told", "_users",
         "_was_read", "followers", "gathering", "is_complete", "is_listed", "members", "name",
-        "others", "own", "seq", "version",
+        "others", "own", "seq", "version", "watchers",
     )  # fmt: skip
 
     def __init__(self, name: str) -> None:
@@ -72,6 +73,7 @@ class RoomPresence:
         self.is_complete = False  # whether all of those are known
         self.gathering: Future[None] | None = None  # while they are being asked for
         self.followers = core.Room()
+        self.watchers = Members()
         self.version = 0  # of what followers were told
         self.is_listed = True  # whether they know all members, and not only how many there are
         self._size = 0  # bytes of the members' JSON
@@ -83,6 +85,11 @@ class RoomPresence:
         self._relist_at = 0.0  # not before
         self._own_changed: dict[str, Entry | None] = {}
         self.seq = 0  # of the latest diff that other processes were told
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether anybody here is told of changes."""
+        return bool(self.followers) or bool(self.watchers.groups)
 
     @property
     def stats(self) -> PresenceStats:
@@ -107,7 +114,7 @@ class RoomPresence:
 
     def _set(self, id: str, entry: Entry | None) -> None:
         before = self.members.get(id)
-        if self.followers:
+        if self.is_followed:
             self._changed.setdefault(id, before)
         if before is not None:
             self._count(before, -1)
@@ -127,6 +134,35 @@ class RoomPresence:
             self._users[entry.user] += n
             if not self._users[entry.user]:
                 del self._users[entry.user]
+
+    # What watchers are told: of each by itself, in the words of their format.
+
+    def watch(self, conn: Any) -> None:
+        """Tell a member of this process of each who comes and goes, itself first."""
+        if self.watchers.has(conn):
+            return
+        self.watchers.add(conn)
+        before = self._changed.get(conn.id, self)
+        if before is not None and self._may_list():  # else it is about to be told
+            alone = Members()
+            alone.add(conn)
+            self._say(alone, "join", self.own[conn.id])
+
+    def tell_watchers(self) -> None:
+        """Tell what has changed since the last batch."""
+        if not self.watchers.groups or not self._may_list():
+            return
+        for id, before in self._changed.items():
+            entry = self.members.get(id)
+            if entry is None and before is not None:
+                self._say(self.watchers, "leave", before)
+            elif entry is not None and before is None:
+                self._say(self.watchers, "join", entry)
+
+    def _say(self, watchers: Members, word: str, entry: Entry) -> None:
+        for group in watchers.groups:
+            format: Any = group.format
+            group.publish(format.presence(word, self.name, entry))
 
     # What is told.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 from .. import core
 from ..broker.memory import MemoryBroker
@@ -26,6 +26,22 @@ from .users import user_of
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
+class Told(Protocol):
+    """Hears of those who come into rooms and leave; no user code must run from there."""
+
+    def joined(self, conn: Member, room: Room) -> None:
+        """One has become a member, and nothing was sent to it as one yet."""
+        ...
+
+    def left(self, conn: Member, room: Room) -> None:
+        """One is no member any more, and not because it is gone."""
+        ...
+
+    def gone(self, conn: Member) -> None:
+        """A connection is gone, with all its memberships."""
+        ...
+
+
 class RoomManager:
     """The rooms of a server, by name.
 
@@ -38,7 +54,7 @@ class RoomManager:
 
     __slots__ = (
         "_broker", "_declarations", "_history_answer", "_left", "_lock", "_max_members",
-        "_max_name", "_max_rooms", "_presence", "_remembers", "_rooms", "_shown", "_turn",
+        "_max_name", "_max_rooms", "_presence", "_remembers", "_rooms", "_shown", "_told", "_turn",
         "_user_of", "_user_rooms", "_worker", "_writer",
     )  # fmt: skip
 
@@ -67,6 +83,7 @@ class RoomManager:
         self._user_rooms: UserRooms | None = None
         self._turn: core.Turn | None = None  # until the server runs
         self._left: Callable[[Member, Room], object] | None = None  # told of each departure
+        self._told: Told | None = None  # whoever tells clients of a dialect what the program does
         self._lock = threading.Lock()  # held while a room is made, kept or forgotten
 
     def _use(self, broker: Broker) -> None:
@@ -298,6 +315,8 @@ class RoomManager:
             changed(room, 1)
         if room._is_shown:
             self._presence.joined(conn, room.name)
+        if self._told is not None:
+            self._told.joined(conn, room)
 
     def _check_space(self, name: str) -> None:
         """Raise what joining the room of that name would, of one that is in no rooms yet."""
@@ -324,6 +343,8 @@ class RoomManager:
         self._discard(conn, room)
         if self._left is not None:
             self._left(conn, room)
+        if self._told is not None:
+            self._told.left(conn, room)
 
     def _forget(self, conn: Member) -> None:
         """Remove a connection that is gone from its rooms, which it still lists afterwards.
@@ -380,9 +401,15 @@ class RoomManager:
             if self._terms(name) is not None:
                 results.append(self._deliver(publication.to_room(name)))
                 continue
-            for conn in self._rooms.get(name, ()):
-                if not everyone.has(conn):
-                    everyone.add(conn)
+            room = self._rooms.get(name)
+            for group in () if room is None else room._members.groups:
+                if hasattr(group.format, "reset"):  # of a dialect in which each room speaks
+                    part = publication.to_room(name, is_placed=False)
+                    results.append(group.publish(part.frame(group.format), part.exclude))
+                    continue
+                for conn in group:
+                    if not everyone.has(conn):
+                        everyone.add(conn)
         results.append(everyone.publish(publication))
         if len(results) == 1:
             return results[0]

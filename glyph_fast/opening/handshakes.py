@@ -66,7 +66,7 @@ class Handshakes(Guests):
         # Whose authenticator waits, and its task; they count as connections.
         self._pending = {}
         self._mounts = site.mounts
-        self._has_doors = site.events is not None
+        self._has_doors = site.events is not None or bool(site.doors)
         self._guest_opened = site.guest_opened
         self._has_origins = bool(config.allowed_origins)
         self._whole = site.whole

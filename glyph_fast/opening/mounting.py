@@ -75,6 +75,14 @@ class Door:
         raise NotImplementedError
 
 
+class OwnDoor(Protocol):
+    """A door that is attached by itself."""
+
+    def attach(self, handshakes: Handshakes) -> None:
+        """Serve by these. Called once for each run, before anything else."""
+        ...
+
+
 class Mounts(Protocol):
     """The applications of a server."""
 
@@ -96,4 +104,4 @@ class Mounts(Protocol):
         ...
 
 
-__all__ = ["Call", "Door", "Guest", "GuestClosed", "Mount", "Mounts"]
+__all__ = ["Call", "Door", "Guest", "GuestClosed", "Mount", "Mounts", "OwnDoor"]

@@ -65,6 +65,8 @@ class Opening:
             site.mounts.attach(self.exchanges, self._handshakes)
         if site.events is not None:
             site.events.attach(config, site, self.exchanges, self._handshakes)
+        for door in site.doors:
+            door.attach(self._handshakes)
         # Where the PROXY protocol is spoken, what reads its headers.
         self.gate: ProxyGate | None = None
         if config.proxy_protocol:

@@ -16,7 +16,7 @@ from ..logs import AccessLog, ErrorLog
 if TYPE_CHECKING:
     from .events import EventStreams
     from .exchange import HttpRoute
-    from .mounting import GuestClosed, Mounts
+    from .mounting import GuestClosed, Mounts, OwnDoor
     from .observer import Observer
     from .whole import Whole
 
@@ -37,7 +37,7 @@ class Site(NamedTuple):
     told of their WebSockets. `events` are streams, where there are any. `whole` has the limits of a
     server of several workers. `is_hosted` says that another server has the port: the sinks of the
     connections know by which scheme clients came. `page` answers GET for `/` where nothing else
-    does.
+    does. `doors` are targets of WebSocket routes that open these themselves.
     """
 
     routes: Router[HttpRoute]
@@ -61,6 +61,7 @@ class Site(NamedTuple):
     whole: Whole | None = None
     is_hosted: bool = False
     page: Callable[[Request], Response] | None = None
+    doors: Sequence[OwnDoor] = ()
 
 
 __all__ = ["Authenticate", "Site"]

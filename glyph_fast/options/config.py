@@ -32,7 +32,7 @@ from .option import (
     unknown_option,
 )
 from .processors import WorkerCount, worker_count
-from .readers import function, path_prefix
+from .readers import centrifuge_path, function, path_prefix
 from .rooms import Rooms, tables
 from .unusable import unusable
 
@@ -278,6 +278,11 @@ class Config(Given):
     )
     client_broadcast_all: bool = option(
         False, o.switch, CLIENTS, "let clients broadcast to everybody"
+    )
+    centrifuge: str | None = option(
+        None, centrifuge_path, CLIENTS,
+        "serve the Centrifuge protocol, to its client libraries, at /connection/websocket or PATH",
+        metavar="[PATH]", bare="on",
     )
     serve_client: bool = option(
         False, o.switch, CLIENTS,

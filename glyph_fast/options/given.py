@@ -68,6 +68,7 @@ class Options(TypedDict, total=False):
     subprotocols: Iterable[str]
     client_commands: Iterable[str]
     client_broadcast_all: bool
+    centrifuge: str | None
     serve_client: bool
     rooms: Mapping[str, Mapping[str, Any]] | tuple[RoomDeclaration, ...]
     json_default: Callable[[Any], object] | None

@@ -48,6 +48,7 @@ class Option:
     secret: bool = False  # the value is never shown
     is_table: bool = False  # of the file and of Python: no flag, no variable could hold it
     is_python: bool = False  # of Python alone: no text could hold it
+    bare: str = ""  # what the flag means without a value; "": it needs one
 
     def __post_init__(self) -> None:
         if not self.flag:

@@ -13,6 +13,20 @@ def path_prefix(raw: object) -> str:
     return text
 
 
+DEFAULT_CENTRIFUGE_PATH = "/connection/websocket"
+
+
+def centrifuge_path(raw: object) -> str | None:
+    """A path such as /connection/websocket, which is the one of "on"; "off": none."""
+    if raw is None or raw is False or raw == "off":
+        return None
+    if raw is True or raw == "on":
+        return DEFAULT_CENTRIFUGE_PATH
+    if not isinstance(raw, str) or not re.fullmatch(r"(?:/[^/?#:*\s\x00-\x1f]+)+", raw):
+        raise ValueError("a path such as /connection/websocket, on or off")
+    return raw
+
+
 def function(raw: object) -> object:
     """A function, or None."""
     if raw is not None and not callable(raw):
@@ -20,4 +34,4 @@ def function(raw: object) -> object:
     return raw
 
 
-__all__ = ["function", "path_prefix"]
+__all__ = ["DEFAULT_CENTRIFUGE_PATH", "centrifuge_path", "function", "path_prefix"]

@@ -21,7 +21,9 @@ from ..http.static import StaticFiles
 from ..http.typed import request_call
 from ..hub.hub import Hub
 from ..opening.exchange import HandleWebSocket, HttpRoute
+from ..opening.mounting import OwnDoor
 from ..options.config import Config
+from ..options.readers import DEFAULT_CENTRIFUGE_PATH
 from ..options.rooms import Declarations, declaration_of_program
 from ..websocket.handshake import Accept
 from .authenticators import Authenticators, identity_of
@@ -32,6 +34,7 @@ from .state import State
 
 if TYPE_CHECKING:
     from ..asgi.mounts import Mounted, Mounts
+    from ..centrifuge.server import CentrifugeServer
     from ..opening.events import EventStreams
 
 DEFAULT_ROUTE = "/ws"
@@ -58,11 +61,14 @@ class Application(Registering):
         self._dispatcher = Dispatcher(self.hub)
         self._dispatcher.route_added = self._add_websocket_route
         self._http: Router[HttpRoute] = Router()
-        self._websockets: Router[bool] = Router()
+        self._websockets: Router[Any] = Router()  # hides methods, or is a door
         self._hiding: set[str] = set()  # WebSocket routes that hide methods
         self._statics: list[StaticFiles] = []
         self._mounted: list[Mounted] = []
         self._events: EventStreams | None = None
+        self._centrifuge: CentrifugeServer | None = None
+        self._centrifuge_path = ""
+        self._doors: list[OwnDoor] = []
         self._cors: dict[str, str] = {}  # fields for every answer
         self._authenticators = Authenticators()
         self._ready: Callable[[Request], Any] | None = None  # the authenticator of the options
@@ -171,6 +177,29 @@ class Application(Registering):
         self._http.add("GET", path, streams)
         self._http.add("POST", path, messages)
 
+    def centrifuge(self, path: str = DEFAULT_CENTRIFUGE_PATH) -> None:
+        """Serve the Centrifuge protocol, by which its client libraries speak, at a path.
+
+        A channel of theirs is a room: handlers, declarations and limits are those of any client.
+        Its subprotocols and its wire formats are JSON and, with the extra `centrifuge`, Protobuf.
+        A second call with the same path changes nothing; ValueError for another, and for a path
+        that is a route of the program's already.
+        """
+        check_path(path, "centrifuge")
+        if self._centrifuge is not None:
+            if path != self._centrifuge_path:
+                raise ValueError(f"the Centrifuge protocol is served at {self._centrifuge_path}")
+            return
+        from ..centrifuge.door import WebSocketDoor  # for those who speak it
+        from ..centrifuge.server import CentrifugeServer
+
+        if path in self._dispatcher.routes:
+            raise ValueError(f"route {path} is the program's own")
+        self._centrifuge_path = path
+        self._centrifuge = CentrifugeServer(self.hub, self._dispatcher, path)
+        self._doors = [WebSocketDoor(self._centrifuge)]
+        self._websockets.add(None, path, self._doors[0])
+
     def room(
         self,
         pattern: str,
@@ -269,8 +298,11 @@ class Application(Registering):
         Rooms are those of `room`, in the order in which patterns are looked at; in the place of
         handlers they have one text, what is declared.
         """
-        patterns = self._websocket_patterns()
-        found = [RouteInfo("ws", "GET", each, self._handlers_of(each)) for each in patterns]
+        patterns = [*self._websocket_patterns(), *self._late_authenticated()]
+        found = [
+            RouteInfo("ws", "GET", each, self._handlers_of(each))
+            for each in dict.fromkeys(patterns)
+        ]
         found += [
             RouteInfo("http", route.method or "*", route.pattern, [route.target.handler])
             for route in self._http.routes()
@@ -282,6 +314,10 @@ class Application(Registering):
         found += [RouteInfo("asgi", "*", each.pattern, [each.app]) for each in self._mounted]
         declared = Declarations(in_program=self.hub._declared_in_program())
         return [*found, *(RouteInfo("room", "", each.pattern, [str(each)]) for each in declared)]
+
+    def _late_authenticated(self) -> list[str]:
+        """The routes whose clients say who they are by a message."""
+        return [] if self._centrifuge is None else [self._centrifuge_path]
 
     def _websocket_patterns(self) -> list[str]:
         """Where WebSockets are served: the routes declared, else one for whoever declared none.
@@ -329,6 +365,7 @@ class Application(Registering):
     def _handlers_of(self, pattern: str) -> list[object]:
         """The application's functions that serve a WebSocket route, in the order they may run."""
         plan = self._dispatcher.plan(pattern)
+        plan = plan.program or plan
         calls = [*plan.connect, *([plan.stream] if plan.stream is not None else [])]
         for group in (*plan.events.values(), plan.text, plan.json, plan.binary):
             calls += group
@@ -339,6 +376,8 @@ class Application(Registering):
         return [each for each in dict.fromkeys(calls) if each not in ours]
 
     def _add_websocket_route(self, path: str) -> None:
+        if path == self._centrifuge_path:
+            return  # handlers of the clients that speak that protocol
         self._websockets.add(None, path, path in self._hiding)
 
 

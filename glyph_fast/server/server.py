@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from ..admin.operated import OneProcess
+    from ..http.request import Request
     from ..opening.whole import Whole
     from ..options.given import Options
     from .hosted import Hosted
@@ -195,6 +196,8 @@ class Server(Application):
         if self.config.broker is None and any(each.on == CLUSTER for each in self._background):
             raise ConfigError('background(…, on="cluster") needs a broker')
         self._dispatcher.configure()
+        if self.config.centrifuge is not None:
+            self.centrifuge(self.config.centrifuge)
         if not self._is_default_taken():
             for pattern in self._websocket_patterns():
                 self._dispatcher.add_route(pattern)
@@ -273,7 +276,7 @@ class Server(Application):
             statics=self._statics,
             cors=self._cors,
             authenticate=own.general if ready is None else ready.authenticate,
-            authenticators=own.by_route,
+            authenticators=own.by_route | dict.fromkeys(self._late_authenticated(), _nobody),
             subprotocols=None if ready is None else ready.subprotocols,
             opened=self._dispatcher.opened if ready is None else ready.opened,
             count_connections=self.hub._count,
@@ -289,7 +292,11 @@ class Server(Application):
             whole=self._whole,
             is_hosted=is_hosted,
             page=self._page(),
+            doors=self._doors,
         )
+        if self._centrifuge is not None:
+            general = own.by_route.get(self._centrifuge_path, own.general)
+            self._centrifuge.attach(authenticate=general, ready=ready, whole=self._whole)
         self._lifecycle = Lifecycle(
             self.config,
             self.hub,
@@ -380,6 +387,10 @@ class Server(Application):
     def _source_files(self) -> list[str]:
         """The files the program is made of, beside its Python modules."""
         return []
+
+
+def _nobody(request: Request) -> None:
+    """Who says later who they are."""
 
 
 def _check_no_loop() -> None:

@@ -1,0 +1,165 @@
+"""What members get of publications, in both wire formats: each is encoded once for all of them.
+
+The frames of rooms are made by a `Format` and pass the codec of a connection as they are. What else
+is sent to a connection, as by `conn.send`, is no frame of the protocol, and the codec makes it one:
+a `Message` push.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from .. import core
+from ..broker.presence import Entry
+from ..dialects.publication import PLACED, ROOM, Publication
+from ..dialects.stream import (
+    BINARY,
+    ENVELOPE,
+    JSON,
+    ROOM_ENVELOPE,
+    TEXT,
+    Kept,
+    kind_of,
+    payload_of,
+)
+from ..errors import ProtocolError
+from ..json import dumps, loads
+from ..wire import BINARY as BINARY_FRAME
+from ..wire import CLOSE, MAX_CLOSE_REASON, PROTOCOL_ERROR
+from .codes import translated
+from .wireformat import Fields, WireFormat
+
+
+class PushFrame(core.Frame):
+    """A frame of the protocol."""
+
+    __slots__ = ()
+
+
+class Format:
+    """How publications look to members that speak the protocol in one wire format."""
+
+    def __init__(self, wire: WireFormat, reset: Callable[[Iterable[Any], str], object]) -> None:
+        self.wire = wire
+        self.reset = reset  # told of members whose positions in a room are none any more
+
+    def __call__(self, publication: Publication) -> core.Frame:
+        """The push that a publication is, whomever it is for."""
+        if publication.kind not in (ROOM, PLACED):
+            return self.push({"message": {"data": self._message(publication)}})
+        if hasattr(publication, "offset"):
+            pub = self.kept(publication.offset, publication.kept)
+        else:
+            pub = self._publication(kind_of(publication), publication.payload, None)
+        return self.push({"channel": publication.name, "pub": pub})
+
+    def push(self, fields: Fields) -> PushFrame:
+        """The frame of a push."""
+        return PushFrame(self.wire.write("Reply", {"push": fields}))
+
+    def kept(self, offset: int, kept: Kept) -> Fields:
+        """A `Publication` of what a room keeps."""
+        frame, _, kind, _, user = kept
+        pub = self._publication(kind, payload_of(frame), user)
+        pub["offset"] = offset
+        return pub
+
+    def presence(self, word: str, room: str, entry: Entry) -> PushFrame:
+        """The push that says of a member that it has come (`join`) or left (`leave`)."""
+        return self.push({"channel": room, word: {"info": self.info(entry)}})
+
+    def info(self, entry: Entry) -> Fields:
+        """The `ClientInfo` of a member."""
+        shown = loads(entry.text)
+        info = {"user": entry.user or "", "client": shown["id"]}
+        if shown["info"] is not None:
+            info["conn_info"] = self.wire.json(dumps(shown["info"]))
+        return info
+
+    def data(self, value: Any) -> bytes:
+        """A value of JSON, or bytes, as data."""
+        return self.wire.binary(value) if isinstance(value, bytes) else self.wire.json(dumps(value))
+
+    def _publication(self, kind: int, payload: bytes, user: str | None) -> Fields:
+        if kind not in (ENVELOPE, ROOM_ENVELOPE):
+            return {"data": self._plain(kind, payload)}
+        envelope = loads(payload)
+        pub: Fields = {"data": self._data_of(envelope)}
+        if client := envelope.get("connection_id"):
+            pub["info"] = {"user": user or "", "client": client}
+        if event := envelope.get("event"):
+            pub["tags"] = {"event": event}
+        return pub
+
+    def _plain(self, kind: int, payload: bytes) -> bytes:
+        if kind == BINARY:
+            return self.wire.binary(payload)
+        return self.wire.json(payload if kind == JSON else dumps(payload.decode()))
+
+    def _data_of(self, envelope: Fields) -> bytes:
+        data = envelope.get("data")
+        if envelope["type"] == "binary" and isinstance(data, str):
+            return self.wire.binary(b64decode(data))
+        return self.wire.json(dumps(data))
+
+    def _message(self, publication: Publication) -> bytes:
+        kind, payload = kind_of(publication), publication.payload
+        return self.message(payload, is_binary=True) if kind == BINARY else self.message(payload)
+
+    def message(self, payload: bytes, *, is_binary: bool = False) -> bytes:
+        """What was sent to a connection itself as data: JSON as it is, other text a string."""
+        if is_binary:
+            return self.wire.binary(payload)
+        try:
+            loads(payload)
+        except ValueError:
+            return self._plain(TEXT, payload)
+        return self.wire.json(payload)
+
+
+class PushCodec:
+    """The core's codec of connections that speak the protocol, of one server and wire format."""
+
+    def __init__(self, format: Format, comment: bytes) -> None:
+        self.format = format
+        self.comment = comment  # the frame of a ping
+        self._is_own = False
+
+    def encode(self, frame: core.Frame) -> bytes:
+        """The frame that a message leaves as."""
+        if frame.__class__ is PushFrame or self._is_own:
+            return frame.data
+        if frame.variants is None:
+            frame.variants = {}
+        data: bytes | None = frame.variants.get(self.format)
+        if data is None:
+            is_binary = frame.opcode == BINARY_FRAME
+            message = self.format.message(frame.payload, is_binary=is_binary)
+            data = self.format.push({"message": {"data": message}}).data
+            frame.variants[self.format] = data
+        return data
+
+    def decode(self, payload: bytes, limit: int) -> bytes:
+        """Never asked for: no compression was agreed on."""
+        raise ProtocolError(PROTOCOL_ERROR, "reserved bits must be 0")
+
+    def end(self, code: int, reason: str) -> bytes:
+        """The close frame, with a code of the protocol."""
+        code, reason = translated(code, reason)
+        text = reason.encode()[:MAX_CLOSE_REASON].decode(errors="ignore").encode()
+        return core.encode_frame(CLOSE, code.to_bytes(2, "big") + text)
+
+    def answer(self, conn: Any, message: str, fields: Fields) -> bool:
+        """Send a message of the protocol that must not be lost; False: `drain` before more."""
+        payload = self.format.wire.write(message, fields)
+        self._is_own = True
+        try:
+            may_go_on: bool = conn._answer(payload)
+        finally:
+            self._is_own = False
+        return may_go_on
+
+
+__all__ = ["Format", "PushCodec", "PushFrame"]
