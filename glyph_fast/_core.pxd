@@ -106,6 +106,7 @@ cdef class Frame:
     cdef readonly int opcode
     cdef Py_ssize_t head            # bytes of its header
     cdef public dict variants       # other encodings of it, kept by codecs; or None
+    cdef public bint is_final       # whether no codec touches it
 
 
 cdef class Turn:

@@ -1154,7 +1154,7 @@ cdef class Connection:
         return encode(0x80 | opcode, payload, key)
 
     cdef bytes data_of(self, Frame frame):
-        if self._codec is not None:
+        if self._codec is not None and not frame.is_final:
             return self._codec.encode(frame)
         return self.encode(frame.opcode, frame.payload) if self._role == CLIENT else frame.data
 

@@ -170,7 +170,8 @@ cdef class Frame:
     """One message, encoded once and shared by reference by everyone who receives it.
 
     `message` is str (a text frame), bytes (binary) or an object with `to_json() -> bytes` (text).
-    Raises TypeError for anything else. `variants` is for codecs that keep their own encoding here.
+    Raises TypeError for anything else. `variants` is for codecs that keep their own encoding
+    here; one that `is_final` they never get: it is sent as it is.
     """
 
     def __cinit__(self, message):

@@ -97,6 +97,7 @@ cdef class Room:
         cdef Connection conn
         cdef Turn turn = None
         cdef bytes data = frame.data
+        cdef bint is_final = frame.is_final
         cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
         cdef Py_ssize_t most_messages = 0
         cdef Py_ssize_t most_bytes = 0
@@ -112,7 +113,7 @@ cdef class Room:
                 turn.displaced = 0
                 most_messages = turn.limits.queue_messages
                 most_bytes = turn.limits.queue_bytes
-            if conn._codec is not None or conn._role != SERVER:
+            if (conn._codec is not None and not is_final) or conn._role != SERVER:
                 counts[conn.push_or_cut(frame)] += 1
             elif (conn.outgoing == NULL and conn.ring_count < most_messages
                     and conn.ring_bytes < most_bytes):

@@ -1012,7 +1012,7 @@ class Connection:
         return encode_frame(opcode, payload, key=key)
 
     def _data_of(self, frame: Frame) -> bytes:
-        if self._codec is not None:
+        if self._codec is not None and not frame.is_final:
             data: bytes = self._codec.encode(frame)
             return data
         return self._encode(frame.opcode, frame.payload) if self._role == CLIENT else frame.data

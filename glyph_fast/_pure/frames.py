@@ -81,15 +81,17 @@ class Frame:
     """One message, encoded once and shared by reference by everyone who receives it.
 
     `message` is str (a text frame), bytes (binary) or an object with `to_json() -> bytes` (text).
-    Raises TypeError for anything else. `variants` is for codecs that keep their own encoding here.
+    Raises TypeError for anything else. `variants` is for codecs that keep their own encoding
+    here; one that `is_final` they never get: it is sent as it is.
     """
 
-    __slots__ = ("data", "opcode", "payload", "variants")
+    __slots__ = ("data", "is_final", "opcode", "payload", "variants")
 
     def __init__(self, message: Any) -> None:
         self.opcode, self.payload = _opcode_and_payload(message)
         self.data = encode_frame(self.opcode, self.payload)
         self.variants: dict[Any, bytes] | None = None
+        self.is_final = False
 
 
 def _opcode_and_payload(message: Any) -> tuple[int, bytes]:

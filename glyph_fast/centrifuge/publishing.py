@@ -32,12 +32,6 @@ from .codes import translated
 from .wireformat import Fields, WireFormat
 
 
-class PushFrame(core.Frame):
-    """A frame of the protocol."""
-
-    __slots__ = ()
-
-
 class Format:
     """How publications look to members that speak the protocol in one wire format."""
 
@@ -55,9 +49,11 @@ class Format:
             pub = self._publication(kind_of(publication), publication.payload, None)
         return self.push({"channel": publication.name, "pub": pub})
 
-    def push(self, fields: Fields) -> PushFrame:
+    def push(self, fields: Fields) -> core.Frame:
         """The frame of a push."""
-        return PushFrame(self.wire.write("Reply", {"push": fields}))
+        frame = core.Frame(self.wire.write("Reply", {"push": fields}))
+        frame.is_final = True
+        return frame
 
     def kept(self, offset: int, kept: Kept) -> Fields:
         """A `Publication` of what a room keeps."""
@@ -66,7 +62,7 @@ class Format:
         pub["offset"] = offset
         return pub
 
-    def presence(self, word: str, room: str, entry: Entry) -> PushFrame:
+    def presence(self, word: str, room: str, entry: Entry) -> core.Frame:
         """The push that says of a member that it has come (`join`) or left (`leave`)."""
         return self.push({"channel": room, word: {"info": self.info(entry)}})
 
@@ -129,7 +125,7 @@ class PushCodec:
 
     def encode(self, frame: core.Frame) -> bytes:
         """The frame that a message leaves as."""
-        if frame.__class__ is PushFrame or self._is_own:
+        if self._is_own:
             return frame.data
         if frame.variants is None:
             frame.variants = {}
@@ -162,4 +158,4 @@ class PushCodec:
         return may_go_on
 
 
-__all__ = ["Format", "PushCodec", "PushFrame"]
+__all__ = ["Format", "PushCodec"]

@@ -133,19 +133,24 @@ def test_who_does_not_connect_in_time(run: Callable[..., Any]) -> None:
 
 
 def test_pings_and_who_does_not_answer_them(run: Callable[..., Any]) -> None:
+    pongs = []
+
+    async def answering(speaker: Speaker) -> None:
+        async for message in speaker.socket:
+            assert json.loads(message) == {}
+            pongs.append(1)
+            await speaker.say({})
+
     async def main() -> None:
         async with speaking(server_of(ping_interval="25s"), 2) as (client, answers, silent):
-            for _ in range(3):
-                await client.advance(14)
-                await answers.say({}) if await _pinged(answers) else None
+            task = asyncio.ensure_future(answering(answers))
+            for _ in range(80):
+                await client.advance(1)
             assert await silent.ended() == (3012, "no pong")
-            assert (await answers.ask("rpc", method="x"))[0] == 108
-
-    async def _pinged(speaker: Speaker) -> bool:
-        try:
-            return json.loads(await speaker.socket.receive(timeout=0.05)) == {}
-        except TimeoutError:
-            return False
+            assert answers.socket.is_open and len(pongs) == 3
+            await answers.say({})  # which nobody has asked for
+            assert (await answers.socket.expect_close()).code == 3501
+            await task
 
     run(main())
 

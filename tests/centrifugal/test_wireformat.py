@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import base64
+import importlib
 import json
 from typing import Any
 
 import pytest
-from centrifuge.protocol import client_pb2
 from google.protobuf import json_format
 
 from glyph_fast.centrifuge.fields import COMMANDS, MESSAGES
 from glyph_fast.centrifuge.protobuf import Protobuf, sized
 from glyph_fast.centrifuge.wireformat import BadFrame, Json, WireFormat
+
+client_pb2: Any = importlib.import_module("centrifuge.protocol.client_pb2")  # of the library
 
 TYPES = {
     3: "int64", 4: "uint64", 5: "int32", 8: "bool", 9: "string", 12: "bytes", 13: "uint32",
