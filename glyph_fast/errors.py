@@ -86,7 +86,7 @@ class HistoryLost(GlyphFastError):
 
 
 class BrokerUnavailable(GlyphFastError):
-    """The broker could not be reached. What was published may have been sent: repeat it by key."""
+    """The broker could not be reached. A message may have been sent: repeat it by key."""
 
 
 class ConfigError(GlyphFastError):

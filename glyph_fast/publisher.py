@@ -220,7 +220,7 @@ class Publisher:
         self._do(_Call.set_metadata(room, metadata))
 
     def info(self) -> dict[str, Any]:
-        """What runs, since when, and how many connections and rooms there are."""
+        """Tell which version runs, since when, and how many connections and rooms there are."""
         return _object(self._do(_Call("GET", "/api/info")))
 
     def batch(self, calls: Iterable[tuple[str, Mapping[str, Any]]]) -> list[dict[str, Any]]:

@@ -97,7 +97,7 @@ class _Fates(NamedTuple):
 
 
 class SendResult(_Fates):
-    """What became of one message, each receiver counted once: a tuple of three numbers.
+    """The fate of one message, each receiver counted once: a tuple of three numbers.
 
     `sent`: accepted, and nothing the kernel has refused lies before it; `queued`: accepted behind
     bytes the kernel refused; `dropped`: not accepted. Beside them stand two attributes.

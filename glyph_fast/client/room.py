@@ -99,7 +99,7 @@ class Room(RoomListening):
 
     @property
     def members(self) -> list[Member]:
-        """Who is there, as far as the room is followed."""
+        """The members, as far as the room is followed."""
         return self._presence.members
 
     # What a program does.
@@ -120,7 +120,7 @@ class Room(RoomListening):
     async def history(
         self, *, limit: int | None = None, before: int | None = None
     ) -> list[RoomMessage]:
-        """What the room keeps: the latest `limit` messages, or those before an offset; in order."""
+        """Read what the room keeps: the latest `limit` messages, or those before an offset."""
         with self._server._admitted():
             result: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
             asked = {"limit": limit, "before": before}

@@ -50,7 +50,7 @@ class Member(NamedTuple):
 
 
 class Crowd(NamedTuple):
-    """How many members there are: connections, and users. Of a large room that is all there is."""
+    """How many members there are: connections, and users. A large room tells no more."""
 
     clients: int
     users: int
@@ -58,7 +58,7 @@ class Crowd(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Meta:
-    """What a message came with: only what the server knows is not None."""
+    """The circumstances of a message; those that the server does not know are None."""
 
     type: str | None = None
     room: str | None = None

@@ -77,7 +77,7 @@ class ConnectCommand(NamedTuple):
 
 
 class Request:
-    """What a client asked for.
+    """The request of a client.
 
     `remote` is the client's address as text, or None where there is none (a Unix socket); `scheme`
     is http or https, as the client asked for it; `tls` is
@@ -184,7 +184,7 @@ class Request:
     def host(self) -> str:
         """Host and port asked for: an absolute target's, else the Host field's (RFC 9112 §3.3).
 
-        What a trusted proxy was asked for, where it tells.
+        Behind a trusted proxy it is the host that the proxy was asked for, where it tells.
         """
         return self._host_of_head() if self._host is None else self._host
 
@@ -284,7 +284,7 @@ class Request:
     ) -> FormData:
         """The fields and files of a form that was sent, urlencoded or as multipart/form-data.
 
-        Multipart needs the extra `forms`; ConfigError without it. What is not a form is refused
+        Multipart needs the extra `forms`; ConfigError without it. A body that is no form is refused
         with 415 or 400. 413 refuses more than `max_files`, more than `max_fields`, a field of more
         than `max_part_size` bytes, and a body that is larger than `body` would take. Files of more
         than 1 MiB together are on disk while someone holds them.

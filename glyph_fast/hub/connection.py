@@ -99,9 +99,9 @@ class Connection(Member):
         """Wait until the send queue has room for the next message, of whatever size.
 
         Returns at once unless more than half of `queue_messages` or `queue_bytes` waits, and then
-        once no more than a quarter does. Who awaits it after each send loses nothing, under any
-        policy. Raises ConnectionClosed when the connection is or becomes closed, and RuntimeError
-        on another loop than the server's.
+        once no more than a quarter does. If you await it after each send, you lose nothing, under
+        any policy. Raises ConnectionClosed when the connection is or becomes closed, and
+        RuntimeError on another loop than the server's.
         """
         if not self._turn.is_owner():
             raise RuntimeError("drain() waits on the server's event loop, and this is another one")
@@ -228,9 +228,9 @@ class Connection(Member):
 
     @property
     def info(self) -> Any:
-        """What others may see of the client: a JSON value of at most 4 KiB, null unless given.
+        """The part of the client that others may see: JSON of at most 4 KiB, null unless given.
 
-        It comes from an `Identity` or a token's claim `info`, or is set here. What is read is a
+        It comes from an `Identity` or a token's claim `info`, or is set here. You read a
         copy: set it anew to change it. Setting raises ValueError when it is too large, and what
         `json.dumps` raises.
         """

@@ -274,7 +274,7 @@ class Hub(Streams):
     # Who is in rooms, in all processes of the server.
 
     async def presence(self, room: str) -> list[Present]:
-        """Who is in a room that was declared with presence; nobody in an unknown one.
+        """List who is in a room that was declared with presence; nobody in an unknown one.
 
         Raises ValueError for a room without it, and RuntimeError on another loop than the server's.
         """

@@ -25,7 +25,7 @@ MAX_ANSWER = 1024 * 1024  # bytes of messages in one answer
 
 
 class Joined(NamedTuple):
-    """What a member knows when it has joined.
+    """The answer to joining a room.
 
     `position` is that of the room's newest message, `messages` are those asked for, the oldest
     first. `resumed`: they are all that came after the position `since`.

@@ -151,7 +151,7 @@ class Room:
             self._manager._broker.tell("describe_room", self.name, self.get_all_metadata())
 
     def get_metadata(self, key: str, default: Any = None) -> Any:
-        """What was noted under `key`, or `default`."""
+        """Return the value noted under `key`, or `default`."""
         return default if self._metadata is None else self._metadata.get(key, default)
 
     def get_all_metadata(self) -> dict[str, Any]:

@@ -46,8 +46,8 @@ class RoomManager:
     """The rooms of a server, by name.
 
     `max_members` bounds each room, `max_rooms` the rooms of one connection, `max_name` the bytes of
-    a name; 0 is no limit. What is declared about rooms of some names goes before. Reading is safe
-    from any thread; a change from another thread is handed to the loop. `broker` brings what is
+    a name; 0 is no limit. Declarations of rooms go before. Reading is safe from any
+    thread; a change from another thread is handed to the loop. `broker` brings what is
     published to every process, and is told which rooms have members in this one; without one there
     are none but those here.
     """

@@ -92,7 +92,7 @@ class Application(Registering):
         return handler
 
     async def identify(self, request: Request) -> Any:
-        """Who sends a request, in an HTTP handler: what `authenticate` says, None without one.
+        """Return who sends a request, in an HTTP handler, as `authenticate` says; None without one.
 
         That of a route is asked where the request's path has it. Raises what it raises; `Reject` is
         then the answer.
@@ -226,7 +226,7 @@ class Application(Registering):
         after the latest. The position lasts for `history_meta_ttl` (30 days) after it.
         `client_history` (true): members may ask for what is kept, else they may only resume.
 
-        Of several patterns that match a name one counts, whole: that of the file before the
+        If several patterns match a name, one counts, whole: that of the file before the
         program's, then the one with the most literal characters, then the first. Raises
         ConfigError.
         """
@@ -246,7 +246,7 @@ class Application(Registering):
     def handle_websocket(
         self, request: Request, *, headers: HeaderItems | None = None
     ) -> HandleWebSocket:
-        """What an HTTP handler returns to open a WebSocket for `request`; the 101 has `headers`.
+        """Open a WebSocket for `request`: an HTTP handler returns this. The 101 has `headers`.
 
         ValueError for a field that breaks out of its line, or that the handshake itself decides.
         """
@@ -276,9 +276,9 @@ class Application(Registering):
         """Run `coro_fn()` while the server serves.
 
         When it raises, it is started again after a while; when it returns, that is its end. It is
-        cancelled when the server drains. Of a server with several workers one runs it, and another
-        takes over when that one dies; with `on="worker"` each does. `on="cluster"`, once on all
-        machines of a broker, needs a broker: ConfigError when the server starts without. Raises
+        cancelled when the server drains. In a server with several workers one runs it, and
+        another takes over when that one dies; with `on="worker"` each does. `on="cluster"`, once on
+        all machines of a broker, needs a broker: ConfigError when the server starts without. Raises
         TypeError for one that is no `async def`, and ValueError for another `on`.
         """
         if on not in (SERVER, WORKER, CLUSTER):

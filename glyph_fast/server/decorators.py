@@ -78,7 +78,8 @@ class Decorators:
         A second parameter with a type, `handler(ctx, data: Move)`, is given the event's data as a
         value of that type: a msgspec Struct, a dataclass, a TypedDict, a Pydantic model or whatever
         msgspec knows. Data that does not fit is answered with an error that names the place, and
-        the handler does not run. What a handler declares to return is checked before it is sent.
+        the handler does not run. The type that a handler
+        declares to return is checked before it is sent.
         Raises TypeError for a type that JSON cannot be checked against.
         """
         return self._dispatcher.on_event(name, route)

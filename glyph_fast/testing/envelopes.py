@@ -62,7 +62,7 @@ class Envelopes:
         return await self.ask("join_room", timeout, room=room, **members)
 
     async def present(self, room: str, timeout: float | None = None) -> list[Any]:
-        """Who is in a room that one is in; see `ask`."""
+        """List who is in a room of this client; see `ask`."""
         members: list[Any] = (await self.ask("presence", timeout, room=room))["members"]
         return members
 

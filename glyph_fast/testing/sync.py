@@ -157,7 +157,7 @@ class SyncWebSocket:
         return self._portal.wait(self._socket.join(room, timeout, **members))
 
     def present(self, room: str, timeout: float | None = None) -> list[Any]:
-        """Who is in a room that one is in. See `TestWebSocket.present`."""
+        """List who is in a room of this client. See `TestWebSocket.present`."""
         return self._portal.wait(self._socket.present(room, timeout))
 
     def receive(self, timeout: float | None = None) -> str | bytes:

@@ -48,7 +48,7 @@ class TestWebSocket(Envelopes):
     """A client of `TestClient.connect`.
 
     Whatever waits does so for at most the client's `timeout`, or its own, in seconds, and then
-    raises TimeoutError with the state of things. What comes after the end raises ConnectionClosed.
+    raises TimeoutError with the state of things. Receiving after the end raises ConnectionClosed.
     """
 
     __test__ = False  # not a class of tests, whatever pytest thinks of its name
