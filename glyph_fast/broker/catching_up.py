@@ -7,12 +7,14 @@ members of; where one is left out, it asks main for what is kept, and what comes
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ..dialects.publication import PLACED, Publication
 from ..dialects.stream import BINARY, Kept, payload_of
 from ..errors import BrokerUnavailable
+from ..logs import SERVER, log
 from ..wire import Position
 from .history import Ask, Page
 
@@ -55,10 +57,12 @@ class CatchingUp:
             waiting.append(publication)
             return
         at = self._at.get(room)
-        if at is None or at.epoch != publication.epoch or at.offset + 1 == publication.offset:
+        offset = publication.offset
+        is_other = at is not None and at.epoch != publication.epoch
+        if at is None or offset == (1 if is_other else at.offset + 1):
             self._at[room] = publication.position
             self._deliver(publication)
-        elif publication.offset > at.offset:
+        elif is_other or offset > at.offset:
             self._catch_up(room, at, publication)
 
     def is_at(self, room: str, position: Position) -> None:
@@ -102,8 +106,16 @@ class CatchingUp:
         # of which members that follow offsets make what they make of any loss.
         self._at[room] = page.position
         for publication in waiting:
-            if publication.is_after(page.position):
+            if publication.is_after(page.position) and self._may_be(publication, since):
                 self.placed(publication)
+
+    def _may_be(self, publication: Publication, since: Position) -> bool:
+        """False for one with a place that nobody has given: what is read would not change."""
+        at = self._at[publication.name]
+        if at != since or publication.epoch == at.epoch and publication.offset == at.offset + 1:
+            return True
+        log(SERVER, logging.ERROR, "a message out of place", room=publication.name)
+        return False
 
     async def _from_the_beginning(self, room: str, lost: Page) -> Page:
         """All of an epoch that has begun meanwhile, if it is kept; it tells of the reset itself."""

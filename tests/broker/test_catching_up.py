@@ -163,3 +163,24 @@ def test_what_is_read_for_members_who_have_left_reaches_nobody(run: Run) -> None
         assert delivered == [1, 4]
 
     run(main())
+
+
+def test_places_that_nobody_has_given_cost_one_reading(run: Run) -> None:
+    async def main() -> None:
+        of, delivered = Main(), []
+        worker = CatchingUp(lambda each: delivered.append(each.payload), of.read)
+        worker.placed(of.publish("1"))
+        forged = of.publish("forged")
+        real = read_placed(placed(order(forged, None), forged.epoch, 2, 0.0))
+        forged.offset = 1000
+        worker.placed(forged)
+        await worker.caught_up("room")  # the real one is read
+        await worker.caught_up("room")
+        other = read_placed(placed(order(forged, None), "other", 9, 0.0))
+        worker.placed(other)
+        await worker.caught_up("room")
+        worker.placed(real)
+        worker.placed(of.publish("3"))
+        assert delivered == [b"1", b"forged", b"3"]
+
+    run(main())
