@@ -30,7 +30,11 @@ class Wanted(NamedTuple):
 
 
 class Background:
-    """The tasks of one run of a server; `failed` is told of each failure."""
+    """The tasks of one run of a server; `failed` is told of each failure.
+
+    Those that run once on all machines run where the server is the only one (`is_alone`), or while
+    it has been told to by `lead_cluster`.
+    """
 
     def __init__(
         self,
@@ -38,16 +42,21 @@ class Background:
         failed: Callable[[BackgroundTask, BaseException], object],
         *,
         leads: bool = True,
+        is_alone: bool = True,
     ) -> None:
         self._wanted = wanted
         self._failed = failed
         self._leads = leads  # whether those that run once run here
+        self._leads_cluster = is_alone
         self._is_cancelled = False
+        self._has_started = False
         self._tasks: list[asyncio.Task[None]] = []
+        self._of_cluster: list[asyncio.Task[None]] = []  # those of them
 
     async def start(self) -> None:
         """Start each that runs here, and return when each has come to its first wait."""
-        self._begin(lambda on: on == WORKER or self._leads)
+        self._has_started = True
+        self._begin(WORKER, *self._leading())
         # A task begins in the next iteration of the loop, and there a socket that listens by then
         # may come first.
         await asyncio.sleep(0)
@@ -56,14 +65,34 @@ class Background:
         """Start those that run once in a server, from now on here."""
         if not self._leads and not self._is_cancelled:
             self._leads = True
-            self._begin(lambda on: on != WORKER)
+            self._begin(*self._leading())
 
-    def _begin(self, is_meant: Callable[[str], bool]) -> None:
+    def lead_cluster(self, leads: bool) -> None:
+        """Start those that run once on all machines, or cancel them: from now on, others do."""
+        if leads is self._leads_cluster or self._is_cancelled:
+            return
+        self._leads_cluster = leads
+        if leads and self._has_started:
+            self._begin(*({CLUSTER} & set(self._leading())))
+        for task in () if leads else self._of_cluster:
+            task.cancel()
+
+    def _leading(self) -> list[str]:
+        """What runs once, and runs here."""
+        if not self._leads:
+            return []
+        return [SERVER, CLUSTER] if self._leads_cluster else [SERVER]
+
+    def _begin(self, *meant: str) -> None:
         loop = asyncio.get_running_loop()
         for function, on in self._wanted:
-            if is_meant(on):
+            if on in meant:
                 name = f"background {_name(function)}"
-                self._tasks.append(loop.create_task(self._keep_running(function), name=name))
+                task = loop.create_task(self._keep_running(function), name=name)
+                self._tasks.append(task)
+                if on == CLUSTER:
+                    self._of_cluster.append(task)
+                    task.add_done_callback(self._of_cluster.remove)
 
     async def cancel(self, timeout: float) -> None:
         """Cancel the tasks, each once, and wait for them; some may be left then."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..broker.choosing import broker_of
 from ..broker.memory import MemoryBroker
 from ..hub.hub import Hub
@@ -19,6 +21,10 @@ class Joining:
     async def start(self) -> None:
         """Join the others, or begin to wait for the broker. Raises BrokerRefused."""
         await self._broker.start()
+
+    def seek_lease(self, changed: Callable[[bool], object]) -> None:
+        """From `start` on, tell `changed` whenever this is the node that runs what runs once."""
+        self._broker.seek_lease(changed)
 
     async def close(self) -> None:
         """Leave the others; another run begins with a broker of its own."""

@@ -93,7 +93,7 @@ class Lifecycle:
     `role` is the word of the line that says where it listens; of any but the first the log says
     little, for it ends with the server. Sockets of that role are taken from `inherited`.
     With `new_engine` that is the engine, and nothing is bound. `leads` is whether background tasks
-    that run once in a server run here from the start.
+    that run once in a server run here from the start, `is_alone` whether there are no others.
     """
 
     def __init__(
@@ -105,6 +105,7 @@ class Lifecycle:
         *,
         background: Sequence[Wanted] = (),
         leads: bool = True,
+        is_alone: bool = True,
         on_startup: Sequence[Hook] = (),
         on_shutdown: Sequence[Hook] = (),
         role: str = "listening",
@@ -116,7 +117,7 @@ class Lifecycle:
         self._hub = hub
         self._dispatcher = dispatcher
         self._opening = Opening(config, site)
-        self._background = Background(background, self._failed, leads=leads)
+        self._background = Background(background, self._failed, leads=leads, is_alone=is_alone)
         self._on_startup = on_startup
         self._on_shutdown = on_shutdown
         self._role = role
@@ -174,6 +175,10 @@ class Lifecycle:
         """Run the background tasks that run once in a server, from now on."""
         if self.is_serving:
             self._background.lead()
+
+    def lead_cluster(self, leads: bool) -> None:
+        """Run the background tasks that run once on all machines, or cancel them."""
+        self._background.lead_cluster(leads)
 
     @property
     def is_serving(self) -> bool:

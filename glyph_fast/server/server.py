@@ -304,6 +304,7 @@ class Server(Application):
             site,
             background=self._background,
             leads=not isinstance(process, WorkerProcess),
+            is_alone=self.config.broker is None,
             # The program may configure logging before it serves, or in one of its hooks.
             on_startup=[
                 enable_loggers,
@@ -322,6 +323,8 @@ class Server(Application):
             inherited=process.inherited if process is not None else None,
             **memory,
         )
+        if joining is not None and any(each.on == CLUSTER for each in self._background):
+            joining.seek_lease(self._lifecycle.lead_cluster)
         if process is not None:
             process.add(MAIN, self._lifecycle)
         current.begin(self)

@@ -25,11 +25,13 @@ from ..nodes.subjects import ROOM as TO_ROOM
 from ..nodes.subjects import USER as TO_USER
 from ..workers import and_elsewhere
 from .bus import RedisBus
+from .lease import Lease
 from .link import Link
 from .places import Places
 from .streams import RedisStreams
 
 KNOWN_ROOMS = 4096  # names of which it is known whether they remember
+LEASE = b"l"  # a kind of key
 NODE_BYTES = 12  # of the name of a node, before what it publishes
 
 
@@ -50,6 +52,7 @@ class RedisBroker(BaseBroker):
         self._terms: Callable[[str], RoomDeclaration | None] = lambda name: None
         self._user_of: UserOf = lambda publication: None
         self._places: Places
+        self._lease: Lease | None = None
         self.count_here: Callable[[str | None], int] = lambda room: 0
 
     def attach(self, deliver: Deliver, obey: Obey = disobey) -> None:
@@ -74,11 +77,20 @@ class RedisBroker(BaseBroker):
     async def start(self) -> None:
         """Connect, or begin to try. Raises BrokerRefused."""
         await self._bus.start()
+        if self._lease is not None:
+            self._lease.start()
 
     async def close(self) -> None:
         """Release everything."""
+        if self._lease is not None:
+            await self._lease.close()
         self._places.close()
         await self._bus.close()
+
+    def seek_lease(self, changed: Callable[[bool], object]) -> None:
+        """From `start` on, tell `changed` whenever this node leads all of them, or not any more."""
+        key = self._subjects.of(LEASE)
+        self._lease = Lease(self.link, self._streams.scripts, key, changed)
 
     def remember(
         self, terms: Callable[[str], RoomDeclaration | None], memory: int, user_of: UserOf

@@ -180,6 +180,7 @@ def test_while_the_broker_is_away_the_server_serves_on_and_says_so(run):
             node(redis, admin="127.0.0.1:0") as at,
             node(redis, admin="127.0.0.1:0", ready_needs_broker=True) as strict,
         ):
+
             async def ready(of: Node) -> Any:
                 return await asyncio.to_thread(ready_of, of)
 
