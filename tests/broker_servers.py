@@ -59,12 +59,15 @@ class RedisServer:
 
     def start(self) -> None:
         """Start it, with what it has saved before."""
+        self.start_as(
+            "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self.directory,
+            "--save", "", "--appendonly", "no", "--logfile", "redis.log", *self.options,
+        )  # fmt: skip
+
+    def start_as(self, *arguments: str) -> None:
+        """Start its binary with arguments of any kind."""
         self._process = subprocess.Popen(
-            [
-                self.binary, "--port", str(self.port), "--bind", "127.0.0.1",
-                "--dir", self.directory, "--save", "", "--appendonly", "no",
-                "--logfile", "redis.log", *self.options,
-            ],
+            [self.binary, *arguments],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
 
@@ -168,3 +171,29 @@ def redis_for_processes(*options: str, binary: str = VALKEY) -> Iterator[RedisSe
         yield server
     finally:
         server.release()
+
+
+@asynccontextmanager
+async def sentinels(primary: RedisServer, count: int = 3) -> AsyncIterator[str]:
+    """Sentinels that watch a primary and its replicas; the URL of the broker."""
+    started = []
+    try:
+        for _ in range(count):
+            server = RedisServer(REDIS)
+            config = Path(server.directory, "sentinel.conf")
+            config.write_text(
+                f"port {server.port}\nbind 127.0.0.1\ndir {server.directory}\n"
+                f"logfile {server.directory}/redis.log\n"
+                f"sentinel monitor main 127.0.0.1 {primary.port} {count // 2 + 1}\n"
+                "sentinel down-after-milliseconds main 500\n"
+                "sentinel failover-timeout main 3000\n"
+            )
+            server.start_as(str(config), "--sentinel")
+            started.append(server)
+        for server in started:
+            await server.ready()
+        places = ",".join(f"127.0.0.1:{each.port}" for each in started)
+        yield f"redis+sentinel://{places}/main"
+    finally:
+        for server in started:
+            server.release()

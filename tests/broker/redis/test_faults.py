@@ -28,7 +28,7 @@ from tests.broker.redis.nodes import (
     nodes,
     until,
 )
-from tests.broker_servers import RedisServer, redis_server
+from tests.broker_servers import REDIS, RedisServer, redis_server, sentinels
 
 
 async def restarted_without_its_memory(redis: RedisServer) -> None:
@@ -255,6 +255,34 @@ def test_a_failed_over_primary_with_its_tail_lost_begins_new_epochs(run):
                 assert after.offset == 1 and after.epoch != before.epoch
 
     run(main())
+
+
+def test_sentinels_lead_to_the_primary_that_they_have_made(run):
+    async def main():
+        async with (
+            redis_server(binary=REDIS) as primary,
+            redis_server("--replicaof", "127.0.0.1", str(primary.port), binary=REDIS) as replica,
+        ):
+            await until(lambda: b"master_link_status:up" in replica.run("INFO"))
+            async with sentinels(primary) as url:
+                await until(lambda: b"slaves=1,sentinels=3" in _sentinel_of(url).run("INFO"))
+                async with node(primary, broker=url) as at, Follower(at) as follower:
+                    await until(lambda: at.figures["broker_up"])
+                    await at.hub.publish(ROOM, "a")
+                    await follower.follows("a")
+                    primary.kill()
+                    await until(lambda: follower.resets == 1)
+                    await at.hub.publish(ROOM, "b")
+                    await follower.follows("b")
+                    assert len(replica.run("KEYS", "*")) == 2
+
+    run(main())
+
+
+def _sentinel_of(url: str) -> RedisServer:
+    server = RedisServer.__new__(RedisServer)
+    server.port, server.password = int(url.rpartition(":")[2].partition("/")[0]), ""
+    return server
 
 
 def test_a_link_that_is_dead_without_a_word_is_noticed_and_what_was_missed_comes(run, monkeypatch):
