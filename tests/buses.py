@@ -108,3 +108,6 @@ class MemoryBus:
     def take(self, subject: bytes, payload: bytes) -> None:
         if self.is_up and subject in self.subjects:
             self._heard(subject, payload)
+
+    def suspect(self) -> None:
+        self.set_up(False)

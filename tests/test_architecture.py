@@ -72,6 +72,13 @@ TESTED_BY = {
         }.items()
         for name in names.split()
     },
+    **dict.fromkeys(
+        [
+            f"broker/nodes/{name}.py"
+            for name in "attending broker interest messages peers receiving".split()
+        ],
+        "broker/nodes/test_nodes.py",
+    ),
     "broker/channels_crossing.py": "workers/test_channels.py",
     **{
         f"broker/redis/{name}.py": "broker/redis/test_bus.py"

@@ -231,7 +231,10 @@ class Presence:
         for room in self.rooms.values():
             remote = room.others.pop(node, None)
             if remote is not None:
-                self._apply(room, [(id, None) for id in remote.members])
+                # One that was only taken for dead may have told them under its new name already.
+                others = [other.members for other in room.others.values()]
+                left = [id for id in remote.members if not any(id in each for each in others)]
+                self._apply(room, [(id, None) for id in left])
 
     def own(self, name: str) -> tuple[int, Mapping[str, Entry]]:
         """The members here, for a snapshot, and the number of the diff that they are after."""

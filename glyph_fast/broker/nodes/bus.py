@@ -58,3 +58,7 @@ class Bus(Protocol):
         dropped and counted.
         """
         ...
+
+    def suspect(self) -> None:
+        """Nothing comes back: end the link, and connect anew, unless that goes on already."""
+        ...

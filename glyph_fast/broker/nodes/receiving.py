@@ -1,0 +1,39 @@
+"""Publications that other nodes send, checked like any input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...dialects.publication import ROOM, ROOMS, Publication
+from ...dialects.stream import ENVELOPE
+from ..crossing import EncodedText, unpack
+from ..frames import NAME_AT, Kind
+
+_PUBLISH = int(Kind.PUBLISH)
+
+
+def publications(body: bytes, room: str | None) -> Iterator[Publication]:
+    """The publications of a message, of one frame or several, that may come where it came.
+
+    `room` is that whose members it is for; None: others than those of one room. Raises ValueError.
+    """
+    at, end = 0, len(body)
+    while at < end:
+        size = 4 + int.from_bytes(body[at : at + 4], "little")
+        if size < NAME_AT or at + size > end or body[at + 4] != _PUBLISH:
+            raise ValueError("not a frame")
+        made = unpack(body if size == end else body[at : at + size])
+        at += size
+        _check(made, room)
+        yield made
+
+
+def _check(made: Publication, room: str | None) -> None:
+    if (made.name if made.kind == ROOM else None) != room:
+        raise ValueError("in the wrong place")
+    if made.kind == ROOMS and not all(isinstance(each, str) for each in made.name):
+        raise ValueError("rooms that are no texts")
+    if made.exclude is not None and not all(isinstance(each, str) for each in made.exclude):
+        raise ValueError("ids that are no texts")
+    if isinstance(made.message, EncodedText) and made.message.kind == ENVELOPE:
+        made.payload.decode()
