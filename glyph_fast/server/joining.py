@@ -15,7 +15,8 @@ class Joining:
     def __init__(self, hub: Hub, url: str, prefix: str) -> None:
         self._hub = hub
         self._broker = broker_of(url, prefix)
-        self._broker.count_here = hub._count_here
+        self._broker.count_here = self._broker.answers["count"] = hub._count_here
+        self._broker.answers["take"] = hub._sessions.take
         hub._use(self._broker)
 
     async def start(self) -> None:

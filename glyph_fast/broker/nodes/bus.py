@@ -16,9 +16,13 @@ class Bus(Protocol):
     it has published itself as well. All calls come from the loop's thread, and it calls back there.
     """
 
-    is_up: bool  # whether what is published now has somewhere to go
     dropped: int  # messages that were published while it was down, or that found no space
     max_payload: int | None  # bytes of one message; None: no limit
+
+    @property
+    def is_up(self) -> bool:
+        """Whether what is published now has somewhere to go."""
+        ...
 
     def attach(self, heard: Heard, changed: Changed) -> None:
         """Give what comes to `heard`, and tell `changed` whenever `is_up` changes.

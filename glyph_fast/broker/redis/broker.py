@@ -1,29 +1,23 @@
-"""A node of several that share a Redis: what it publishes reaches the members of all.
+"""A node of several that share a Redis.
 
 In rooms that remember Redis has the order, and nobody gets a message before it has its place. All
-else is delivered here at once, and on other nodes a moment later.
+else is what nodes tell each other over whatever bus.
 """
 
 from __future__ import annotations
 
-import logging
-import secrets
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from ...dialects.publication import ROOM, ROOMS, USER, Publication
-from ...logs import SERVER, log
+from ...dialects.publication import ROOM, ROOMS, Publication
 from ...options.broker import BrokerUrl
 from ...options.rooms import RoomDeclaration
 from ...wire import NOBODY, NOWHERE, Position, SendResult
-from ..base import BaseBroker, Deliver, Obey, Published, UserOf, disobey
-from ..crossing import pack, unpack
+from ..base import Deliver, Obey, Published, UserOf, disobey
 from ..history import Ask, Page
-from ..nodes.subjects import ALL, Subjects
-from ..nodes.subjects import ROOM as TO_ROOM
-from ..nodes.subjects import USER as TO_USER
-from ..workers import and_elsewhere
+from ..nodes.broker import NodesBroker
+from ..nodes.subjects import Subjects
 from .bus import RedisBus
 from .lease import Lease
 from .link import Link
@@ -32,21 +26,18 @@ from .streams import RedisStreams
 
 KNOWN_ROOMS = 4096  # names of which it is known whether they remember
 LEASE = b"l"  # a kind of key
-NODE_BYTES = 12  # of the name of a node, before what it publishes
 
 
-class RedisBroker(BaseBroker):
+class RedisBroker(NodesBroker):
     """Publishes by Redis, which has the order of rooms that remember and keeps their messages."""
 
-    is_alone = False
     remembers = True
 
     def __init__(self, url: BrokerUrl, prefix: str) -> None:
-        super().__init__()
-        self._node = secrets.token_bytes(NODE_BYTES)
         self._subjects = Subjects(prefix)
         self.link = Link(url)
         self._bus = RedisBus(self.link)
+        super().__init__(self._bus, prefix)
         self._streams = RedisStreams(self.link, self._subjects)
         self._bus.preparing = self._streams.opened
         self._terms: Callable[[str], RoomDeclaration | None] = lambda name: None
@@ -63,29 +54,20 @@ class RedisBroker(BaseBroker):
             obey("reset_room", [room, position])
 
         self._places = Places(self._bus, self._streams, deliver, reset)
-        self._bus.attach(self._heard, self._places.changed)
-        self._of_streams = self._streams.keys("").stream.partition(b"{")[0]
-        self._bus.subscribe(self._subjects.of(ALL))
-
-    @property
-    def state(self) -> str:  # type: ignore[override]
-        """Whether Redis is there."""
-        if self.link.is_up:
-            return "up"
-        return "lost" if self.link.was_up else "waiting"
+        self._bus.streams = self._places
 
     async def start(self) -> None:
-        """Connect, or begin to try. Raises BrokerRefused."""
-        await self._bus.start()
+        """Join the other nodes, or begin to wait for Redis. Raises BrokerRefused."""
+        await super().start()
         if self._lease is not None:
             self._lease.start()
 
     async def close(self) -> None:
-        """Release everything."""
+        """Leave, and release everything."""
         if self._lease is not None:
             await self._lease.close()
         self._places.close()
-        await self._bus.close()
+        await super().close()
 
     def seek_lease(self, changed: Callable[[bool], object]) -> None:
         """From `start` on, tell `changed` whenever this node leads all of them, or not any more."""
@@ -106,14 +88,14 @@ class RedisBroker(BaseBroker):
         if self._terms(room) is not None:
             self._places.subscribe(room)
         else:
-            self._bus.subscribe(self._subjects.of(TO_ROOM, room))
+            super().subscribe(room)
 
     def unsubscribe(self, room: str) -> None:
         """The last member of a room has left."""
         if self._terms(room) is not None:
             self._places.unsubscribe(room)
         else:
-            self._bus.unsubscribe(self._subjects.of(TO_ROOM, room))
+            super().unsubscribe(room)
 
     # What is published, and comes.
 
@@ -127,17 +109,7 @@ class RedisBroker(BaseBroker):
             return self._places.publish(publication, self._user_of(publication))
         if kind == ROOMS:
             publication = self._without_remembering(publication)
-        result = self.deliver(publication)
-        packed = pack(publication)
-        if packed is None:
-            return result
-        subjects = self._subjects
-        if kind == ROOM:
-            subject = subjects.of(TO_ROOM, publication.name)
-        else:
-            subject = subjects.of(TO_USER, publication.name) if kind == USER else subjects.of(ALL)
-        self._bus.publish(subject, self._node + packed)
-        return and_elsewhere(result)
+        return super().publish(publication)
 
     def _without_remembering(self, publication: Publication) -> Publication:
         """What is left of one to several rooms when those that remember have theirs."""
@@ -146,15 +118,6 @@ class RedisBroker(BaseBroker):
                 self.publish(publication.to_room(name))
         publication.name = tuple(each for each in publication.name if self._terms(each) is None)
         return publication
-
-    def _heard(self, subject: bytes, payload: bytes) -> None:
-        if subject.startswith(self._of_streams):
-            self._places.heard(subject, payload)
-        elif payload[:NODE_BYTES] != self._node:
-            try:
-                self.deliver(unpack(payload[NODE_BYTES:]))
-            except ValueError as exc:
-                log(SERVER, logging.ERROR, "not a publication", reason=str(exc))
 
     # Rooms that remember.
 
@@ -191,9 +154,8 @@ class RedisBroker(BaseBroker):
         self._places.begin(self._streams.forget_all())
 
     def figures(self) -> dict[str, int]:
-        """What is kept lies in Redis; whether that is there, and what was lost while it was not."""
+        """As of any node, with what got no place: what is kept lies in Redis."""
         return {
             **super().figures(),
-            "broker_up": int(self._bus.is_up),
             "broker_lost": self._places.lost + self._bus.dropped,
         }

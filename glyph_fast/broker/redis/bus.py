@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
 
 import hiredis
 
@@ -18,6 +18,20 @@ from .link import Link
 BATCH = 500  # channels of one command; the next is sent when all of these are confirmed
 
 
+class Streams(Protocol):
+    """Who takes what is published in rooms that remember."""
+
+    @property
+    def rooms(self) -> Mapping[bytes, str]:
+        """Their names, by channel."""
+
+    def heard(self, channel: bytes, frame: bytes) -> None:
+        """A message of one of these rooms."""
+
+    def changed(self, is_up: bool) -> None:
+        """The link is there, or not any more."""
+
+
 class RedisBus:
     """A `Bus` over a link, which others may use for commands as well."""
 
@@ -27,6 +41,7 @@ class RedisBus:
         self.link = link
         self.dropped = 0
         self.preparing: Callable[[], Awaitable[None]] | None = None  # awaited with each new link
+        self.streams: Streams | None = None  # set before `attach`
         self._wanted: dict[bytes, bool] = {}  # channels; whether the server has confirmed it
         self._waiting: dict[bytes, list[asyncio.Future[None]]] = {}  # for that
         self._joining: list[bytes] = []  # channels subscribed to in this turn
@@ -34,7 +49,14 @@ class RedisBus:
 
     def attach(self, heard: Heard, changed: Changed) -> None:
         """Give what comes to `heard`, and tell `changed` whenever it is up or down."""
-        self.link.pushed = heard
+        streams = self.streams
+        if streams is None:
+            self.link.pushed = heard
+        else:
+            channels, placed = streams.rooms, streams.heard
+            self.link.pushed = lambda channel, payload: (placed if channel in channels else heard)(
+                channel, payload
+            )
         self.link.opened = self._opened
         self.link.changed = lambda is_up: self._changed(is_up, changed)
 
@@ -120,6 +142,12 @@ class RedisBus:
                         future.set_exception(BrokerUnavailable(LOST))
             self._waiting.clear()
         changed(is_up)
+        if self.streams is not None:
+            self.streams.changed(is_up)
+
+    def suspect(self) -> None:
+        """End the link, and connect anew."""
+        self.link.lose("nothing comes back")
 
     # Publishing.
 

@@ -48,7 +48,7 @@ class Places:
         self.lost = 0  # messages that got no place
         self._bus = bus
         self._streams = streams
-        self._rooms: dict[bytes, str] = {}  # with members here, by channel
+        self.rooms: dict[bytes, str] = {}  # with members here, by channel
         self._catching_up = CatchingUp(deliver, self._streams.read, reset)
         self._unknown: dict[str, None] = {}  # rooms whose position is to be asked for
         self._locating: asyncio.Task[None] | None = None
@@ -87,9 +87,7 @@ class Places:
 
     def heard(self, channel: bytes, frame: bytes) -> None:
         """Take what was published to a channel."""
-        room = self._rooms.get(channel)
-        if room is None:
-            return  # its last member has just left
+        room = self.rooms[channel]
         try:
             publication = read_placed(frame)
             if publication.name != room:
@@ -102,7 +100,7 @@ class Places:
     def subscribe(self, room: str) -> None:
         """A room has its first member here."""
         channel = self._streams.keys(room).stream
-        self._rooms[channel] = room
+        self.rooms[channel] = room
         self._bus.subscribe(channel)
         if self._bus.is_up:
             self._locate(room)
@@ -110,20 +108,20 @@ class Places:
     def unsubscribe(self, room: str) -> None:
         """The last member of a room has left."""
         channel = self._streams.keys(room).stream
-        self._rooms.pop(channel, None)
+        self.rooms.pop(channel, None)
         self._unknown.pop(room, None)
         self._catching_up.forget(room)
         asyncio.get_running_loop().call_later(LINGER_S, self._leave, channel)
 
     def _leave(self, channel: bytes) -> None:
-        if channel not in self._rooms:
+        if channel not in self.rooms:
             self._bus.unsubscribe(channel)
 
     def changed(self, is_up: bool) -> None:
         """The link is there, or not any more."""
         if is_up:
             self._said = ""
-            for room in self._rooms.values():
+            for room in self.rooms.values():
                 self._locate(room)
 
     def _locate(self, room: str) -> None:
@@ -169,13 +167,13 @@ class Places:
         Raises BrokerUnavailable.
         """
         channel = self._streams.keys(room).stream
-        if channel not in self._rooms:
+        if channel not in self.rooms:
             return await self._streams.read(room, ask)
         await self._bus.subscribed(channel)
         page = await self._streams.read(room, ask)
         if not self._catching_up.has(room, page.position):
             await self._settled()
-            if channel in self._rooms:
+            if channel in self.rooms:
                 self._catching_up.is_at(room, page.position)
                 await self._catching_up.caught_up(room)
         return page
