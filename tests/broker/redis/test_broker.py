@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,9 @@ from glyph_fast import HistoryLost, Position
 from glyph_fast.errors import ConfigError
 from tests.broker.redis.nodes import ROOM, Client, Follower, Publisher, node, nodes, program, until
 from tests.broker_servers import BINARIES, redis_server
+from tests.serving import serving
+
+APP = Path(__file__).parent / "app"
 
 
 @pytest.mark.parametrize("binary", BINARIES.values(), ids=BINARIES)
@@ -133,5 +138,65 @@ def test_a_server_serves_again_without_its_broker(run):
             async with node(redis, server, broker=None) as at:
                 assert at.figures.get("broker_up") is None
                 assert (await at.hub.publish(ROOM, "a")).offset == 1
+
+    run(main())
+
+
+class Watcher(Client):
+    """A member that keeps the list of members, and how often each has left."""
+
+    def __init__(self, at: Any) -> None:
+        super().__init__(at)
+        self.present: set[str] = set()
+        self.left: list[str] = []
+
+    async def __aenter__(self) -> Any:
+        await super().__aenter__()
+        self.present |= {
+            each["id"] for each in (await self.join(presence=True))["presence"]["members"]
+        }
+        return self
+
+    def take(self, message):
+        if message["type"] == "presence":
+            self.present |= {each["id"] for each in message["data"]["joined"]}
+            gone = [each["id"] for each in message["data"]["left"]]
+            self.left += gone
+            self.present -= set(gone)
+
+
+def test_who_is_there_and_how_many_is_known_on_all_nodes(run):
+    async def main():
+        async with redis_server() as redis, nodes(redis, 2) as (one, two):
+            async with Watcher(one) as watcher:
+                async with Client(two) as other:
+                    await other.join()
+                    await until(lambda: len(watcher.present) == 2)
+                    assert await one.hub.count(ROOM) == await two.hub.count(ROOM) == 2
+                    assert await two.hub.count() == 2
+                    assert {each.id for each in await two.hub.presence(ROOM)} == watcher.present
+                await until(lambda: len(watcher.left) == 1)
+                one.hub.get_room_manager().get_or_create_room("plain:1").set_metadata("a", 1)
+                await until(lambda: two.hub.get_room_manager().get_room("plain:1") is not None)
+
+    run(main())
+
+
+def test_members_of_a_node_that_is_killed_leave_within_ten_seconds_and_once(run):
+    async def main():
+        async with redis_server() as redis, node(redis) as at, Watcher(at) as watcher:
+            with serving("nodes:server", cwd=APP, env={"GLYPH_FAST_BROKER": redis.url}) as dying:
+                of = type("Url", (), {"url": dying.ws("/ws")})
+                gone = await Client(of).__aenter__()
+                await gone.join()
+                await until(lambda: len(watcher.present) == 2)
+                dying.kill()
+                killed_at = asyncio.get_running_loop().time()
+                await until(lambda: watcher.left)
+                assert asyncio.get_running_loop().time() - killed_at < 12  # ten, and a slow machine
+                assert len(watcher.present) == 1
+                gone._reading.cancel()
+            await asyncio.sleep(0.3)
+            assert len(watcher.left) == 1
 
     run(main())

@@ -1,0 +1,5 @@
+"""The program of the nodes of these tests, as a process serves it."""
+
+from tests.broker.redis.nodes import program
+
+server = program()
