@@ -84,6 +84,7 @@ TESTED_BY = {
         f"broker/redis/{name}.py": "broker/redis/test_bus.py"
         for name in "connection finding link login".split()
     },
+    "broker/redis/locating.py": "broker/redis/test_broker.py",
     "broker/redis/places.py": "broker/redis/test_broker.py",
     "broker/redis/scripts.py": "broker/redis/test_streams.py",
     "broker/choosing.py": "broker/redis/test_broker.py",

@@ -44,6 +44,7 @@ class BaseBroker:
     __slots__ = ("channels", "deliver", "ids", "obey")
 
     is_alone = True
+    state = ""
     deliver: Deliver
     obey: Obey
     publish: Deliver
@@ -59,11 +60,6 @@ class BaseBroker:
         """Give publications for members in this process to `deliver`, and orders to `obey`."""
         self.deliver = deliver
         self.obey = obey
-
-    @property
-    def state(self) -> str:
-        """Nothing: there is no broker of several machines."""
-        return ""
 
     def tell(self, call: str, *args: Any) -> None:
         """Nothing: there is no other process."""

@@ -11,7 +11,7 @@ import logging
 import pickle
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from ..dialects.publication import Publication
 from ..logs import SERVER, log
@@ -36,6 +36,28 @@ AskOne = Callable[..., Awaitable[Any]]  # the number of the worker, the question
 Forward = Callable[[bytes, bytes], object]  # the name of a room, and a frame for who has members
 
 
+class Placing(Protocol):
+    """A broker that has the order of rooms, and keeps what they remember."""
+
+    def order(self, asked: Order, link: Link, frame: bytes) -> None:
+        """Have an `ORDER` placed, and tell the asker."""
+
+    def knows(self, call: str) -> bool:
+        """Whether a question is for the broker."""
+
+    def ask(self, link: Link, number: int, call: str, args: tuple[Any, ...]) -> None:
+        """Answer such a question."""
+
+    def locate(self, room: str) -> None:
+        """Tell workers with members where a room is."""
+
+    def subscribe(self, room: str) -> None:
+        """A room has its first member on this machine."""
+
+    def unsubscribe(self, room: str) -> None:
+        """Its last has left."""
+
+
 class Keeper:
     """Gives publications their places, and answers what workers ask about rooms.
 
@@ -51,6 +73,7 @@ class Keeper:
     ) -> None:
         self.memory = MemoryBroker() if memory is None else memory
         self.held: Held | None = None
+        self.placing: Placing | None = None  # where a broker has the order
         self.serves: Callable[[Link], bool] = lambda link: True  # whether clients can connect there
         self.onward: Onward | None = None
         self.attendance = Attendance()
@@ -75,6 +98,9 @@ class Keeper:
             asked = read_order(frame)
         except ValueError as exc:
             log(SERVER, logging.ERROR, "not an order", reason=str(exc))
+            return
+        if self.placing is not None:
+            self.placing.order(asked, link, frame)
             return
         work, early = partial(self._order, asked), (NOWHERE, True)
         if not self._is_elsewhere(link, frame, asked.number, work, early):
@@ -141,9 +167,12 @@ class Keeper:
 
     def tell_position(self, link: Link, name: bytes) -> None:
         """Tell a worker where a room that remembers is, so that it notices what it misses."""
+        room = name.decode("utf-8", "surrogatepass")
+        if self.placing is not None:
+            self.placing.locate(room)
+            return
         if self.held is not None or self.onward is not None:
             return
-        room = name.decode("utf-8", "surrogatepass")
         if self.memory.histories.terms_of(room) is not None:
             stream = self.memory.histories.stream(room)
             link.send_always(position_frame(name, stream.position))
@@ -159,6 +188,9 @@ class Keeper:
             result = known(link, *args)
             if number:
                 link.send_always(answer(number, result))
+            return
+        if self.placing is not None and self.placing.knows(call):
+            self.placing.ask(link, number, call, args)
             return
         if (later := _ANSWERED_LATER.get(call)) is not None:
             task = asyncio.get_running_loop().create_task(later(self, link, number, *args))

@@ -12,7 +12,7 @@ from ..interfaces import PresenceOfProcess
 from ..json import dumps, loads
 from ..logs import SERVER, log
 from ..options.rooms import RoomDeclaration
-from ..wire import NOBODY, NOWHERE, PENDING, SendResult
+from ..wire import NOBODY, NOWHERE, PENDING, Position, SendResult
 from .attendance import ASK, DIFF, GONE, SNAPSHOT, UNFOLLOW, read_said, said
 from .base import BaseBroker, Deliver, Obey, Published, UserOf, disobey
 from .catching_up import CatchingUp
@@ -64,7 +64,11 @@ class WorkersBroker(BaseBroker):
     def attach(self, deliver: Deliver, obey: Obey = disobey) -> None:
         """Give publications for members in this process to `deliver`, and orders to `obey`."""
         super().attach(deliver, obey)
-        self._catching_up = CatchingUp(deliver, self.history)
+
+        def reset(room: str, position: Position) -> None:
+            obey("reset_room", [room, position])
+
+        self._catching_up = CatchingUp(deliver, self.history, reset)
 
     def remember(
         self, terms: Callable[[str], RoomDeclaration | None], memory: int, user_of: UserOf

@@ -55,7 +55,7 @@ class NodesBroker(BaseBroker):
         return self.nodes.answers
 
     @property
-    def state(self) -> str:
+    def state(self) -> str:  # type: ignore[override]
         """`waiting` until the broker was first reached, then `up` or `lost`."""
         return self.nodes.state
 

@@ -16,12 +16,19 @@ class Bus(Protocol):
     it has published itself as well. All calls come from the loop's thread, and it calls back there.
     """
 
-    dropped: int  # messages that were published while it was down, or that found no space
-    max_payload: int | None  # bytes of one message; None: no limit
-
     @property
     def is_up(self) -> bool:
         """Whether what is published now has somewhere to go."""
+        ...
+
+    @property
+    def dropped(self) -> int:
+        """Messages that were published while it was down, or that found no space."""
+        ...
+
+    @property
+    def max_payload(self) -> int | None:
+        """Bytes of one message; None: no limit."""
         ...
 
     def attach(self, heard: Heard, changed: Changed) -> None:

@@ -28,10 +28,10 @@ from ..history import Ask, Page
 from ..ordering import order, read_placed
 from .bus import RedisBus
 from .connection import settle
+from .locating import Locating
 from .streams import Placed, RedisStreams
 
 LINGER_S = 1.0  # a room without members is subscribed to for so long
-AT_ONCE = 200  # rooms whose positions are asked for together
 
 Reset = Callable[[str, Position], object]  # a room, and the position that it goes on from
 
@@ -50,8 +50,7 @@ class Places:
         self._streams = streams
         self.rooms: dict[bytes, str] = {}  # with members here, by channel
         self._catching_up = CatchingUp(deliver, self._streams.read, reset)
-        self._unknown: dict[str, None] = {}  # rooms whose position is to be asked for
-        self._locating: asyncio.Task[None] | None = None
+        self._locating = Locating(bus, streams, self._catching_up.is_at)
         self._working: set[asyncio.Task[None]] = set()
         self._said = ""  # the error that was logged last
 
@@ -102,14 +101,13 @@ class Places:
         channel = self._streams.keys(room).stream
         self.rooms[channel] = room
         self._bus.subscribe(channel)
-        if self._bus.is_up:
-            self._locate(room)
+        self._locating.add(room)
 
     def unsubscribe(self, room: str) -> None:
         """The last member of a room has left."""
         channel = self._streams.keys(room).stream
         self.rooms.pop(channel, None)
-        self._unknown.pop(room, None)
+        self._locating.discard(room)
         self._catching_up.forget(room)
         asyncio.get_running_loop().call_later(LINGER_S, self._leave, channel)
 
@@ -122,38 +120,7 @@ class Places:
         if is_up:
             self._said = ""
             for room in self.rooms.values():
-                self._locate(room)
-
-    def _locate(self, room: str) -> None:
-        self._unknown[room] = None
-        if self._locating is None:
-            self._locating = asyncio.get_running_loop().create_task(self._locate_all())
-
-    async def _locate_all(self) -> None:
-        """See where rooms are, and what was missed of them."""
-        await asyncio.sleep(0)  # those of one turn go together
-        try:
-            while self._unknown:
-                rooms = list(self._unknown)[:AT_ONCE]
-                channels = [self._streams.keys(room).stream for room in rooms]
-                await asyncio.gather(*map(self._bus.subscribed, channels))
-                positions = await asyncio.gather(*map(self._streams.position, rooms))
-                await self._settled()
-                for room, position in zip(rooms, positions, strict=True):
-                    if room in self._unknown:
-                        del self._unknown[room]
-                        self._catching_up.is_at(room, position)
-        except BrokerUnavailable as exc:
-            if self._bus.is_up:  # not for a lost link, after which all are asked for again
-                log(SERVER, logging.ERROR, "positions cannot be read", reason=str(exc))
-        finally:
-            self._locating = None
-            if self._unknown and self._bus.is_up:
-                asyncio.get_running_loop().call_later(LINGER_S, self._again)
-
-    def _again(self) -> None:
-        if self._unknown and self._bus.is_up and self._locating is None:
-            self._locate(next(iter(self._unknown)))
+                self._locating.add(room)
 
     async def _settled(self) -> None:
         """Return when all that was published until now has been heard."""
@@ -195,5 +162,4 @@ class Places:
         """End what runs."""
         for task in self._working:
             task.cancel()
-        if self._locating is not None:
-            self._locating.cancel()
+        self._locating.close()
