@@ -60,7 +60,7 @@ class CatchingUp:
         offset = publication.offset
         is_other = at is not None and at.epoch != publication.epoch
         if at is None or offset == (1 if is_other else at.offset + 1):
-            self._at[room] = publication.position
+            self._at[room] = Position(publication.epoch, offset)
             self._deliver(publication)
         elif is_other or offset > at.offset:
             self._catch_up(room, at, publication)

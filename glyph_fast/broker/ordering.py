@@ -1,3 +1,4 @@
+# cython: annotation_typing=False
 """Publications to rooms that remember, on their way to main for a place, and back with it.
 
 An `ORDER` goes to main, a `PLACED` from there to every worker with members, the sender's included.
@@ -18,7 +19,7 @@ from typing import Any, NamedTuple
 
 from ..core import encode_frame
 from ..dialects.publication import PLACED, Publication
-from ..dialects.stream import kept_frame
+from ..dialects.stream import JSON, TEXT, kept_frame
 from ..json import dumps, loads
 from ..wire import BINARY
 from .crossing import EncodedText
@@ -29,7 +30,10 @@ _PLACE = struct.Struct("<dQB")
 # kind of what is kept, opcode of the message; bytes of name, excluded ids, user, id, answered, kept
 _SIZES = struct.Struct("<BBHIHHBI")
 _NO_USER = 2**16 - 1
+_SIZES_SIZE = _SIZES.size
+_ORDER = int(Kind.ORDER)
 PARTS_AT = HEAD.size + _NUMBER.size
+_EPOCH_AT = HEAD.size + _PLACE.size
 
 
 class Order(NamedTuple):
@@ -58,23 +62,35 @@ class _Parts(NamedTuple):
 
 def order(publication: Publication, user: str | None, *, number: int = 0, id: str = "") -> bytes:
     """The frame that asks main for a place."""
-    kept, kind = kept_frame(publication)
+    return order_of(publication, user, number, id)
+
+
+def order_of(publication: Publication, user: str | None, number: int, id: str) -> bytes:
+    """The same, without names of arguments."""
+    message = publication.message
+    if message is None:  # this kind and the next are most of all
+        kept, kind = b"", JSON
+    elif type(message) is str:
+        kept, kind = b"", TEXT
+    else:
+        kept, kind = kept_frame(publication)
+        if kept is publication.data:
+            kept = b""
     exclude = publication.exclude
-    fields = (
-        publication.name.encode("utf-8", "surrogatepass"),
-        b"" if exclude is None else dumps(_listed(exclude)),
-        b"" if user is None else user.encode("utf-8", "surrogatepass"),
-        id.encode("utf-8", "surrogatepass"),
-        getattr(publication, "answered", "").encode(),
-        b"" if kept is publication.data else kept,
-        publication.payload,
-    )
-    sizes = list(map(len, fields[:-1]))
-    if user is None:
-        sizes[2] = _NO_USER
-    head = _NUMBER.pack(number) + _SIZES.pack(kind, publication.opcode, *sizes)
-    body = b"".join((head, *fields))
-    return HEAD.pack(1 + len(body), Kind.ORDER) + body
+    name = publication.name.encode("utf-8", "surrogatepass")
+    left_out = b"" if exclude is None else dumps(_listed(exclude))
+    whose = b"" if user is None else user.encode("utf-8", "surrogatepass")
+    key = id.encode("utf-8", "surrogatepass") if id else b""
+    answered = getattr(publication, "answered", "").encode()
+    payload = publication.payload
+    sizes = _SIZES.pack(
+        kind, publication.opcode, len(name), len(left_out),
+        _NO_USER if user is None else len(whose), len(key), len(answered), len(kept),
+    )  # fmt: skip
+    size = 1 + _NUMBER.size + len(sizes) + len(name) + len(left_out) + len(whose) + len(key)
+    size += len(answered) + len(kept) + len(payload)
+    head = HEAD.pack(size, _ORDER) + _NUMBER.pack(number)
+    return b"".join((head, sizes, name, left_out, whose, key, answered, kept, payload))
 
 
 def read_order(frame: bytes) -> Order:
@@ -102,25 +118,41 @@ def placed(order: bytes, epoch: str, offset: int, at: float) -> bytes:
 def read_placed(frame: bytes) -> Publication:
     """The publication of a `PLACED`, to be delivered. Raises ValueError."""
     try:
-        at, offset, size = _PLACE.unpack_from(frame, HEAD.size)
+        at, offset, n_epoch = _PLACE.unpack_from(frame, HEAD.size)
+        start = _EPOCH_AT + n_epoch
+        kind, opcode, n_name, n_exclude, n_user, n_id, n_answered, n_kept = _SIZES.unpack_from(
+            frame, start
+        )
     except struct.error as exc:
         raise ValueError(str(exc)) from None
-    start = HEAD.size + _PLACE.size
-    parts = _parts(frame, start + size)
-    message: Any = (
-        parts.payload if parts.opcode == BINARY else EncodedText(parts.payload, parts.kind)
-    )
+    epoch = frame[_EPOCH_AT:start]
+    start += _SIZES_SIZE
+    end = start + n_name
+    name = frame[start:end]
+    exclude = user = None
+    if n_exclude:
+        start, end = end, end + n_exclude
+        exclude = _excluded(frame[start:end])
+    if n_user != _NO_USER:
+        start, end = end, end + n_user
+        user = _text(frame[start:end])
+    answered_at = end + n_id
+    kept_at = answered_at + n_answered
+    end = kept_at + n_kept
+    if end > len(frame):
+        raise ValueError("an order that ends too early")
+    payload = frame[end:]
+    message: Any = payload if opcode == BINARY else EncodedText(payload, kind)
     made = Publication(message)
     made.kind = PLACED
-    made.name = _text(parts.name)
+    made.name = _text(name)
     made.message = message
-    made.exclude = _excluded(parts.exclude)
-    made.epoch = frame[start : start + size].decode()
+    made.exclude = exclude
+    made.epoch = epoch.decode()
     made.offset = offset
-    user = None if parts.user is None else _text(parts.user)
-    made.kept = (parts.kept or made.data, at, parts.kind, made.exclude, user)
-    if parts.answered:
-        made.answered = parts.answered.decode()
+    made.kept = (frame[kept_at:end] if n_kept else made.data, at, kind, exclude, user)
+    if n_answered:
+        made.answered = frame[answered_at:kept_at].decode()
     return made
 
 

@@ -78,7 +78,8 @@ class RedisBroker(NodesBroker):
         self, terms: Callable[[str], RoomDeclaration | None], memory: int, user_of: UserOf
     ) -> None:
         """Go by what `terms` says of a room; what there is to be kept Redis keeps."""
-        self._terms = self._streams.terms_of = lru_cache(KNOWN_ROOMS)(terms)
+        self._terms = lru_cache(KNOWN_ROOMS)(terms)
+        self._streams.declare(self._terms)
         self._user_of = user_of
 
     # Which rooms have members here.

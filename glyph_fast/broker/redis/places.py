@@ -25,7 +25,7 @@ from ...wire import NOBODY, PENDING, Position, SendResult
 from ..base import Deliver, Published
 from ..catching_up import CatchingUp
 from ..history import Ask, Page
-from ..ordering import order, read_placed
+from ..ordering import order, order_of, read_placed
 from .bus import RedisBus
 from .connection import settle
 from .locating import Locating
@@ -48,6 +48,7 @@ class Places:
         self.lost = 0  # messages that got no place
         self._bus = bus
         self._streams = streams
+        streams.failed = self._failed
         self.rooms: dict[bytes, str] = {}  # with members here, by channel
         self._catching_up = CatchingUp(deliver, self._streams.read, reset)
         self._locating = Locating(bus, streams, self._catching_up.is_at)
@@ -58,15 +59,14 @@ class Places:
 
     def publish(self, publication: Publication, user: str | None) -> SendResult:
         """Have a publication to a room placed; it is delivered when it comes back."""
-        self._streams.publish(publication.name, order(publication, user), "", self._placed)
+        self._streams.tell(publication.name, order_of(publication, user, 0, ""))
         return PENDING
 
-    def _placed(self, got: Any) -> None:
-        if isinstance(got, Exception):
-            self.lost += 1
-            if (text := str(got)) != self._said:
-                self._said = text
-                log(SERVER, logging.ERROR, "messages get no place", reason=text)
+    def _failed(self, error: Exception) -> None:
+        self.lost += 1
+        if (text := str(error)) != self._said:
+            self._said = text
+            log(SERVER, logging.ERROR, "messages get no place", reason=text)
 
     async def publish_once(
         self, publication: Publication, user: str | None, id: str = ""

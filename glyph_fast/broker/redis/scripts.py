@@ -15,6 +15,7 @@ the one clock of all nodes.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from hashlib import sha1
 from typing import Any
@@ -107,7 +108,7 @@ return redis.call('DEL', KEYS[1])
 """)
 ALL = (PUBLISH, READ, RENEW, RELEASE)
 
-_Call = tuple[Script, tuple[Any, ...], Answer]
+_Call = tuple[bytes, Answer]  # a packed command, and who gets its answer
 
 
 class Scripts:
@@ -119,7 +120,7 @@ class Scripts:
 
     def __init__(self, connection: Callable[[], Connection]) -> None:
         self._connection = connection
-        self._in_flight = 0
+        self._sent: deque[_Call] = deque()  # that are not answered
         self._failed: list[_Call] = []  # as the server did not know the script
         self._held: list[_Call] | None = None  # called since, while there are such
 
@@ -130,31 +131,32 @@ class Scripts:
 
     def call(self, script: Script, parts: tuple[Any, ...], answer: Answer) -> None:
         """Call a script with the number of its keys, the keys and arguments."""
+        self.send(pack((b"EVALSHA", script.sha, *parts)), answer)
+
+    def send(self, command: bytes, answer: Answer) -> None:
+        """The same, of a call that is packed already."""
         if self._held is None:
-            self._send(script, parts, answer)
+            self._sent.append((command, answer))
+            self._connection().send(command, self._answered)
         else:
-            self._held.append((script, parts, answer))
+            self._held.append((command, answer))
 
-    def _send(self, script: Script, parts: tuple[Any, ...], answer: Answer) -> None:
-        def answered(got: Any) -> None:
-            self._in_flight -= 1
-            if type(got) is hiredis.ReplyError and str(got).startswith("NOSCRIPT"):
-                self._failed.append((script, parts, answer))
-                self._held = [] if self._held is None else self._held
-            else:
-                answer(got)
-            if self._held is not None and not self._in_flight:
-                self._repeat(self._held)
-
-        self._in_flight += 1
-        self._connection().send(pack((b"EVALSHA", script.sha, *parts)), answered)
+    def _answered(self, got: Any) -> None:
+        call = self._sent.popleft()
+        if type(got) is hiredis.ReplyError and str(got).startswith("NOSCRIPT"):
+            self._failed.append(call)
+            self._held = [] if self._held is None else self._held
+        else:
+            call[1](got)
+        if self._held is not None and not self._sent:
+            self._repeat(self._held)
 
     def _repeat(self, held: list[_Call]) -> None:
         calls, self._failed, self._held = self._failed + held, [], None
         for script in ALL:
             self._connection().tell(pack(("SCRIPT", "LOAD", script.text)))
         for call in calls:
-            self._send(*call)
+            self.send(*call)
 
 
 __all__ = ["ALL", "PUBLISH", "READ", "RELEASE", "RENEW", "SPUBLISH", "Script", "Scripts"]

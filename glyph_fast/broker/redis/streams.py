@@ -54,7 +54,9 @@ class RedisStreams:
         self._subjects = subjects
         self.scripts = Scripts(lambda: link.commands)
         self.keys = lru_cache(KNOWN_ROOMS)(self._keys)
-        self._epoch = ""  # for the next room that begins one
+        self.failed: Callable[[Exception], object] = lambda error: None
+        self._around: dict[str, tuple[bytes, bytes, bytes]] = {}
+        self._draw_epoch()  # for the next room that begins one
 
     def _keys(self, name: str) -> Keys:
         of = self._subjects.of
@@ -62,7 +64,7 @@ class RedisStreams:
 
     async def opened(self) -> None:
         """Make a new link ready."""
-        self._epoch = secrets.token_urlsafe(6)
+        self._draw_epoch()
         await self.scripts.load()
 
     def publish(self, name: str, order: bytes, id: str, answer: Answer) -> None:
@@ -70,27 +72,68 @@ class RedisStreams:
 
         `answer` gets a `Placed`, or the error.
         """
-        terms = self.terms_of(name)
-        if not self._link.is_up or terms is None:
+        if not self._link.is_up or self.terms_of(name) is None:
             answer(BrokerUnavailable(LOST))
             return
-        keys = self.keys(name)
-        begin: tuple[Any, ...] = (2, keys.meta, keys.stream)
+        keys, middle, last = self._around.get(name) or self._call_around(name)
+        head = _WITHOUT_ID
         if id:
-            begin = (3, keys.meta, keys.stream, keys.id + b"." + encode(id))
-        parts = (
-            *begin, self._link.server.run_id, self._epoch, _ms(terms.history_meta_ttl),
-            order[PARTS_AT:], terms.history_size, terms.history_bytes, _ms(terms.history_ttl),
-            ID_MS, keys.stream,
-        )  # fmt: skip
-        self.scripts.call(PUBLISH, parts, lambda got: answer(self._placed(got)))
+            head, keys = _WITH_ID, keys + _bulks(self.keys(name).id + b"." + encode(id))
+        parts = order[PARTS_AT:]
+        command = b"".join((head, keys, middle, b"$%d\r\n" % len(parts), parts, last))
+        self.scripts.send(command, lambda got: answer(self._placed(got)))
+
+    def tell(self, name: str, order: bytes) -> None:
+        """The same without an id, for who only wants to know of errors: `failed` is told."""
+        if not self._link.is_up:
+            self.failed(BrokerUnavailable(LOST))
+            return
+        keys, middle, last = self._around.get(name) or self._call_around(name)
+        parts = order[PARTS_AT:]
+        command = b"".join((_WITHOUT_ID, keys, middle, b"$%d\r\n" % len(parts), parts, last))
+        self.scripts.send(command, self._told)
+
+    def _call_around(self, name: str) -> tuple[bytes, bytes, bytes]:
+        """What stands in the call of a room around the message: its keys, and what is said of it.
+
+        Good until another epoch is drawn, or another link made.
+        """
+        terms, keys = self.terms_of(name), self.keys(name)
+        assert terms is not None
+        if len(self._around) >= KNOWN_ROOMS:
+            self._around.clear()
+        made = self._around[name] = (
+            _bulks(keys.meta, keys.stream),
+            _bulks(self._link.server.run_id, self._epoch, _ms(terms.history_meta_ttl)),
+            b"\r\n"
+            + _bulks(
+                terms.history_size, terms.history_bytes, _ms(terms.history_ttl), ID_MS, keys.stream
+            ),
+        )
+        return made
+
+    def _draw_epoch(self) -> None:
+        self._epoch = secrets.token_urlsafe(6)
+        self._epoch_drawn = self._epoch.encode()
+        self._around.clear()
+
+    def declare(self, terms_of: Callable[[str], RoomDeclaration | None]) -> None:
+        """Go by other declarations."""
+        self.terms_of = terms_of
+        self._around.clear()
+
+    def _told(self, got: Any) -> None:
+        if type(got) is list:
+            if got[0] == self._epoch_drawn:
+                self._draw_epoch()
+        elif isinstance(got, Exception):
+            self.failed(unavailable(got))
 
     def _placed(self, got: Any) -> Any:
         if type(got) is list:
-            epoch = got[0].decode()
-            if epoch == self._epoch:
-                self._epoch = secrets.token_urlsafe(6)
-            return Placed(Position(epoch, got[1]), True)
+            if got[0] == self._epoch_drawn:
+                self._draw_epoch()
+            return Placed(Position(got[0].decode(), got[1]), True)
         if type(got) is bytes:  # of an id
             offset, _, epoch = got.decode().partition(" ")
             return Placed(Position(epoch, int(offset)), False)
@@ -159,7 +202,7 @@ class RedisStreams:
         epoch, offset, length, start, raw = await future
         position = Position(epoch.decode(), offset)
         if position.epoch == self._epoch:
-            self._epoch = secrets.token_urlsafe(6)
+            self._draw_epoch()
         messages = [(start + at, read_placed(each).kept) for at, each in enumerate(raw)]
         return _Chunk(position, length, messages)
 
@@ -173,12 +216,12 @@ class RedisStreams:
         """Forget what a room keeps, and its position."""
         if self._link.is_up:
             keys = self.keys(name)
-            self._epoch = secrets.token_urlsafe(6)  # never the one before
+            self._draw_epoch()  # never the one before
             self._link.commands.tell(pack(("DEL", keys.meta, keys.stream)))
 
     async def forget_all(self) -> None:
         """As `forget`, of all rooms of this server. Raises BrokerUnavailable."""
-        self._epoch = secrets.token_urlsafe(6)
+        self._draw_epoch()
         for kind in (META, STREAM):
             pattern = self._subjects.of(kind, "").partition(b"{")[0] + b"*"
             cursor: Any = b"0"
@@ -223,6 +266,18 @@ def unavailable(got: Any) -> Any:
     if isinstance(got, hiredis.ReplyError):
         return BrokerUnavailable(str(got))
     return got
+
+
+def _bulks(*parts: Any) -> bytes:
+    """Parts of a command as they stand in it."""
+    return pack(parts).partition(b"\r\n")[2]
+
+
+def _call(count: int, keys: int) -> bytes:
+    return b"*%d\r\n" % count + _bulks("EVALSHA", PUBLISH.sha, keys)
+
+
+_WITHOUT_ID, _WITH_ID = _call(14, 2), _call(15, 3)  # how the calls begin
 
 
 def _ms(seconds: float) -> int:
