@@ -2,23 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 import pytest
 
 import glyph_fast
-
-PAGE = (Path(__file__).parents[1] / "docs/python.md").read_text()
-ROWS = dict(re.findall(r"^\| `(\w+)` \| (`.*`) \|$", PAGE.split("## Every name")[1], re.MULTILINE))
-
-# What a class inherits from another of the table.
-PARENTS = {"GlyphServer": "Server"}
-
-
-def named(kind: str) -> set[str]:
-    own = set(re.findall(r"`(\w+)`", ROWS[kind]))
-    return own | named(PARENTS[kind]) if kind in PARENTS else own
+from tests.surface import ROWS, named
 
 
 @pytest.mark.parametrize("kind", ROWS)

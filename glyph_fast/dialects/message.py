@@ -25,6 +25,26 @@ class Message(core.Message):
 
     __slots__ = ()
 
+    # They lie in the core's.
+    type: MessageType
+    """The type, equal to its word on the wire."""
+    data: Any
+    """What it carries: text, bytes, or a value of JSON."""
+    event: str
+    """The name of an event; empty without one."""
+    room: str
+    """The room it is about; empty without one."""
+    target: str
+    """The connection it is for; empty without one."""
+    connection_id: str
+    """The connection it is from."""
+    id: Any
+    """What the client put there to know the answer by; None without one."""
+    raw: str | bytes
+    """The payload as it was received."""
+    is_envelope: bool
+    """Whether it was received as an envelope."""
+
     def __init__(
         self,
         type: MessageType | str,

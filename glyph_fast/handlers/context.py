@@ -24,8 +24,11 @@ class MessageContext(core.Context):
     __slots__ = ()
 
     conn: Connection
+    """The sender's connection."""
     message: Message
+    """What was received."""
     hub: Hub
+    """All connections, and the rooms."""
 
     def _reply(self, type: MessageType | str, data: Any) -> SendResult:
         type_ = type if type.__class__ is MessageType else MessageType(type)

@@ -59,11 +59,20 @@ class UploadFile:
 
     __slots__ = ("filename", "content_type", "size", "file", "_is_on_disk")
 
+    filename: str
+    """The client's name for it, which may be anything: never make a path of it."""
+    content_type: str | None
+    """The type that the client gave it, None without one."""
+    size: int
+    """How many bytes came."""
+    file: SpooledTemporaryFile[bytes]
+    """A binary file for code that wants one; reading a large one waits for the disk."""
+
     def __init__(self, filename: str, content_type: str | None) -> None:
         self.filename = filename
         self.content_type = content_type
         self.size = 0
-        self.file: SpooledTemporaryFile[bytes] = _Spool()
+        self.file = _Spool()
         self._is_on_disk = False
 
     async def read(self, size: int = -1) -> bytes:

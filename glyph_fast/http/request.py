@@ -94,15 +94,24 @@ class Request:
 
     _head: bytes
     remote: str | None
+    """The client's address as text; None where there is none, as on a Unix socket."""
     scheme: str
+    """The scheme, http or https, as the client asked for it."""
     path_params: Mapping[str, str]
+    """What stands in the place of the route's parameters, percent-decoded."""
     tls: Tls | None
-    method: str  # in capitals
-    target: str  # as it stands in the request line
-    http_version: str  # "1.1" or "1.0"
+    """The session, with the client's certificate; None without TLS."""
+    method: str
+    """The method, in capitals."""
+    target: str
+    """The target as it stands in the request line."""
+    http_version: str
+    """1.1 or 1.0."""
     _authority: str | None  # of an absolute target
-    raw_path: str  # as sent, its escapes not decoded, without the query
-    query_string: str  # what follows the "?", as sent
+    raw_path: str
+    """The path as sent, its escapes not decoded, without the query."""
+    query_string: str
+    """What follows the "?", as sent."""
     _connect: ConnectCommand  # of a client of the Centrifuge protocol, else unset
 
     def __init__(self, head: bytes, remote: str | None = None) -> None:

@@ -44,6 +44,11 @@ class Response:
 
     __slots__ = ("status", "headers", "_content", "_pieces", "_value")
 
+    status: int
+    """The status, 200 to 599."""
+    headers: list[tuple[str, str]]
+    """The fields as pairs of name and value, to which you may add."""
+
     def __init__(
         self, body: object = None, status: int = 200, headers: HeaderItems | None = None
     ) -> None:

@@ -53,13 +53,39 @@ class Connection(Member):
         "subprotocol",
     )
 
+    # They lie in the core's.
+    id: str
+    """Its name: 32 hexadecimal digits, drawn at random."""
+    peername: Any
+    """The peer's address as `socket.getpeername` gives it; None without one."""
+    close_code: int
+    """The code of the close; 0 until one begins."""
+    close_reason: str
+    """The reason of the close."""
+    missed_pongs: int
+    """Pings in a row that were not answered."""
+    messages_received: int
+    """Messages that came."""
+    messages_sent: int
+    """Messages that have left."""
+    messages_dropped: int
+    """Messages not delivered: its queue was full, or it was beyond its rate."""
+    bytes_received: int
+    """Bytes that came, those of the handshake too."""
+    bytes_sent: int
+    """Bytes that have left, those of the handshake too."""
+
     def __init__(self, turn: core.Turn, sink: Any = None, role: int = SERVER) -> None:
         Member.__init__(self, turn, sink, role)  # one per client: super() takes thrice as long
         # Set by whoever answers the opening handshake.
-        self.path_params: Mapping[str, str] = NO_PARAMS  # of the route, percent-decoded
+        self.path_params: Mapping[str, str] = NO_PARAMS
+        """What stands in the place of the route's parameters, percent-decoded."""
         self.route_pattern = ""
-        self.identity: Any = None  # what `authenticate` returned
+        """The route it came by, as it was registered."""
+        self.identity: Any = None
+        """What `authenticate` returned; None without it."""
         self.subprotocol: str | None = None
+        """The subprotocol agreed on, None without one."""
         self._info: bytes | None = None  # the JSON of `info`; None: null
         self._kept: Kept = b""  # of the request
         self._calls: Calls | None = None  # from the first on

@@ -65,6 +65,7 @@ class Hub(Streams):
 
     def __init__(self, config: Config | None = None, broker: Broker | None = None) -> None:
         self.metrics = Metrics(self._figures)
+        """What the operators' port tells of this process: counters, and what there is now."""
         self._turn: core.Turn | None = None  # until the server runs
         self._everyone = Members()
         # Connections of mounted applications: counted and drained, and sent nothing.

@@ -42,6 +42,9 @@ class Room:
         "_created", "_is_kept", "_is_shown", "_limit", "_manager", "_members", "_metadata", "name",
     )  # fmt: skip
 
+    name: str
+    """The name, by which clients and the broker know it."""
+
     def __init__(self, name: str, manager: RoomManager) -> None:
         self.name = name
         self._members: Members = manager._members_for(name)

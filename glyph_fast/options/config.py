@@ -77,6 +77,10 @@ class Config(Given):
     unusable combination.
     """
 
+    if TYPE_CHECKING:  # what an editor shows; the fields below say how each is read
+
+        def __init__(self, **options: Unpack[Options]) -> None: ...
+
     # fmt: off
     host: Hosts = option(
         "127.0.0.1", o.hosts, LISTENING,

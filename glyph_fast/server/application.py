@@ -52,12 +52,16 @@ class RouteInfo(NamedTuple):
 class Application(Registering):
     """The part of a `Server` that does not depend on whether it runs."""
 
+    config: Config
+    """The options it serves by; `run` and `serve` may replace them."""
     _dispatcher: Dispatcher
 
     def __init__(self, config: Config | None = None) -> None:
         self.config = config if config is not None else Config()
         self.hub = Hub(self.config)
+        """All connections, and the rooms."""
         self.state = State()
+        """Attributes of the program's own: `server.state.db = await connect()`."""
         self._dispatcher = Dispatcher(self.hub)
         self._dispatcher.route_added = self._add_websocket_route
         self._http: Router[HttpRoute] = Router()
