@@ -13,6 +13,7 @@ from ..json import dumps
 from ..server.server import Server
 from ..websocket.handshake import client_request, new_key
 from .compression import offer_of
+from .forms import FormFields, encode_form
 from .http import Answer, HeaderFields, HttpExchange, pairs, request_fields
 from .memory import Clock, MemoryEngine
 from .peer import NO_LIMITS, PeerEvents
@@ -165,14 +166,21 @@ class TestClient:
         headers: HeaderFields | None = None,
         body: str | bytes = b"",
         json: object = None,
+        form: FormFields | None = None,
         remote: str | None = REMOTE,
         timeout: float | None = None,
     ) -> Answer:
-        """Send an HTTP request on a connection of its own; `json` is a body, encoded."""
+        """Send an HTTP request on a connection of its own.
+
+        `json` is a body, encoded. `form` is one, too: texts by name, files as `(name, bytes)` or
+        `(name, bytes, type)`, several of one name as a list.
+        """
         data = body.encode() if isinstance(body, str) else body
         content_type = None
         if json is not None:
             data, content_type = dumps(json), "application/json"
+        elif form is not None:
+            data, content_type = encode_form(form)
         fields = request_fields(HOST, headers, data, content_type)
         exchange = HttpExchange(method, path, fields, data)
         pipe = exchange.begin(self._serving(), remote)
