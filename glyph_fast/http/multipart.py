@@ -26,7 +26,7 @@ class Parts:
         self._bounds = bounds
         self._pairs: list[tuple[str, str | UploadFile]] = []
         self._files = self._fields = self._text_size = self._in_memory = 0
-        self._is_ended = False
+        self._is_begun = self._is_ended = False
         self._writes: list[tuple[UploadFile, bytes, bool]] = []  # file, data, whether to disk
         self._head: dict[bytes, bytes] = {}  # of the current part
         self._name, self._value = bytearray(), bytearray()  # of its current header field
@@ -60,6 +60,10 @@ class Parts:
 
     def feed(self, data: bytes) -> None:
         """Read a slice; what belongs in files is written by `write`."""
+        if not self._is_begun:
+            # The library passes over more than these, but only as far as the slice goes.
+            data = data.lstrip(b"\r\n")
+            self._is_begun = bool(data)
         try:
             self._parser.write(data)
         except self._error as exc:

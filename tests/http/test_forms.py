@@ -161,6 +161,8 @@ def test_what_a_client_left_out_is_its_mistake(error: str) -> None:
         (b"", MULTIPART, 400, "last boundary is missing"),
         (part("a", "b"), MULTIPART, 400, "last boundary is missing"),
         (b"hello", MULTIPART, 400, "malformed form"),
+        (b"\r\n&--x y--\r\n", MULTIPART, 400, "malformed form"),
+        (b"\r\n\r\n--x y--\r\n", MULTIPART, 204, ""),
         (b"--x y\r\n\r\nhello\r\n--x y--", MULTIPART, 400, "a part has no name"),
         (b"--x y\r\nContent-Disposition: form-data\r\n\r\n\r\n", MULTIPART, 400, "no name"),
         (b"--x y\r\nA b: c\r\n\r\n", MULTIPART, 400, "malformed form"),
