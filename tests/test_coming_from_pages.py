@@ -57,7 +57,7 @@ def test_what_the_page_names_is_ours(page: str) -> None:
     for holder, kind in {
         "conn": glyph_fast.Connection,
         "hub": glyph_fast.Hub,
-        "server": glyph_fast.Server,
+        "server": glyph_fast.Server(),
         "request": glyph_fast.Request,
     }.items():
         for name in re.findall(rf"\b{holder}\.(\w+)", code):
