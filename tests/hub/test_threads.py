@@ -137,6 +137,7 @@ CONTEXT: Table = {
 }
 REQUEST: Table = {
     "body": (READ, ()),
+    "form": (READ, ()),
     "json": (READ, ()),
     "stream": (READ, ()),
 }
