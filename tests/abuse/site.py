@@ -229,7 +229,7 @@ class Site:
             bystander.end()
 
     def memory(self) -> int:
-        """Bytes that the server has in memory; 0 under the sanitizers, where what is freed stays."""
+        """Bytes that the server has in memory; 0 under the sanitizers, which keep what is freed."""
         if "ASAN_OPTIONS" in os.environ:
             return 0
         fields = Path(f"/proc/{self.process.process.pid}/statm").read_text().split()
