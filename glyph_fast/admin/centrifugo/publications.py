@@ -53,11 +53,13 @@ def outgoing(params: Params) -> Outgoing:
 
 
 def _of_bytes(data: bytes, tags: Mapping[str, str]) -> Outgoing:
-    """Bytes that are JSON are JSON, as of a client that speaks Protobuf; in one line."""
+    """Bytes that are JSON are JSON, as of a client that speaks Protobuf; in one line, as they are."""
     try:
-        return Outgoing(json.dumps(json.loads(data)), True, tags)
+        value = json.loads(data)
     except ValueError:
         return Outgoing(data, False, tags)
+    is_one_line = not (b"\n" in data or b"\r" in data)
+    return Outgoing(data if is_one_line else json.dumps(value), True, tags)
 
 
 def asked(page: Page, params: Params, most: int) -> list[dict[str, Any]]:

@@ -36,6 +36,7 @@ def history(page: Any, most: int = 100, **params: Any) -> list[Any]:
         ({"data": {"a": [1, None]}}, True, b'{"a":[1,null]}'),
         ({"data": None}, True, b"null"),
         ({"b64data": base64(b'{\n"a": 1}')}, True, b'{"a":1}'),
+        ({"b64data": base64(b'{"a": 1}')}, True, b'{"a": 1}'),
         ({"b64data": base64(b"\xff\x00")}, False, b"\xff\x00"),
         ({"data": 1, "b64data": base64(b"\xff")}, False, b"\xff"),
         ({"data": 1, "b64data": ""}, True, b"1"),
