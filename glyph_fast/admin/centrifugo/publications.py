@@ -53,7 +53,7 @@ def outgoing(params: Params) -> Outgoing:
 
 
 def _of_bytes(data: bytes, tags: Mapping[str, str]) -> Outgoing:
-    """Bytes that are JSON are JSON, as of a client that speaks Protobuf; in one line, as they are."""
+    """Bytes that are JSON are JSON, as those of a client that speaks Protobuf; in one line."""
     try:
         value = json.loads(data)
     except ValueError:
