@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
+from glyph_fast.json import dumps
+from tests.centrifugal.vectors import COMMANDS as SAID
 from tests.fuzz.conversations import conversation
 from tests.vectors import FRAMES, VIOLATIONS
 
@@ -90,6 +92,8 @@ def seeds(target: str) -> list[bytes]:
         return [b"\x80\xf2\x48\xcd\xc9\xc9\x07\x00\xff\xfe\xf2\x00\x11\x00\x00", b"\x06\x00"]
     if target == "envelopes":
         return TEXTS
+    if target == "centrifuge":
+        return [bytes.fromhex(data) for _, data in SAID] + [dumps(said) for said, _ in SAID]
     if target == "glyph":
         return [path.read_bytes()[:3000] for path in sorted(GLYPH_CASES.glob("**/*.glyph"))]
     return [bytes(range(40))]

@@ -13,6 +13,9 @@ from ipaddress import ip_address
 from typing import Any, NamedTuple
 
 from glyph_fast import _core, _pure, json
+from glyph_fast.centrifuge.fields import COMMANDS
+from glyph_fast.centrifuge.protobuf import Protobuf
+from glyph_fast.centrifuge.wireformat import BadFrame, Json
 from glyph_fast.dialects.base import Dialect
 from glyph_fast.dialects.message import Message
 from glyph_fast.errors import HandshakeError, InvalidMessage, ProtocolError, Reject
@@ -338,6 +341,19 @@ def envelopes(data: bytes) -> None:
     assert json.loads(again.to_json()) == json.loads(message.to_json())
 
 
+def centrifuge(data: bytes) -> None:
+    """Frames of the Centrifuge protocol: commands come of them, or one error; JSON comes back."""
+    for wire, payload in ((Json(), data.decode(errors="replace")), (Protobuf(), data)):
+        try:
+            commands = wire.read(payload)
+        except BadFrame:
+            continue
+        for command in commands:
+            assert command.keys() <= {"id", *COMMANDS}
+            if wire.name == "json":
+                assert wire.read(json.dumps(command).decode()) == [command]
+
+
 def glyph(data: bytes) -> None:
     """A Glyph source: it loads, or it says what is wrong and where."""
     try:
@@ -371,6 +387,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         forms,
         inflate,
         envelopes,
+        centrifuge,
         glyph,
     )
 }
