@@ -55,6 +55,7 @@ class AllWorkers:
         self._user_rooms = None if config.user_room is None else UserRooms(config.user_room)
         self._seen: dict[Link, Observation] = {}  # the latest of each worker
         self._gone: Observation | None = None  # what the workers that are gone have done
+        self._cpu_of_gone = 0.0  # seconds
         self._acts: Mapping[str, Callable[[_Params, str], Awaitable[dict[str, Any]]]] = {
             "publish": self._publish,
             "broadcast": self._broadcast,
@@ -72,9 +73,10 @@ class AllWorkers:
 
     # Figures.
 
-    def left(self, link: Link) -> None:
+    def left(self, worker: Worker) -> None:
         """A worker is gone; what it did stays counted, as far as it was told."""
-        seen = self._seen.pop(link, None)
+        self._cpu_of_gone += worker.figures.get("cpu_seconds", 0.0)
+        seen = self._seen.pop(worker.link, None)
         if seen is not None:
             had = [] if self._gone is None else [self._gone]
             self._gone = merged([*had, only_counts(seen)])
@@ -91,6 +93,7 @@ class AllWorkers:
         if len(present["room_members"]) == LARGEST_ROOMS:
             present["room_members"] = await self._sizes(present["room_members"])
         main = {**own_figures(), "loop_lag_seconds": 0.0}
+        main["cpu_seconds"] += self._cpu_of_gone  # a counter never goes back
         return found._replace(present=present, process=figures_of_all([main, *self.workers()]))
 
     async def _sizes(self, named: Mapping[str, int]) -> dict[str, int]:

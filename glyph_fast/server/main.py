@@ -222,7 +222,7 @@ class MainProcess:
         self._switchboard.remove(worker.link)
         self._limits.gone(worker.link)
         if self._operated is not None:
-            self._operated.left(worker.link)
+            self._operated.left(worker)
 
     # As a part of the process.
 

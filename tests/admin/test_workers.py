@@ -289,10 +289,12 @@ def test_what_a_worker_did_stays_counted_when_it_dies() -> None:
     with serving("program:server", *OPTIONS, cwd=APP) as serve:
         operators = Operators(serve)
         with operators.http, clients_of_each(serve.ws("/ws"), 2) as ((_,), (far,)):
+            eventually(lambda: all(each["cpu_seconds"] for each in operators.stats()["workers"]))
             before = operators.stats()
             os.kill(far.pid, signal.SIGKILL)
             eventually(lambda: operators.stats()["connections"] < before["connections"])
             now = operators.stats()
+            assert now["process"]["cpu_seconds"] >= before["process"]["cpu_seconds"]
             assert now["messages_received"] >= before["messages_received"]
             assert now["connections_total"] >= before["connections_total"]
             eventually(lambda: sum(each["restarts"] for each in operators.stats()["workers"]) == 1)
