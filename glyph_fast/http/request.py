@@ -322,7 +322,7 @@ class Request:
 
     @property
     def connect(self) -> ConnectCommand | None:
-        """What a client of the Centrifuge protocol connects with, in `authenticate`; else None."""
+        """The words with which a client of the Centrifuge protocol connects; None for any other."""
         return getattr(self, "_connect", None)
 
     def __repr__(self) -> str:
