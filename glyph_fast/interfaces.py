@@ -175,6 +175,7 @@ class Broker(Protocol):
     """
 
     is_alone: bool  # whether there is no other process, and never will be
+    has_nodes: bool  # whether other servers may share a broker with this one
 
     @property
     def state(self) -> str:

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from .. import json
 from ..dialects.bare import JsonText
-from ..dialects.publication import ROOM, json_publication
+from ..dialects.publication import CONNECTION, ROOM, USER, json_publication
 from ..errors import BrokerUnavailable, ConnectionClosed
 from ..hub.connection import Connection
 from ..hub.hub import Hub
@@ -123,6 +123,12 @@ def _named(hub: Hub, params: Mapping[str, Any]) -> list[Connection]:
     return [conn for conn in found if conn.is_open]
 
 
+def _has_nodes(hub: Hub) -> bool:
+    """Whether others may be on other machines; of workers the main process sees to that."""
+    rooms = hub.get_room_manager()
+    return rooms._broker.has_nodes and not rooms._worker
+
+
 def sent(results: Sequence[SendResult]) -> dict[str, int]:
     sums = [sum(column) for column in zip(*results, strict=True)]
     answer = dict(zip(SendResult._fields, sums or NOBODY, strict=True))
@@ -181,6 +187,10 @@ def send(hub: Hub, params: Mapping[str, Any]) -> dict[str, Any]:
     if user_rooms is not None and "user" in params:
         # Kept for one who is away, too.
         return sent([hub.send_to_user(params["user"], JsonText(params["data"]))])
+    if _has_nodes(hub):  # whoever it is may be elsewhere
+        kind = USER if "user" in params else CONNECTION
+        name = params.get("user", params.get("connection"))
+        return sent([hub.get_room_manager()._publish(json_publication(kind, name, text))])
     for conn in _named(hub, params):
         try:
             results.append(conn.send(text))
@@ -200,6 +210,9 @@ def _close(connections: Iterable[Connection], params: Mapping[str, Any]) -> dict
 
 def disconnect(hub: Hub, params: Mapping[str, Any]) -> dict[str, Any]:
     """Close one connection, or all of one user."""
+    if "user" in params and _has_nodes(hub):
+        how = int(params.get("code", NORMAL)), params.get("reason", "")
+        return {"closed": hub.disconnect_user(params["user"], *how)}
     return _close(_named(hub, params), params)
 
 

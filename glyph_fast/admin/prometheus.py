@@ -127,6 +127,12 @@ class ServerCollector(Collector):
             yield _counter(
                 "broker_lost", "Messages lost as the broker was not there", now["broker_lost"]
             )
+        if "broker_invalid" in now:
+            yield _counter(
+                "broker_invalid",
+                "What came from the broker and was no message of a server",
+                now["broker_invalid"],
+            )
         yield _counter("handler_errors", "Exceptions raised by handlers", counts["handler_errors"])
         yield _histogram(
             "handler_seconds",

@@ -14,7 +14,7 @@ from typing import Any
 from ..broker.history import Ask, Page
 from ..broker.link import Link
 from ..broker.switchboard import Switchboard
-from ..dialects.publication import EVERYONE, ROOM, ROOMS, json_publication
+from ..dialects.publication import CONNECTION, EVERYONE, ROOM, ROOMS, USER, json_publication
 from ..errors import BrokerUnavailable
 from ..hub.hub import LARGEST_ROOMS
 from ..hub.metrics import Metrics
@@ -26,7 +26,7 @@ from ..options.rooms import Declarations
 from ..process.figures import figures_of_all, own_figures
 from ..process.worker import BEAT_S
 from ..process.workers import Worker, Workers
-from ..wire import NOBODY, Position, SendResult
+from ..wire import NOBODY, NORMAL, Position, SendResult
 from .calls import CALLS, CallError, sent, text_of
 from .centrifugo.publications import Outgoing
 from .finding import Found, all_found, largest_streams
@@ -112,12 +112,16 @@ class AllWorkers:
         return Observation(
             self._switchboard.uptime,
             counts,
-            {**present, **self._keeper.memory.figures()},
+            {**present, **self._keeper.memory.figures(), **self._broker_figures()},
             metrics.histograms(),
             metrics.rates(counts),
             [],
             [],
         )
+
+    def _broker_figures(self) -> Mapping[str, int]:
+        beyond = self._switchboard.beyond
+        return {} if beyond is None else beyond.figures()
 
     def workers(self) -> Sequence[Mapping[str, Any]]:
         """A line for each worker; of one that is about to be started again, zeros."""
@@ -153,8 +157,20 @@ class AllWorkers:
         self, links: Iterable[Link], kind: str, name: Any, text: str, exclude: list[str] | None
     ) -> dict[str, Any]:
         asked = list(links)
+        has_nodes = self._publish_beyond(kind, name, text, exclude)
         answers = await self._ask(asked, "deliver", kind, name, text, exclude)
-        return _sum(answers.values(), is_whole=len(answers) == len(asked))
+        return _sum(answers.values(), is_whole=len(answers) == len(asked) and not has_nodes)
+
+    def _publish_beyond(self, kind: str, name: Any, text: str, exclude: list[str] | None) -> bool:
+        """Publish on other nodes as well; whether there may be some."""
+        beyond = self._switchboard.beyond
+        if beyond is None:
+            return False
+        try:
+            beyond.publish_own(json_publication(kind, name, text, exclude))
+        except ValueError as exc:
+            raise CallError(413, str(exc)) from None
+        return True
 
     async def _publish(self, params: _Params, key: str) -> dict[str, Any]:
         if "rooms" in params:
@@ -196,14 +212,21 @@ class AllWorkers:
             answer = await self._publish({"room": own, "data": params["data"]}, "")
             return {name: n for name, n in answer.items() if name not in Position._fields}
         asked = list(self._switchboard.links)
+        kind = USER if "user" in params else CONNECTION
+        has_nodes = self._publish_beyond(
+            kind, params.get("user", params.get("connection")), text_of(params["data"]), None
+        )
         answers = await self._ask(asked, "send", params)
         found = [each for each in answers.values() if each is not None]
-        is_whole = len(answers) == len(asked)
+        is_whole = len(answers) == len(asked) and not has_nodes
         if not found and is_whole:
             raise CallError(404, "no such connection")
         return _sum(found, is_whole=is_whole or "connection" in params)
 
     async def _disconnect(self, params: _Params, key: str) -> dict[str, Any]:
+        if self._switchboard.beyond is not None and (user := params.get("user")) is not None:
+            how = [params.get("code", NORMAL), params.get("reason", "")]
+            self._switchboard.beyond.nodes.tell("disconnect_user", [user, *how])
         return {"closed": sum((await self._ask_all("disconnect", params)).values())}
 
     async def _close_room(self, params: _Params, key: str) -> dict[str, Any]:
@@ -211,6 +234,8 @@ class AllWorkers:
         if self.remembers(room):
             await self._keeper.own.ask("forget", room)
         self._switchboard.forget_notes(room)
+        if self._switchboard.beyond is not None:
+            self._switchboard.beyond.nodes.tell("delete_room", [room])
         return {"closed": sum((await self._ask_all("close_room", params)).values())}
 
     # Connections and rooms.

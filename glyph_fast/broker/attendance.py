@@ -8,12 +8,15 @@ diffs, and asks main again. A worker that is gone leaves everywhere at once.
 from __future__ import annotations
 
 import pickle
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .frames import HEAD, Kind, frame
 from .link import Link
 from .presence import Diff, Remote, Snapshot
 from .questions import own_classes
+
+if TYPE_CHECKING:
+    from .nodes.main import Beyond
 
 # What a frame PRESENCE says: a word, the room, and what goes with it.
 DIFF = "diff"  # to main: a Diff; from main: the node and a Diff
@@ -41,6 +44,7 @@ class Attendance:
         self._rooms: dict[str, dict[Link, Remote]] = {}
         self._followers: dict[str, set[Link]] = {}
         self._nodes: dict[Link, str] = {}  # what each is called
+        self.beyond: Beyond | None = None  # other nodes, where there may be some
 
     def add(self, link: Link, node: str) -> None:
         """Take in a worker, by a name that is not used again."""
@@ -58,6 +62,8 @@ class Attendance:
             self._unfollow(link, room)
         for other in self._nodes:
             other.send_always(said(GONE, node))
+        if self.beyond is not None:
+            self.beyond.nodes.attending.tell_gone(node)
 
     def gather(self, link: Link, room: str, follow: bool) -> list[Snapshot]:
         """Who is there in the other workers; with `follow` it hears of changes from now on."""
@@ -90,14 +96,18 @@ class Attendance:
         if remote.seq is None:  # the room was forgotten here while nobody was in it
             link.send_always(said(ASK, room))
         self._forget_empty(link, room, remote)
-        self._tell_followers(link, said(DIFF, room, self._nodes[link], diff), room)
+        self.tell_followers(link, said(DIFF, room, self._nodes[link], diff), room)
+        if self.beyond is not None:
+            self.beyond.nodes.attending.tell(room, self._nodes[link], diff)
 
     def _snapshot(self, link: Link, room: str, snapshot: Snapshot) -> None:
         snapshot = snapshot._replace(node=self._nodes[link])
         remote = self._rooms.setdefault(room, {}).setdefault(link, Remote())
         remote.take(snapshot)
         self._forget_empty(link, room, remote)
-        self._tell_followers(link, said(SNAPSHOT, room, snapshot), room)
+        self.tell_followers(link, said(SNAPSHOT, room, snapshot), room)
+        if self.beyond is not None:
+            self.beyond.snapshot(room, snapshot)
 
     def _forget_empty(self, link: Link, room: str, remote: Remote) -> None:
         if not remote.members and remote.seq is not None:
@@ -105,7 +115,8 @@ class Attendance:
             if not self._rooms[room]:
                 del self._rooms[room]
 
-    def _tell_followers(self, link: Link, frame: bytes, room: str) -> None:
+    def tell_followers(self, link: Link | None, frame: bytes, room: str) -> None:
+        """Send a frame to the workers that follow a room, all but one."""
         for other in self._followers.get(room, ()):
             if other is not link:
                 other.send(frame)
@@ -119,9 +130,11 @@ class Attendance:
                     )
                 return
         # Nobody is there any more. The worker says after which of its diffs.
-        for other, name in self._nodes.items():
-            if name == node:
-                other.send_always(said(ASK, room))
+        asked = self.link_of(node)
+        if asked is not None:
+            asked.send_always(said(ASK, room))
+        elif self.beyond is not None:
+            self.beyond.nodes.attending.ask(room, node)
 
     def _unfollow(self, link: Link, room: str) -> None:
         followers = self._followers.get(room)
@@ -129,3 +142,23 @@ class Attendance:
             followers.discard(link)
             if not followers:
                 del self._followers[room]
+                if self.beyond is not None:
+                    self.beyond.nodes.attending.unfollow(room)
+
+    # For other nodes.
+
+    def link_of(self, node: str) -> Link | None:
+        """The link of a worker, by its name."""
+        return next((link for link, name in self._nodes.items() if name == node), None)
+
+    def snapshots(self, room: str) -> list[Snapshot]:
+        """Who is in a room, for each worker with members."""
+        return [
+            Snapshot(self._nodes[link], remote.seq, remote.members)
+            for link, remote in self._rooms.get(room, {}).items()
+            if remote.seq is not None and remote.members
+        ]
+
+    def numbers(self, rooms: list[str]) -> list[tuple[str, str, int]]:
+        """Which diff was the latest, for each worker with members."""
+        return [(room, each.node, each.seq) for room in rooms for each in self.snapshots(room)]

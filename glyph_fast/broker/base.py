@@ -45,6 +45,7 @@ class BaseBroker:
 
     is_alone = True
     state = ""
+    has_nodes = False  # whether other servers may share a broker with this one
     deliver: Deliver
     obey: Obey
     publish: Deliver

@@ -10,10 +10,12 @@ import asyncio
 import logging
 import pickle
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from functools import partial
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from ..dialects.publication import Publication
+from ..errors import BrokerUnavailable
 from ..logs import SERVER, log
 from ..options.rooms import RoomDeclaration
 from ..wire import NOWHERE, Position
@@ -29,6 +31,9 @@ from .ordering import Order, order, placed, read_order
 from .questions import Questions, answer, read_question, refusal
 from .seats import Seats
 from .succeeding import TOO_MUCH
+
+if TYPE_CHECKING:
+    from .nodes.main import Beyond
 
 # The worker that is not asked, the question and its arguments.
 AskOthers = Callable[..., Awaitable[list[Any]]]
@@ -76,6 +81,7 @@ class Keeper:
         self.placing: Placing | None = None  # where a broker has the order
         self.serves: Callable[[Link], bool] = lambda link: True  # whether clients can connect there
         self.onward: Onward | None = None
+        self.beyond: Beyond | None = None  # other nodes, where there may be some
         self.attendance = Attendance()
         self.channels = MainChannels(ask_others)
         self._main = cast(Link, _Main(self))
@@ -213,6 +219,13 @@ class Keeper:
 
     async def _count(self, link: Link, number: int, room: str | None) -> None:
         counts = await self._ask_others(link, "count", room)
+        if self.beyond is not None:
+            try:
+                found = await self.beyond.nodes.ask("count", room)
+            except BrokerUnavailable as exc:
+                link.send_always(refusal(number, str(exc)))
+                return
+            counts += [each for each in found if type(each) is int]
         link.send_always(answer(number, sum(counts)))
 
     def _history(self, link: Link, room: str, ask: Ask) -> Page:
@@ -244,10 +257,22 @@ class Keeper:
     async def _gather(self, link: Link, number: int, room: str, follow: bool) -> None:
         # What others have not told yet they tell before they answer.
         await self._ask_others(link, "tell presence", room)
-        link.send_always(answer(number, self.attendance.gather(link, room, follow)))
+        found = self.attendance.gather(link, room, follow)
+        if self.beyond is not None:
+            try:
+                found += await self.beyond.nodes.attending.gather(room, follow=follow)
+            except BrokerUnavailable as exc:
+                link.send_always(refusal(number, str(exc)))
+                return
+        link.send_always(answer(number, found))
 
     async def _ask_worker(self, link: Link, number: int, *question: Any) -> None:
         asked = None if self._ask_one is None else await self._ask_one(*question)
+        if asked in (None, "gone") and self.beyond is not None:
+            with suppress(BrokerUnavailable):
+                worker, call, *args = question
+                for each in await self.beyond.nodes.ask("ask worker", worker, call, args):
+                    asked = asked if each in (None, "gone") else each
         link.send_always(answer(number, asked))
 
     def presence(self, link: Link, frame: bytes) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Iterable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import BrokerUnavailable
 from ..json import loads
@@ -23,6 +23,9 @@ from .link import Link
 from .onward import NOT_TOLD
 from .questions import Questions
 from .splitting import count
+
+if TYPE_CHECKING:
+    from .nodes.main import Beyond
 
 ANSWER_S = 2.0  # for workers to answer; one that is stopped does not …
 SILENT_S = 3.0  # … and is not waited for any more after saying nothing for so long
@@ -44,6 +47,7 @@ class Switchboard:
         self._numbers: dict[int, Link] = {}  # the link of the worker of a number
         self._described: dict[str, bytes] = {}  # what was told last about a room, for new workers
         self.keeper = Keeper(self._to_members, self.ask_others, ask_one=self.ask_one)
+        self.beyond: Beyond | None = None  # other nodes, where there may be some
         self.former: Link | None = None  # to the process before this one, while that is there
         self.keeper.serves = lambda link: link in self._links or link is self.former
         self._handlers: dict[int, Callable[[Link, bytes], object]] = {
@@ -56,6 +60,10 @@ class Switchboard:
             Kind.UNSUBSCRIBE: self._unsubscribe,
             Kind.SUBSCRIBE: lambda link, frame: None,  # done before the others
         }
+
+    def reach(self, beyond: Beyond) -> None:
+        """Hand on to other nodes, too, and from them. Before workers serve."""
+        self.beyond = self.keeper.beyond = self.keeper.attendance.beyond = beyond
 
     def add(self, link: Link, node: str = "", number: int = 0) -> None:
         """Take in a worker that serves, under a name that is not used again, and its number."""
@@ -128,8 +136,7 @@ class Switchboard:
                 for each in frames:
                     self._handlers[each[4]](link, each)
         finally:
-            while self._queued:
-                self._queued.pop().flush_queued()
+            self._flush()
 
     def _unsubscribe(self, link: Link, frame: bytes) -> None:
         name = frame[HEAD.size :]
@@ -140,6 +147,8 @@ class Switchboard:
     def _publish(self, source: Link, run: bytes) -> None:
         if self.keeper.onward is not None:
             self.keeper.onward.pass_on(run)
+        if self.beyond is not None:
+            self.beyond.publish(run)
         name = room_of(run)
         if name is None:
             self._to_others(source, run)
@@ -147,6 +156,17 @@ class Switchboard:
         for link in self._rooms.get(name, ()):
             if link is not source:
                 self._queue(link, run)
+
+    def from_beyond(self, run: bytes, room: bytes | None) -> None:
+        """Hand on what another node has published: to those with members of a room, or to all."""
+        for link in self._links if room is None else self._rooms.get(room, ()):
+            if not self._queued:
+                self._loop.call_soon(self._flush)
+            self._queue(link, run)
+
+    def _flush(self) -> None:
+        while self._queued:
+            self._queued.pop().flush_queued()
 
     def _to_members(self, name: bytes, frame: bytes) -> None:
         for link in self._rooms.get(name, ()):
@@ -167,6 +187,10 @@ class Switchboard:
         """Have the hubs of all workers do something, by the name of a method."""
         self._tell(None, frame_of_json(Kind.TELL, [call, *args]))
 
+    def described(self) -> list[list[Any]]:
+        """What was told last about each room, as a call and its arguments."""
+        return [loads(frame[HEAD.size :]) for frame in self._described.values()]
+
     def forget_notes(self, room: str) -> None:
         """What was noted about a room is of a former one."""
         self._described.pop(room, None)
@@ -175,6 +199,13 @@ class Switchboard:
         call, *args = loads(frame[HEAD.size :])
         if self.keeper.onward is not None and call not in NOT_TOLD:
             self.keeper.onward.pass_on(frame)
+        if self.beyond is not None:
+            self.beyond.nodes.tell(call, args)
+        self.tell_own(frame, source)
+
+    def tell_own(self, frame: bytes, source: Link | None = None) -> None:
+        """Have the workers do something, all but one."""
+        call, *args = loads(frame[HEAD.size :])
         if call == "describe_room":
             self._described.pop(args[0], None)
             if args[1]:
@@ -243,6 +274,8 @@ class Switchboard:
         known = self._links.get(link)
         if known is not None and name not in known:
             known.add(name)
+            if self.beyond is not None and name not in self._rooms:
+                self.beyond.join(name)
             self._rooms.setdefault(name, []).append(link)
             self.keeper.tell_position(link, name)
 
@@ -251,3 +284,5 @@ class Switchboard:
         links.remove(link)
         if not links:
             del self._rooms[name]
+            if self.beyond is not None:
+                self.beyond.leave(name)

@@ -45,6 +45,7 @@ class WorkersBroker(BaseBroker):
         "_terms",
         "_user_of",
         "answers",
+        "has_nodes",
         "questions",
     )
 
@@ -52,9 +53,12 @@ class WorkersBroker(BaseBroker):
 
     remembers = True
 
-    def __init__(self, link: Link) -> None:
+    has_nodes: bool
+
+    def __init__(self, link: Link, *, has_nodes: bool = False) -> None:
         super().__init__()
         self._link = link
+        self.has_nodes = has_nodes
         self.questions = Questions(link)
         self._terms: Callable[[str], RoomDeclaration | None] = lambda name: None
         self.answers: dict[str, Callable[..., Any]] = {}  # to what main asks, by its name

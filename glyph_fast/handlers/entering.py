@@ -82,14 +82,18 @@ class Entrance:
         worker = worker_of(session)
         if worker is None or worker != self._rooms._worker:
             return worker is not None
-        return self._hub._sessions.has(session)
+        return self._rooms._broker.has_nodes or self._hub._sessions.has(session)
+
+    def _is_here(self, session: str) -> bool:
+        """Whether a session of this worker's number is this process's, and of no other node."""
+        return self._hub._sessions.has(session) or not self._rooms._broker.has_nodes
 
     async def take(self, session: str, message: str) -> str:
         """Take what a client says in a session of this process or another. BrokerUnavailable."""
         worker = worker_of(session)
         if worker is None:
             return GONE
-        if worker == self._rooms._worker:
+        if worker == self._rooms._worker and self._is_here(session):
             return self._hub._sessions.take(session, message)
         answer = await self._rooms._broker.ask_worker(worker, "take", session, message)
         return GONE if answer is None else str(answer)

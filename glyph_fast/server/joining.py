@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from ..broker.choosing import broker_of
 from ..broker.memory import MemoryBroker
+from ..broker.nodes.broker import NodesBroker
+from ..errors import ConfigError
 from ..hub.hub import Hub
+from ..options.broker import NATS, read_broker_url
+from ..options.rooms import RoomDeclaration
+from .background import CLUSTER, Wanted
+
+
+def check_joining(
+    url: str, declared: Iterable[RoomDeclaration], background: Iterable[Wanted]
+) -> None:
+    """Raise ConfigError for what the broker of a URL cannot do."""
+    if read_broker_url(url).kind != NATS:
+        return
+    for each in declared:
+        if each.history_size:
+            raise ConfigError(
+                f"room {each.pattern!r} has a history, which NATS does not keep; Redis does"
+            )
+    if any(each.on == CLUSTER for each in background):
+        raise ConfigError('background(…, on="cluster") needs Redis: NATS knows no leader')
 
 
 class Joining:

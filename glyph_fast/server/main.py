@@ -36,6 +36,7 @@ from .succession import MainSuccession
 
 if TYPE_CHECKING:
     from ..admin.workers import AllWorkers
+    from ..broker.nodes.main import Beyond
     from .operating import Operating
 
 SWEEP_S = 1.0
@@ -74,6 +75,7 @@ class MainProcess:
         self._binding: Binding | None = None
         self._shares: list[list[socket.socket]] = []  # the sockets of each worker
         self._limits = Shares(Config())
+        self._beyond: Beyond | None = None  # other nodes, where a broker leads to some
         self._stopped = asyncio.Event()
         self._is_handing_over = False
         self._succession = MainSuccession(self._switchboard, process.inherited.take_former())
@@ -97,6 +99,8 @@ class MainProcess:
             sweeping.cancel()
             await self._workers.close()
             await self._succession.close()
+            if self._beyond is not None:
+                await self._beyond.close()
             if self._operating is not None:
                 await self._operating.stop()
             if not self._is_handing_over:
@@ -178,10 +182,21 @@ class MainProcess:
         self._switchboard.keeper.remember(declared.history_of, config.history_memory)
         self._limits = Shares(config)
         self._switchboard.keeper.answers.update(self._limits.answers())
+        if config.broker is not None:
+            from ..broker.choosing import beyond_of  # for those who share a broker with others
+
+            self._beyond = beyond_of(config.broker, config.broker_prefix, self._switchboard)
+            if self._beyond is not None:
+                self._switchboard.reach(self._beyond)
         self._told = told
 
     async def loaded(self) -> None:
-        """Open the operators' port, before there is much to see."""
+        """Open the operators' port, before there is much to see, and join other nodes."""
+        await self._open_port()
+        if self._beyond is not None:
+            await self._beyond.start()
+
+    async def _open_port(self) -> None:
         assert self._told is not None
         config, declared = self._told.config, self._told.declared
         if config.admin is None:
@@ -197,6 +212,9 @@ class MainProcess:
         self._operated = AllWorkers(config, declarations, self._switchboard, self._workers)
         port = OperatorsPort(config, self._operated)
         port.status = self._status
+        if self._beyond is not None:
+            nodes = self._beyond.nodes
+            port.broker = lambda: nodes.state
         self._operating = Operating(port, self._process.inherited)
         self._process.add(ADMIN, self._operating.lifecycle)
         with listen_errors():

@@ -193,7 +193,12 @@ class Server(Application):
         chosen = config if config is not None else self.config
         self.config = chosen.replace(**overrides) if overrides else chosen
         self.hub._configure(self.config)
-        if self.config.broker is None and any(each.on == CLUSTER for each in self._background):
+        if (url := self.config.broker) is not None:
+            from .joining import check_joining  # for those who share a broker with others
+
+            rooms = [*self.config.rooms, *self.hub._declared_in_program()]
+            check_joining(url, rooms, self._background)
+        elif any(each.on == CLUSTER for each in self._background):
             raise ConfigError('background(…, on="cluster") needs a broker')
         self._dispatcher.configure()
         if self.config.centrifuge is not None:
@@ -232,7 +237,8 @@ class Server(Application):
                 files = tuple(self._source_files())
                 config = self.config.replace(json_default=None)  # main makes no JSON of a program's
                 told = Told(config, self.hub._declared_in_program(), files)
-                broker = WorkersBroker(process.take_place(told))
+                has_nodes = config.broker is not None
+                broker = WorkersBroker(process.take_place(told), has_nodes=has_nodes)
                 broker.answers["count"] = self.hub._count_here
                 broker.answers["take"] = self.hub._sessions.take
                 if config.admin is not None:

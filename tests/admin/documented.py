@@ -23,6 +23,7 @@ NAMES = {
     "cpu_seconds_total", "memory_bytes", "open_files", "max_files", "loop_lag_seconds",
     "ping_rtt_seconds_bucket", "ping_rtt_seconds_count", "ping_rtt_seconds_sum",
 }  # fmt: skip
+BROKER_NAMES = {"broker_up", "broker_lost_total", "broker_invalid_total"}  # with a broker alone
 PAGE = (ROOT / "docs/operations.md").read_text()
 
 

@@ -47,6 +47,7 @@ HEALTHY = {
     'glyph_fast_handler_seconds_bucket{le="+Inf"}': "0+100x60",
     "glyph_fast_open_files": "100x60",
     "glyph_fast_max_files": "1024x60",
+    "glyph_fast_broker_up": "1x60",
 }
 UNHEALTHY = {
     "GlyphFastDown": {"up": "1x50 0x10"},
@@ -61,6 +62,7 @@ UNHEALTHY = {
         'glyph_fast_disconnects_total{code="1006"}': "0x57 40x3",
     },
     "GlyphFastFilesNearlyUsedUp": {"glyph_fast_open_files": "900x60"},
+    "GlyphFastBrokerLost": {"glyph_fast_broker_up": "1x50 0x10"},
 }
 
 

@@ -28,14 +28,16 @@ class NodesBroker(BaseBroker):
     dropped and counted.
     """
 
-    __slots__ = ("_described", "_presence", "nodes")
+    __slots__ = ("_described", "_presence", "count_here", "nodes")
 
     is_alone = False
+    has_nodes = True
 
     def __init__(self, bus: Bus, prefix: str = PREFIX, times: Times | None = None) -> None:
         super().__init__()
         self._described: dict[str, list[Any]] = {}  # what was noted last about a room
         self._presence: PresenceOfProcess | None = None
+        self.count_here: Callable[[str | None], int] = lambda room: 0
         self.nodes = Nodes(bus, OneProcess(self), Subjects(prefix), times)
 
     async def start(self) -> None:
@@ -106,7 +108,8 @@ class NodesBroker(BaseBroker):
     async def ask_worker(self, number: int, call: str, *args: Any) -> Any:
         """The answer of the worker of a number on whatever node has one; None where none has."""
         answers = await self.nodes.ask("ask worker", number, call, list(args))
-        return next((each for each in answers if each is not None), None)
+        known = [each for each in answers if each is not None]
+        return next((each for each in known if each != "gone"), known[0] if known else None)
 
     # Who is in rooms.
 
@@ -160,7 +163,10 @@ class OneProcess:
         self._broker.note(call, args)
 
     def answer(self, call: str, args: list[Any]) -> Any:
-        """Answer what is for a worker of a number: this process has none, and the number 0."""
+        """Answer how many there are, and what is for the worker of the number 0: this process."""
+        if call == "count":
+            (room,) = args
+            return self._broker.count_here(room)
         number, asked, more = args
         if call == "ask worker" and number == 0:
             return self._broker.answers[asked](*more)

@@ -85,8 +85,8 @@ def test_what_all_hubs_are_to_do_they_do_and_newcomers_hear_what_was_noted(run: 
 def test_counts_are_of_all_that_answer_in_time(run: Run) -> None:
     async def main() -> None:
         one, other, third = await some(Network(), 3)
-        other.broker.answers["count"] = lambda room: 2
-        third.broker.answers["count"] = lambda room: 3 if room == "r" else 0
+        other.broker.count_here = lambda room: 2
+        third.broker.count_here = lambda room: 3 if room == "r" else 0
         assert await one.broker.count("r") == 5
         third.kill()
         assert await one.broker.count("r") == 2
