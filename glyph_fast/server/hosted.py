@@ -129,7 +129,8 @@ class Hosted:
             raise ConfigError(
                 f"{', '.join(given)}: not for server.asgi; the server around it has such options"
             )
-        log(SERVER, logging.WARNING, ALONE, hint="serve with one process of it")
+        if config.broker is None:
+            log(SERVER, logging.WARNING, ALONE, hint="serve with one process of it, or a broker")
 
 
 __all__ = ["Hosted"]

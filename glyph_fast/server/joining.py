@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 
 from ..broker.choosing import broker_of
 from ..broker.memory import MemoryBroker
-from ..broker.nodes.broker import NodesBroker
 from ..errors import ConfigError
 from ..hub.hub import Hub
 from ..options.broker import NATS, read_broker_url

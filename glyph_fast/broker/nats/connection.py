@@ -1,7 +1,8 @@
 """One connection to a NATS server: its lines in and out.
 
-The protocol is read here and not by a client library, for it is the way of every message: nats-py
-2.16 took 4.2 µs for one (a queue and a task for each subscription), this takes a tenth.
+The protocol is read here and not by a client library, for it is the way of every message: in the
+run in which this took 1.0 µs for one, the parser of nats-py alone took 2.7, and behind it are a
+queue and a task for each subscription.
 """
 
 from __future__ import annotations

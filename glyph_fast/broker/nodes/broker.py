@@ -51,6 +51,9 @@ class NodesBroker(BaseBroker):
         """Leave."""
         await self.nodes.close()
 
+    def seek_lease(self, changed: Callable[[bool], object]) -> None:
+        """Nothing: of such a broker nobody leads."""
+
     @property
     def answers(self) -> dict[str, Callable[..., Any]]:
         """To what other nodes ask, by its name."""
