@@ -220,6 +220,9 @@ def close_room(hub: Hub, params: Mapping[str, Any]) -> dict[str, Any]:
     """Close the connections of a room's members, and forget the room with its metadata."""
     rooms = hub.get_room_manager()
     room = rooms.get_room(params["room"])
+    if _has_nodes(hub):
+        how = int(params.get("code", NORMAL)), params.get("reason", "")
+        rooms._broker.tell("close_room", params["room"], *how)
     if room is None:
         rooms.delete_room(params["room"])  # what it remembers
         return {"closed": 0}

@@ -235,7 +235,8 @@ class AllWorkers:
             await self._keeper.own.ask("forget", room)
         self._switchboard.forget_notes(room)
         if self._switchboard.beyond is not None:
-            self._switchboard.beyond.nodes.tell("delete_room", [room])
+            how = [params.get("code", NORMAL), params.get("reason", "")]
+            self._switchboard.beyond.nodes.tell("close_room", [room, *how])
         return {"closed": sum((await self._ask_all("close_room", params)).values())}
 
     # Connections and rooms.

@@ -127,6 +127,15 @@ class Hub(Streams):
             self._rooms._describe_here(*args)
         elif call == "reset_room":
             self._reset_room(*args)
+        elif call == "close_room":
+            self._close_room_here(*args)
+
+    def _close_room_here(self, name: str, code: int, reason: str) -> None:
+        members: list[Any] = list(self._rooms.get_room(name) or ())
+        self._rooms._delete_here(name)
+        for conn in members:
+            if conn.is_open:
+                conn.close(code, reason)
 
     def _count_here(self, room: str | None) -> int:
         return len(self) if room is None else self._rooms.get_room_size(room)

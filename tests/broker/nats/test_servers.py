@@ -129,6 +129,11 @@ def test_operators_reach_all_nodes_from_one(two: Nodes) -> None:
         two.one.call("broadcast", {"data": {"n": 3}})
         assert heard(there) == {"n": 3}
         assert heard(here) == {"n": 3}
+        here.join("plain:closing")
+        two.other.call("close-room", {"room": "plain:closing", "code": 4003})
+        with pytest.raises(ConnectionClosed):
+            here.socket.recv(timeout=20)
+        assert here.socket.close_code == 4003
         two.one.call("disconnect", {"user": "eve"})
         with pytest.raises(ConnectionClosed):
             there.socket.recv(timeout=20)
