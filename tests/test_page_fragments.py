@@ -18,7 +18,7 @@ FRAGMENTS = re.findall(r"^```python\n(?!# \w+\.py\n)(.*?)^```", PAGE, re.MULTILI
 
 
 def test_they_do_what_the_page_says(tmp_path: Path) -> None:
-    assert len(FRAGMENTS) == 5
+    assert len(FRAGMENTS) >= 5
     imports = "from glyph_fast import Connection, Request\n"
     (tmp_path / "pieces.py").write_text(imports + "".join(FRAGMENTS))
     with serving("pieces:server", cwd=tmp_path) as server:

@@ -322,7 +322,7 @@ class Request:
 
     @property
     def connect(self) -> ConnectCommand | None:
-        """The words with which a client of the Centrifuge protocol connects; None for any other."""
+        """In `authenticate`, how a client of the Centrifuge protocol connects; None for others."""
         return getattr(self, "_connect", None)
 
     def __repr__(self) -> str:
