@@ -26,6 +26,7 @@ from .codes import (
     Disconnect,
 )
 from .identity import subscription_end, ttl
+from .publishing import WrittenMessage
 from .recovery import REFUSE_UNRECOVERED, ask_of, described, is_cache
 from .session import Command, Session, Subscription
 from .wireformat import Fields
@@ -130,10 +131,7 @@ async def publish(session: Session, fields: Fields, id: int) -> Fields | None:
     if (why := permission.why_not(conn, MessageType.BROADCAST, name)) is not None:
         raise CommandError(PERMISSION_DENIED, why)
     data = fields["data"]
-    kind = MessageType.BINARY if isinstance(data, bytes) else MessageType.JSON
-    made = server.hub._writer.publication(
-        ROOM, name, Message(kind, data, room=name, connection_id=conn.id)
-    )
+    made = server.hub._writer.publication(ROOM, name, _message_of(fields, name, conn.id))
     try:
         await server.hub._publish_once(made)
     except BrokerUnavailable:
@@ -142,6 +140,17 @@ async def publish(session: Session, fields: Fields, id: int) -> Fields | None:
     message = Message(MessageType.BROADCAST, data, room=name, connection_id=conn.id)
     await after(session, MessageType.BROADCAST, message)
     return None
+
+
+def _message_of(fields: Fields, name: str, id: str) -> Message:
+    """What is published: data of JSON in the form in which it came, if that is known."""
+    data, written = fields["data"], getattr(fields, "written", None)
+    if written is None or b"\n" in written or b"\r" in written:
+        kind = MessageType.BINARY if isinstance(data, bytes) else MessageType.JSON
+        return Message(kind, data, room=name, connection_id=id)
+    message = WrittenMessage(MessageType.JSON, room=name, connection_id=id)
+    message.written = written
+    return message
 
 
 async def presence(session: Session, fields: Fields, id: int) -> Fields:

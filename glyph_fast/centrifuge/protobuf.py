@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 
 from ..json import loads
 from .fields import MESSAGES
-from .wireformat import BadFrame, Fields, WireFormat
+from .wireformat import BadFrame, Fields, Read, WireFormat
 
 PACKAGE = "glyph_fast.centrifuge"  # nobody else's, so that both may be in one process
 _Field = descriptor_pb2.FieldDescriptorProto
@@ -80,9 +80,11 @@ def sized(data: bytes) -> bytes:
 
 
 def _fields_of(message: Any) -> Fields:
-    found: Fields = {}
+    found = Read()
     for field, value in message.ListFields():
-        found[field.name] = _value_of(field, value)
+        data = found[field.name] = _value_of(field, value)
+        if field.name == "data" and not isinstance(data, bytes):
+            found.written = value
     return found
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from .. import core
 from ..broker.presence import Entry
+from ..dialects.message import Message
 from ..dialects.publication import PLACED, ROOM, Publication
 from ..dialects.stream import (
     BINARY,
@@ -82,7 +83,7 @@ class Format:
         if kind not in (ENVELOPE, ROOM_ENVELOPE):
             return {"data": self._plain(kind, payload)}
         envelope = loads(payload)
-        pub: Fields = {"data": self._data_of(envelope)}
+        pub: Fields = {"data": self._data_of(envelope, payload)}
         if client := envelope.get("connection_id"):
             pub["info"] = {"user": user or "", "client": client}
         if event := envelope.get("event"):
@@ -94,11 +95,12 @@ class Format:
             return self.wire.binary(payload)
         return self.wire.json(payload if kind == JSON else dumps(payload.decode()))
 
-    def _data_of(self, envelope: Fields) -> bytes:
+    def _data_of(self, envelope: Fields, payload: bytes) -> bytes:
         data = envelope.get("data")
         if envelope["type"] == "binary" and isinstance(data, str):
             return self.wire.binary(b64decode(data))
-        return self.wire.json(dumps(data))
+        written = _written_in(envelope, payload)
+        return self.wire.json(dumps(data) if written is None else written)
 
     def _message(self, publication: Publication) -> bytes:
         kind, payload = kind_of(publication), publication.payload
@@ -113,6 +115,32 @@ class Format:
         except ValueError:
             return self._plain(TEXT, payload)
         return self.wire.json(payload)
+
+
+class WrittenMessage(Message):
+    """A message of JSON whose data is `written` already, and stays as it is."""
+
+    __slots__ = ("written",)
+
+    written: bytes
+
+    def to_json(self) -> bytes:
+        """The envelope as UTF-8."""
+        rest = super().to_json().removeprefix(_JSON)
+        return b"%b%b%b" % (_DATA, self.written, rest)
+
+
+_JSON = b'{"type":"json"'
+_DATA = b'{"type":"json","data":'
+
+
+def _written_in(envelope: Fields, payload: bytes) -> bytes | None:
+    """The data of an envelope as it stands there; None where that is not plain to see."""
+    rest = {name: value for name, value in envelope.items() if name not in ("type", "data")}
+    end = b"," + dumps(rest)[1:]
+    if payload.startswith(_DATA) and payload.endswith(end):
+        return payload[len(_DATA) : -len(end)]
+    return None
 
 
 class PushCodec:
@@ -158,4 +186,4 @@ class PushCodec:
         return may_go_on
 
 
-__all__ = ["Format", "PushCodec"]
+__all__ = ["Format", "PushCodec", "WrittenMessage"]

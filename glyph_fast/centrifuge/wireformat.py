@@ -16,6 +16,13 @@ from .fields import MESSAGES
 
 Fields: TypeAlias = dict[str, Any]
 
+
+class Read(dict[str, Any]):
+    """Fields as they were read; `written` is the JSON of their data as it came, if it came so."""
+
+    written: bytes | None = None
+
+
 MAX_DEPTH = 16  # of messages in messages; filters nest
 
 

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from glyph_fast.centrifuge.fields import COMMANDS
-from glyph_fast.centrifuge.protobuf import Protobuf, varint
+from glyph_fast.centrifuge.protobuf import Protobuf, sized, varint
+from glyph_fast.testing import TestClient
 from tests.centrifugal import vectors
+from tests.centrifugal.speaking import PATH, server_of
 
 client_pb2: Any = importlib.import_module("centrifuge.protocol.client_pb2")
 
@@ -40,3 +42,35 @@ def test_every_command_and_push_is_among_them() -> None:
     assert pushed == {
         "channel", "pub", "join", "leave", "unsubscribe", "message", "subscribe"
     }  # fmt: skip
+
+
+def test_data_stays_as_it_was_written(run: Any) -> None:
+    """By a client that speaks Protobuf, and to one."""
+
+    async def main() -> None:
+        async with TestClient(server_of()) as client:
+            socket = await client.connect(f"{PATH}?cf_protocol=protobuf")
+            ours = await client.connect()
+            await ours.send_json({"type": "join_room", "room": "a"})
+            await ours.receive()
+
+            async def ask(**command: Any) -> Any:
+                await socket.send(sized(client_pb2.Command(**command).SerializeToString()))
+                return await reply()
+
+            async def reply() -> Any:
+                data = await socket.receive_bytes()
+                _, at = varint(data, 0)
+                return client_pb2.Reply.FromString(data[at:])
+
+            assert (await ask(id=1, connect={})).connect.client
+            await ask(id=2, subscribe={"channel": "a"})
+            for n, data in enumerate((b'{ "x": 1.0,\t"y" :[] }', b"[ ]", b"\xff", b" 1")):
+                push = (await ask(id=3 + n, publish={"channel": "a", "data": data})).push
+                assert push.pub.data == data
+                assert (await reply()).HasField("publish")
+                await ours.receive_json()
+            kept = (await ask(id=9, history={"channel": "a", "limit": 9})).history.publications
+            assert kept[0].data == b'{ "x": 1.0,\t"y" :[] }' and kept[2].data == b"\xff"
+
+    run(main())
