@@ -79,7 +79,6 @@ TESTED_BY = {
         ],
         "broker/nodes/test_nodes.py",
     ),
-    "broker/nodes/main.py": "broker/nats/test_servers.py",
     "broker/nats/connection.py": "broker/nats/test_bus.py",
     "broker/channels_crossing.py": "workers/test_channels.py",
     **{

@@ -145,10 +145,10 @@ class Switchboard:
             self._leave(link, name)
 
     def _publish(self, source: Link, run: bytes) -> None:
-        if self.keeper.onward is not None:
-            self.keeper.onward.pass_on(run)
-        if self.beyond is not None:
+        if self.beyond is not None:  # a successor is a node as well
             self.beyond.publish(run)
+        elif self.keeper.onward is not None:
+            self.keeper.onward.pass_on(run)
         name = room_of(run)
         if name is None:
             self._to_others(source, run)
@@ -197,10 +197,12 @@ class Switchboard:
 
     def _tell(self, source: Link | None, frame: bytes) -> None:
         call, *args = loads(frame[HEAD.size :])
-        if self.keeper.onward is not None and call not in NOT_TOLD:
-            self.keeper.onward.pass_on(frame)
-        if self.beyond is not None:
-            self.beyond.nodes.tell(call, args)
+        onward = self.keeper.onward
+        if onward is None or call not in NOT_TOLD:
+            if self.beyond is not None:  # a successor is a node as well
+                self.beyond.nodes.tell(call, args)
+            elif onward is not None:
+                onward.pass_on(frame)
         self.tell_own(frame, source)
 
     def tell_own(self, frame: bytes, source: Link | None = None) -> None:

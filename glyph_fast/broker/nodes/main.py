@@ -15,7 +15,7 @@ from ..presence import Diff, Snapshot
 from .bus import Bus
 from .nodes import Nodes
 from .peers import Times
-from .receiving import publications
+from .receiving import frames_of, publications
 from .subjects import PREFIX, Subjects
 
 if TYPE_CHECKING:
@@ -67,15 +67,22 @@ class Beyond:
         self.nodes.rooms.discard(_text(room), self.nodes.time())
 
     def publish(self, run: bytes) -> None:
-        """Send what a worker has published."""
+        """Send what a worker has published: one publication, or several for one room."""
         room = room_of(run)
+        name = None if room is None else _text(room)
+        for piece in (run,) if self._fits(run) else frames_of(run):
+            if self._fits(piece):
+                self.nodes.publish(piece, name)
+            else:
+                self.nodes.bad += 1
+                log(SERVER, logging.ERROR, "too large for other nodes", bytes=len(piece))
+
+    def _fits(self, piece: bytes) -> bool:
         try:
-            self.nodes.check(run)
-        except ValueError as exc:
-            self.nodes.bad += 1
-            log(SERVER, logging.ERROR, "not for other nodes", reason=str(exc))
-            return
-        self.nodes.publish(run, None if room is None else _text(room))
+            self.nodes.check(piece)
+        except ValueError:
+            return False
+        return True
 
     def publish_own(self, publication: Any) -> None:
         """Send what main itself publishes. Raises ValueError for what is too large."""

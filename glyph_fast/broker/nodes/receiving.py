@@ -17,15 +17,21 @@ def publications(body: bytes, room: str | None) -> Iterator[Publication]:
 
     `room` is that whose members it is for; None: others than those of one room. Raises ValueError.
     """
+    for frame in frames_of(body):
+        made = unpack(frame)
+        _check(made, room)
+        yield made
+
+
+def frames_of(body: bytes) -> Iterator[bytes]:
+    """The frames PUBLISH, one after the other. Raises ValueError for what is none."""
     at, end = 0, len(body)
     while at < end:
         size = 4 + int.from_bytes(body[at : at + 4], "little")
         if size < NAME_AT or at + size > end or body[at + 4] != _PUBLISH:
             raise ValueError("not a frame")
-        made = unpack(body if size == end else body[at : at + size])
+        yield body if size == end else body[at : at + size]
         at += size
-        _check(made, room)
-        yield made
 
 
 def _check(made: Publication, room: str | None) -> None:
