@@ -85,6 +85,7 @@ TESTED_BY = {
         f"broker/redis/{name}.py": "broker/redis/test_bus.py"
         for name in "connection finding link login".split()
     },
+    "broker/redis/beyond.py": "broker/redis/test_workers.py",
     "broker/redis/locating.py": "broker/redis/test_broker.py",
     "broker/redis/places.py": "broker/redis/test_broker.py",
     "broker/redis/scripts.py": "broker/redis/test_streams.py",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, needs
-from ..options.broker import CLUSTER, NATS, read_broker_url
+from ..options.broker import CLUSTER, NATS, BrokerUrl, read_broker_url
 
 if TYPE_CHECKING:
     from .nodes.broker import NodesBroker
@@ -14,15 +16,17 @@ if TYPE_CHECKING:
     from .switchboard import Switchboard
 
 
-def beyond_of(text: str, prefix: str, switchboard: Switchboard) -> Beyond | None:
-    """The other nodes of a server with workers; None where the broker is of another kind."""
+def beyond_of(text: str, prefix: str, switchboard: Switchboard) -> Beyond:
+    """The other nodes of a server with workers. Raises ConfigError."""
     url = read_broker_url(text)
-    if url.kind != NATS:
-        return None
-    from .nats.bus import NatsBus
-    from .nodes.main import Beyond
+    if url.kind == NATS:
+        from .nats.bus import NatsBus
+        from .nodes.main import Beyond
 
-    return Beyond(switchboard, NatsBus(url), prefix)
+        return Beyond(switchboard, NatsBus(url), prefix)
+    with _redis(url):
+        from .redis.beyond import RedisBeyond
+    return RedisBeyond(switchboard, url, prefix)
 
 
 def broker_of(text: str, prefix: str) -> RedisBroker | NodesBroker:
@@ -33,12 +37,19 @@ def broker_of(text: str, prefix: str) -> RedisBroker | NodesBroker:
         from .nodes.broker import NodesBroker
 
         return NodesBroker(NatsBus(url), prefix)
+    with _redis(url):
+        from .redis.broker import RedisBroker
+    return RedisBroker(url, prefix)
+
+
+@contextmanager
+def _redis(url: BrokerUrl) -> Iterator[None]:
+    """For what is imported where Redis is asked for. Raises ConfigError."""
     if url.kind == CLUSTER:
         raise ConfigError(f"--broker: {url.kind} is not available in this version")
     try:
-        from .redis.broker import RedisBroker
+        yield
     except ModuleNotFoundError as exc:
         if exc.name != "hiredis":
             raise
         raise ConfigError(needs("--broker redis://", "hiredis", "redis")) from None
-    return RedisBroker(url, prefix)

@@ -25,6 +25,10 @@ NAME_AT = PUBLISH_HEAD.size
 TO_ROOM = 1  # to whom it is: the second of `crossing`'s targets
 
 
+# Of a LEAD: whether this machine runs what runs once on all of them, from now on.
+LEADS, LEADS_NOT = b"\1", b"\0"
+
+
 class Kind(IntEnum):
     """What a frame between two processes of one server is about."""
 
@@ -42,7 +46,7 @@ class Kind(IntEnum):
     ORDER = 12  # worker: a publication to a room that remembers, which wants a place
     PLACED = 13  # main: one that has its place
     POSITION = 14  # main: where a room that remembers is
-    LEAD = 17  # main: run what runs once in a server
+    LEAD = 17  # main: run what runs once in a server; or, with a byte, what runs once on all
     PRESENCE = 15  # who is in a room, either way (`attendance.py`)
     # From a process to its successor (`estate.py`).
     HANDING = 16  # it gives no more places; what will come, as JSON

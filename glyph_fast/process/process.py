@@ -107,6 +107,9 @@ class Part(Protocol):
     def lead(self) -> None:
         """Run what runs once in a server of several processes, from now on."""
 
+    def lead_cluster(self, leads: bool) -> None:
+        """Run what runs once on all machines from now on, or not any more."""
+
     def release_files(self) -> None:
         """Remove what would outlive the process."""
 

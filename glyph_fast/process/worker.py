@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NamedTuple
 
-from ..broker.frames import HEAD, Kind, frame, frame_of_json
+from ..broker.frames import HEAD, LEADS, Kind, frame, frame_of_json
 from ..broker.link import Link
 from ..broker.questions import own_classes
 from ..errors import GlyphFastError
@@ -174,7 +174,10 @@ class WorkerProcess:
                 if each[4] == Kind.DRAIN:
                     self._drain(each)
                 elif each[4] == Kind.LEAD and self._part is not None:
-                    self._part.lead()
+                    if len(each) == HEAD.size:
+                        self._part.lead()
+                    else:
+                        self._part.lead_cluster(each[HEAD.size :] == LEADS)
             frames = [each for each in frames if each[4] not in _OWN]
         if frames:
             self.heard(frames)

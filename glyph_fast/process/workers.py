@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
-from ..broker.frames import HEAD, Kind, frame
+from ..broker.frames import HEAD, LEADS, LEADS_NOT, Kind, frame
 from ..broker.link import Link
 from ..json import loads
 from ..logs import SERVER, log
@@ -166,6 +166,7 @@ class Workers:
         self._timers: set[asyncio.TimerHandle] = set()
         self._first = self._loop.create_future()  # done once the first has told what it loaded
         self._all_serve = self._loop.create_future()  # done once every one has served
+        self._leads_cluster = False  # whether this machine runs what runs once on all of them
         self._lead: Worker | None = None  # that runs what runs once in a server
         self._is_ending = False
         self._ticked_at = self._loop.time()
@@ -261,6 +262,14 @@ class Workers:
         self._lead = next(iter(self), None)
         if self._lead is not None:
             self._lead.link.send_always(frame(Kind.LEAD))
+            if self._leads_cluster:
+                self._lead.link.send_always(frame(Kind.LEAD, LEADS))
+
+    def lead_cluster(self, leads: bool) -> None:
+        """Have that worker run what runs once on all machines, or not any more."""
+        self._leads_cluster = leads
+        if self._lead is not None and self._lead.is_serving:
+            self._lead.link.send_always(frame(Kind.LEAD, LEADS if leads else LEADS_NOT))
 
     async def _tick(self) -> None:
         """See who has ended, and who says nothing."""

@@ -186,8 +186,10 @@ class MainProcess:
             from ..broker.choosing import beyond_of  # for those who share a broker with others
 
             self._beyond = beyond_of(config.broker, config.broker_prefix, self._switchboard)
-            if self._beyond is not None:
-                self._switchboard.reach(self._beyond)
+            self._switchboard.reach(self._beyond)
+            self._beyond.remember(declared.history_of)
+            self._beyond.seek_lease(self._workers.lead_cluster)
+            self._process.hand_on = None  # a successor has what rooms remember from there
         self._told = told
 
     async def loaded(self) -> None:
@@ -260,6 +262,9 @@ class MainProcess:
         self._stopped.set()
 
     def lead(self) -> None:
+        """Nothing: one of the workers does."""
+
+    def lead_cluster(self, leads: bool) -> None:
         """Nothing: one of the workers does."""
 
     def hand_over(self) -> None:

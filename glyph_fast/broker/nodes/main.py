@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,12 @@ class Beyond:
         """Leave."""
         if self.is_started:
             await self.nodes.close()
+
+    def remember(self, terms: Callable[[str], Any]) -> None:
+        """Nothing: this keeps nothing of rooms."""
+
+    def seek_lease(self, changed: Callable[[bool], object]) -> None:
+        """Nothing: what runs once on all machines needs a broker that keeps something."""
 
     def figures(self) -> dict[str, int]:
         """Whether the broker is up, and what was lost on the way to it or was no message."""

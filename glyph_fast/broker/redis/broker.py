@@ -22,10 +22,9 @@ from .bus import RedisBus
 from .lease import Lease
 from .link import Link
 from .places import Places
-from .streams import RedisStreams
+from .streams import LEASE, RedisStreams
 
 KNOWN_ROOMS = 4096  # names of which it is known whether they remember
-LEASE = b"l"  # a kind of key
 
 
 class RedisBroker(NodesBroker):

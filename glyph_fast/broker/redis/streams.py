@@ -27,7 +27,7 @@ KNOWN_ROOMS = 4096  # whose keys are at hand
 ID_MS = int(LIFETIME_S * 1000)
 FIRST = b"first"  # in the place of an id: what comes first under it counts
 
-STREAM, META, ID = b"s", b"m", b"k"
+STREAM, META, ID, LEASE = b"s", b"m", b"k", b"l"  # kinds of keys
 
 
 class Keys(NamedTuple):

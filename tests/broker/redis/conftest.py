@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-DEADLINE_S = 30.0
+DEADLINE_S = 55.0  # servers with workers take their time to start on a busy machine
 
 
 @pytest.fixture
