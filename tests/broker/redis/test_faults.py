@@ -107,34 +107,47 @@ KEPT = [
 ]  # fmt: skip
 
 
+async def what_is_seen_of(fault: Any, *, is_kept: bool) -> None:
+    async with redis_server() as redis, nodes(redis, 2) as (one, two):
+        async with (
+            Follower(one) as a, Follower(two) as b,
+            Publisher(one, "p") as p, Publisher(two, "q") as q,
+        ):  # fmt: skip
+            for each in (p, q):
+                each.begin()
+            await asyncio.gather(p.more(20), q.more(20))
+            await fault(redis)
+            await asyncio.gather(p.more(20), q.more(20))
+            last = [await p.end(), await q.end()]
+            for each in (a, b):
+                await asyncio.gather(*map(each.follows, last))
+            acknowledged = p.acknowledged + q.acknowledged
+            for each in (a, b):
+                if is_kept:
+                    assert each.resets == 0
+                    assert sorted(each.texts) == sorted(acknowledged)
+                else:
+                    assert each.resets == 1
+                assert len(set(each.texts)) == len(each.texts)
+            if is_kept:
+                assert a.texts == b.texts
+
+
 @pytest.mark.parametrize("fault", [*LOST, *KEPT], ids=lambda fault: fault.__name__)
 def test_nothing_is_lost_unsaid_when_the_broker_was(run, fault):
-    async def main():
-        async with redis_server() as redis, nodes(redis, 2) as (one, two):
-            async with (
-                Follower(one) as a, Follower(two) as b,
-                Publisher(one, "p") as p, Publisher(two, "q") as q,
-            ):  # fmt: skip
-                for each in (p, q):
-                    each.begin()
-                await asyncio.gather(p.more(20), q.more(20))
-                await fault(redis)
-                await asyncio.gather(p.more(20), q.more(20))
-                last = [await p.end(), await q.end()]
-                for each in (a, b):
-                    await asyncio.gather(*map(each.follows, last))
-                acknowledged = p.acknowledged + q.acknowledged
-                for each in (a, b):
-                    if fault in KEPT:
-                        assert each.resets == 0
-                        assert sorted(each.texts) == sorted(acknowledged)
-                    else:
-                        assert each.resets == 1
-                    assert len(set(each.texts)) == len(each.texts)
-                if fault in KEPT:
-                    assert a.texts == b.texts
+    run(what_is_seen_of(fault, is_kept=fault in KEPT))
 
-    run(main())
+
+@pytest.mark.slow
+def test_nothing_is_lost_unsaid_when_the_broker_was_stopped_for_a_minute():
+    async def stopped_for_a_minute(redis: RedisServer) -> None:
+        redis.pause()
+        for _ in range(4):
+            await asyncio.sleep(15)
+        redis.resume()
+
+    seen = what_is_seen_of(stopped_for_a_minute, is_kept=True)
+    asyncio.run(asyncio.wait_for(seen, 120))
 
 
 def test_a_room_that_nobody_speaks_in_is_reset_as_well(run):
