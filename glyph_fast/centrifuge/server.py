@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 import random
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from functools import partial
@@ -78,6 +79,7 @@ class CentrifugeServer:
         self._looks: list[tuple[float, int, Look]] = []  # and when, a heap
         self._numbers = itertools.count()
         self._ends: dict[tuple[Session, str], float] = {}  # of subscriptions
+        self._next_end = math.inf  # none is before
         self._tasks: set[Any] = set()
         dispatcher.translate(path, self._take, Frames(writer=hub._writer))
         self.plan: Plan = dispatcher.plan(path)
@@ -129,9 +131,11 @@ class CentrifugeServer:
     def _lost(self, conn: Connection, code: int, reason: str) -> None:
         """A client is gone that had not connected: what still decides about it is given up."""
         self.gone(conn)
-        if conn._inbox is not None:
-            conn._inbox.forget_messages()
-            conn._inbox.task.give_up()
+        inbox = conn._inbox
+        if inbox is not None:
+            inbox.forget_messages()
+            if (task := getattr(inbox, "task", None)) is not None:
+                task.give_up()
 
     def gone(self, conn: Member) -> None:
         """A connection is gone."""
@@ -225,6 +229,7 @@ class CentrifugeServer:
             self._ends.pop((session, name), None)
         else:
             self._ends[session, name] = at + GRACE_S
+            self._next_end = min(self._next_end, at + GRACE_S)
 
     def ping_later(self, session: Session) -> None:
         """Begin to ping a client: sooner some than others, so that not all answer at once."""
@@ -245,10 +250,16 @@ class CentrifugeServer:
             again = look()
             if again is not None:
                 self._look_after(again, look)
-        for (session, name), at in list(self._ends.items()):
-            if at <= self.now():
-                del self._ends[session, name]
-                self._end(session, name, SUBSCRIPTION_EXPIRED)
+        if self.now() >= self._next_end:
+            self._end_overdue(self.now())
+
+    def _end_overdue(self, now: float) -> None:
+        """End the subscriptions that are due: all are looked at, but only if one may be."""
+        due = [key for key, at in self._ends.items() if at <= now]
+        for session, name in due:
+            del self._ends[session, name]
+            self._end(session, name, SUBSCRIPTION_EXPIRED)
+        self._next_end = min(self._ends.values(), default=math.inf)
 
 
 __all__ = ["CentrifugeServer"]

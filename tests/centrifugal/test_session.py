@@ -86,6 +86,49 @@ def test_who_is_not_let_in(
     run(main())
 
 
+def test_who_goes_while_it_is_decided_about(run: Callable[..., Any]) -> None:
+    server = server_of()
+    ended: list[str] = []
+
+    @server.authenticate
+    async def who(request: Request) -> str:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append("given up")
+        return "nobody"
+
+    async def main() -> None:
+        async with TestClient(server) as client:
+            speaker = Speaker(await client.connect(PATH))
+            await speaker.say({"id": 1, "connect": {}}, {"id": 2, "subscribe": {"channel": "a"}})
+            await speaker.say({"id": 3, "rpc": {"method": "x"}})
+            await client.settle()
+            speaker.socket.drop()
+            await client.settle()
+            assert ended == ["given up"] and server.hub._count() == 0
+            assert server._centrifuge is not None and not server._centrifuge.sessions
+
+    run(main())
+
+
+def test_nobody_is_kept_who_has_gone(run: Callable[..., Any]) -> None:
+    server = server_of()
+
+    async def main() -> None:
+        async with speaking(server, 3) as (client, *speakers):
+            for speaker in speakers:
+                await speaker.ask("subscribe", channel="a", join_leave=True)
+                await speaker.socket.close()
+            await client.settle()
+            server.hub.get_room_manager()._presence.tell()
+            assert server._centrifuge is not None and not server._centrifuge.sessions
+            rooms = server.hub.get_room_manager()
+            assert len(client.hub) == 0 and rooms.count() == 0 and not rooms._presence.rooms
+
+    run(main())
+
+
 BAD = [
     "", "{", "[]", "{}", '{"id":1}', '{"id":1,"subscribe":{"channel":"a"}}', '{"connect":{}}',
     '{"id":1,"connect":{}}\n{"id":2,"connect":{}}', '{"id":1,"connect":{}}\n{}',
