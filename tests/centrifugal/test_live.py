@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ import pytest
 import websockets
 from websockets.sync.client import ClientConnection, connect
 
-from tests.serving import ServeProcess
+from tests.broker_servers import redis_for_processes
+from tests.serving import ServeProcess, serving
 from tests.succession import Service, succession
 
 PROGRAM = """
@@ -108,3 +109,22 @@ def test_a_successor_goes_on_where_the_former_process_was(server: Service) -> No
         assert again.publication()["offset"] == 6
     assert result["recovered"]
     assert [each["data"] for each in result["publications"]] == [2, 3, 4]
+
+
+def test_two_nodes_that_share_a_redis(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(PROGRAM)
+    with redis_for_processes() as redis, ExitStack() as stack:
+        options = ("program:server", "--broker", redis.url)
+        nodes = [stack.enter_context(serving(*options, cwd=tmp_path)) for _ in range(2)]
+        ann, bob = (stack.enter_context(client_of(node)) for node in nodes)
+        for each in (ann, bob):
+            epoch = each.ask("subscribe", channel="a")["epoch"]
+        for n in range(10):
+            (ann if n % 2 else bob).ask("publish", channel="a", data=n)
+        offsets = [[each.publication()["offset"] for _ in range(10)] for each in (ann, bob)]
+        assert offsets == [list(range(1, 11))] * 2
+        assert ann.ask("presence_stats", channel="a")["num_clients"] == 2
+        ann.ask("unsubscribe", channel="a")
+        asked = {"channel": "a", "recover": True, "epoch": epoch, "offset": 4}
+        result = ann.ask("subscribe", **asked)
+        assert [each["offset"] for each in result["publications"]] == [*range(5, 11)]
