@@ -226,7 +226,8 @@ def test_connections_of_every_worker_are_found(server: Both) -> None:
     serve, operators = server
     with clients_of_each(serve.ws("/ws?user=kim"), 2) as ((here,), (there,)):
         found = operators.get("/api/connections?search=KIM")
-        assert {each["connection"] for each in found["connections"]} == {here.id, there.id}
+        # There may be more: clients are opened until each worker has one.
+        assert {each["connection"] for each in found["connections"]} >= {here.id, there.id}
         assert {each["worker"] for each in found["connections"]} == {1, 2}
         assert found["more"] is False
         (one,) = operators.get(f"/api/connections?search={there.id}")["connections"]

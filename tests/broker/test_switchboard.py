@@ -8,11 +8,14 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import pytest
+
 from glyph_fast.broker.crossing import pack
 from glyph_fast.broker.frames import Kind, frame
 from glyph_fast.broker.held import Held
 from glyph_fast.broker.keeper import read_position
 from glyph_fast.broker.link import Link
+from glyph_fast.broker.nodes.main import Beyond
 from glyph_fast.broker.onward import Onward
 from glyph_fast.broker.questions import Questions, answer, read_question
 from glyph_fast.broker.switchboard import Switchboard
@@ -20,6 +23,7 @@ from glyph_fast.dialects.publication import EVERYONE, ROOM, publication
 from glyph_fast.json import dumps
 from glyph_fast.options.rooms import Declarations, RoomDeclaration
 from glyph_fast.wire import Position
+from tests.buses import Network
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -217,6 +221,49 @@ def test_what_a_former_main_process_says_reaches_all_and_what_this_one_hears_goe
         switchboard.heard(a, [message, told, frame(Kind.TELL, b'["delete_room","x"]')])
         await one_turn()
         assert successor.sent == [message, told]
+
+    run(main())
+
+
+def test_a_successor_that_is_a_node_hears_by_the_broker_alone(run: Run) -> None:
+    async def main() -> None:
+        a, b, successor = Worker(), Worker(), Worker()
+        switchboard = board(a, b)
+        bus = Network().bus()
+        sent: list[bytes] = []
+        bus.publish = lambda subject, payload: sent.append(payload)  # type: ignore[method-assign]
+        switchboard.reach(Beyond(switchboard, bus))
+        link: Any = successor
+        switchboard.keeper.onward = Onward(link, Questions(link))
+        message, told = packed(EVERYONE, None), frame(Kind.TELL, b'["disconnect_user","x",1,""]')
+        switchboard.heard(a, [message, told, frame(Kind.TELL, b'["delete_room","x"]')])
+        await one_turn()
+        assert b.sent[:2] == [message, told]
+        assert [payload[14:] for payload in sent] == [message, b'["disconnect_user","x",1,""]']
+        assert successor.sent == []
+
+    run(main())
+
+
+def test_what_other_nodes_publish_goes_to_the_workers_concerned(run: Run) -> None:
+    async def main() -> None:
+        a, b = Worker(), Worker()
+        switchboard = board(a, b)
+        bus = Network().bus()
+        beyond = Beyond(switchboard, bus)
+        switchboard.reach(beyond)
+        switchboard.heard(a, [frame(Kind.SUBSCRIBE, b"blue")])
+        await one_turn()
+        assert len(bus.subjects) == 1  # that of the room
+        blue, everybody = packed(ROOM, "blue"), packed(EVERYONE, None)
+        beyond.deliver(blue + blue, "blue")
+        beyond.deliver(everybody, None)
+        await one_turn()
+        assert (a.sent, b.sent) == ([blue + blue, everybody], [everybody])
+        for bad in (blue, everybody + b"x"):
+            with pytest.raises(ValueError, match=r"wrong place|not a frame"):
+                beyond.deliver(bad, None)
+        assert len(a.sent) == 2
 
     run(main())
 
