@@ -163,6 +163,7 @@ CLOSED = 7
 WEBSOCKET = 0  # frames both ways
 EVENTS = 1  # an HTTP answer that goes on: messages out as its codec writes them, nothing in
 TRANSLATED = 2  # frames both ways; its codec writes messages, pings and the end
+TRANSLATED_EVENTS = EVENTS | TRANSLATED  # an HTTP answer that goes on, and these two rules
 
 # Reasons to pause the reading of a connection; it reads while none is set.
 PAUSE_HELD = 1  # an HTTP request is being answered

@@ -80,6 +80,8 @@ TESTED_BY = {
         "broker/nodes/test_nodes.py",
     ),
     "broker/nats/connection.py": "broker/nats/test_bus.py",
+    "centrifuge/streaming.py": "centrifuge/test_streams.py",
+    "centrifuge/streams.py": "centrifuge/test_streams.py",
     "broker/channels_crossing.py": "workers/test_channels.py",
     **{
         f"broker/redis/{name}.py": "broker/redis/test_bus.py"

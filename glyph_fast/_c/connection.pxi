@@ -145,7 +145,8 @@ cdef class Connection:
         codec writes them, a ping is the codec's `comment`, the end its `end(code, reason)`, and
         what the peer sends means nothing any more: its messages come by `receive`. With TRANSLATED
         both speak frames, and the codec writes ours, pings (of which none is sent unasked) and the
-        end too; a queue that stays full ends the connection, whatever the policy.
+        end too; a queue that stays full ends the connection, whatever the policy. The last two hold
+        for an HTTP answer with TRANSLATED_EVENTS.
         """
         self._turn.check_thread("upgrade")
         if self._phase > HELD:
@@ -357,7 +358,7 @@ cdef class Connection:
                 break
             count += 1
             if self._phase == OPEN or self._phase == CLOSING:
-                if self._kind == EVENTS:
+                if self._kind & EVENTS:
                     return size
                 taken = self.parse_frame(data + used, size - used)
             elif self._phase == OPENING:
@@ -644,20 +645,21 @@ cdef class Connection:
             turn.failed(self, exc)
         return 0
 
-    def _receive(self, str text not None):
-        """Take a text message of the peer's that came by another way than this wire.
+    def _receive(self, message not None):
+        """Take a message of the peer's that came by another way than this wire.
 
         False when it is not to come now, because reading is paused or the rate is used up: nothing
         has happened then. Raises ConnectionClosed when not open.
         """
         cdef Turn turn = self._turn
+        cdef bint is_text = isinstance(message, str)
         cdef Py_ssize_t size
         turn.check_thread("receive")
         if self._phase != OPEN:
             raise ConnectionClosed(self.close_code or ABNORMAL, self.close_reason)
         if self.paused:
             return False
-        size = len(text.encode())
+        size = len((<str>message).encode() if is_text else <bytes?>message)
         if turn.limits.is_rated:
             turn.read_at = turn.clock()
             is_within = False
@@ -673,7 +675,7 @@ cdef class Connection:
         turn.counters.messages_received += 1
         before, turn.current = turn.current, self
         try:
-            turn.handler.message(self, TEXT, text)
+            turn.handler.message(self, TEXT if is_text else BINARY, message)
         except BaseException as exc:
             turn.failed(self, exc)
         turn.current = before
@@ -1239,7 +1241,7 @@ cdef class Connection:
         """Apply the policy to a queue the sink would not take; return whether there is room."""
         cdef Limits limits = self._turn.limits
         cdef Counters counters = self._turn.counters
-        cdef int policy = DISCONNECT if self._kind == TRANSLATED else limits.queue_policy
+        cdef int policy = DISCONNECT if self._kind & TRANSLATED else limits.queue_policy
         self.wants_drain = True
         if policy == DROP_OLDEST:
             if self.ring == NULL and self.ring_count:
@@ -1728,7 +1730,7 @@ cdef class Connection:
         self.set_close(code, reason)
         self.close_code = code
         self.close_reason = reason
-        if self._kind == EVENTS:
+        if self._kind & EVENTS:
             return self.end(True)  # no peer answers that
         self._phase = CLOSING
         self.since = -1.0
@@ -1940,7 +1942,7 @@ cdef class Connection:
 
     cdef int keep_alive(self, double now) except -1:
         cdef bint is_behind
-        if self._kind == TRANSLATED:
+        if self._kind & TRANSLATED:
             return 0  # whoever translates pings
         if self.ping_at < 0:
             self.ping_at = now + self._turn.limits.ping_interval

@@ -332,7 +332,8 @@ class Connection:
         codec writes them, a ping is the codec's `comment`, the end its `end(code, reason)`, and
         what the peer sends means nothing any more: its messages come by `receive`. With TRANSLATED
         both speak frames, and the codec writes ours, pings (of which none is sent unasked) and the
-        end too; a queue that stays full ends the connection, whatever the policy.
+        end too; a queue that stays full ends the connection, whatever the policy. The last two hold
+        for an HTTP answer with TRANSLATED_EVENTS.
         """
         self._turn.check_thread("upgrade")
         if self._phase > HELD:
@@ -483,7 +484,7 @@ class Connection:
                 if self._phase == BODY and taken < len(data) - used:
                     count += MAX_FRAMES  # the handler gave it the share that is its
             elif self._phase in (OPEN, CLOSING):
-                if self._kind == EVENTS:
+                if self._kind & EVENTS:
                     return len(data)
                 taken = self._parse_frame(data, used)
             elif self._phase == HELD:  # something follows
@@ -696,8 +697,8 @@ class Connection:
             turn._call(turn.handler.message, self, opcode, message)
             turn.current = None
 
-    def _receive(self, text: str) -> bool:
-        """Take a text message of the peer's that came by another way than this wire.
+    def _receive(self, message: str | bytes) -> bool:
+        """Take a message of the peer's that came by another way than this wire.
 
         False when it is not to come now, because reading is paused or the rate is used up: nothing
         has happened then. Raises ConnectionClosed when not open.
@@ -708,7 +709,7 @@ class Connection:
             raise ConnectionClosed(self.close_code or ABNORMAL, self.close_reason)
         if self._paused:
             return False
-        size = len(text.encode())
+        size = len(message.encode() if isinstance(message, str) else message)
         if turn.limits._is_rated:
             turn._read_at = turn.clock()
             try:
@@ -722,7 +723,8 @@ class Connection:
         self.messages_received += 1
         turn.counters.messages_received += 1
         before, turn.current = turn.current, self
-        turn._call(turn.handler.message, self, TEXT, text)
+        opcode = TEXT if isinstance(message, str) else BINARY
+        turn._call(turn.handler.message, self, opcode, message)
         turn.current = before
         return True
 
@@ -1078,7 +1080,7 @@ class Connection:
     def _make_room(self) -> bool:
         """Apply the policy to a queue the sink would not take; return whether there is room."""
         limits, counters = self._turn.limits, self._turn.counters
-        policy = DISCONNECT if self._kind == TRANSLATED else limits.queue_policy
+        policy = DISCONNECT if self._kind & TRANSLATED else limits.queue_policy
         self._wants_drain = True
         if policy == DROP_OLDEST:
             while self._ring and self._is_full_for(1):
@@ -1263,7 +1265,7 @@ class Connection:
     def _begin_close(self, code: int, reason: str) -> None:
         self._set_close(code, reason)
         self.close_code, self.close_reason = code, reason
-        if self._kind == EVENTS:
+        if self._kind & EVENTS:
             self._end(linger=True)  # no peer answers that
             return
         self._phase = CLOSING
@@ -1441,7 +1443,7 @@ class Connection:
         return self._takes_more() > 0 and self._acknowledged < self.bytes_sent
 
     def _keep_alive(self, now: float) -> None:
-        if self._kind == TRANSLATED:
+        if self._kind & TRANSLATED:
             return  # whoever translates pings
         interval = self._turn.limits.ping_interval
         if self._ping_at < 0:

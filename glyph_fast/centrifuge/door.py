@@ -11,6 +11,7 @@ from ..opening.mounting import Door
 from ..websocket.handshake import Upgrade, accept_response, check_upgrade, choose_subprotocol
 from ..wire import TRANSLATED
 from .server import CentrifugeServer
+from .streaming import UniSession
 from .wireformat import Json, WireFormat
 
 if TYPE_CHECKING:
@@ -56,6 +57,32 @@ class WebSocketDoor(Door):
         self._server.open(conn, codec, is_native=is_native)
 
 
+class UniWebSocketDoor(WebSocketDoor):
+    """Opens WebSockets of unidirectional clients, whose first frame is a ConnectRequest in JSON."""
+
+    def check(self, request: Request) -> Upgrade:
+        """The upgrade that a request asks for. HandshakeError for an unsound one."""
+        return check_upgrade(request)
+
+    def let_in(
+        self,
+        conn: Any,
+        request: Request,
+        fields: Sequence[tuple[str, str]],
+        expires_at: float | None,
+    ) -> None:
+        """Open the connection; who it is may stand in the query, else in the first frame."""
+        upgrade = check_upgrade(request)
+        codec = self._server.codec(Json, is_native=True, is_uni=True)
+        self._handshakes.count(conn, request)
+        conn._write(accept_response(upgrade.key, None, None, fields))
+        conn._use_codec(codec)
+        conn._upgrade(TRANSLATED)
+        self._server.open(conn, codec, is_native=True, kind=UniSession)
+        if (first := request.query.get("cf_connect")) is not None:
+            conn._receive(first)
+
+
 def wire_of(request: Request, upgrade: Upgrade) -> tuple[type[WireFormat], str | None]:
     """The wire format of a client, and the subprotocol that says so.
 
@@ -67,13 +94,18 @@ def wire_of(request: Request, upgrade: Upgrade) -> tuple[type[WireFormat], str |
              query.get("format") == "protobuf")  # fmt: skip
     if not any(asked):
         return Json, subprotocol
+    return protobuf(), subprotocol
+
+
+def protobuf() -> type[WireFormat]:
+    """The wire format. HandshakeError 501 where the library is not installed."""
     try:
         from .protobuf import Protobuf  # for those who speak it
     except ModuleNotFoundError as exc:
         if (exc.name or "").partition(".")[0] != "google":
             raise
         raise HandshakeError(501, MISSING) from None
-    return Protobuf, subprotocol
+    return Protobuf
 
 
-__all__ = ["WebSocketDoor", "wire_of"]
+__all__ = ["UniWebSocketDoor", "WebSocketDoor", "protobuf", "wire_of"]

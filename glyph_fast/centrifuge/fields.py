@@ -108,6 +108,7 @@ MESSAGES: Mapping[str, Fields] = {
     "SendRequest": _fields("data 1 bytes"),
     "RPCRequest": _fields("data 1 bytes, method 2 string"),
     "RPCResult": _fields("data 1 bytes"),
+    "EmulationRequest": _fields("node 1 string, session 2 string, data 3 bytes"),
     "FilterNode": _fields(
         "op 1 string, key 2 string, cmp 3 string, val 4 string, vals 5 []string,"
         "nodes 6 []FilterNode"

@@ -41,6 +41,13 @@ class Protobuf(WireFormat):
             at += size
         return found
 
+    def read_one(self, message: str, payload: bytes) -> Fields:
+        """A message that is alone. Raises BadFrame."""
+        try:
+            return _fields_of(_CLASSES[message].FromString(payload))
+        except (DecodeError, ValueError, RecursionError) as exc:
+            raise BadFrame(str(exc)) from None
+
     def write(self, message: str, fields: Fields) -> bytes:
         """A frame of one message."""
         made = _CLASSES[message]()

@@ -34,6 +34,7 @@ from .codes import (
 )
 from .publishing import Format, PushCodec
 from .session import GRACE_S, Command, Session
+from .streaming import BodyCodec, BodyFormat, Framing, UniFormat
 from .wireformat import Fields, WireFormat
 
 if TYPE_CHECKING:
@@ -74,8 +75,10 @@ class CentrifugeServer:
         self.ping_interval = 0.0
         self.pong_timeout = 0.0
         self._head_timeout = 0.0
-        self._codecs: dict[tuple[str, bool], PushCodec] = {}
-        self._formats: dict[str, Format] = {}
+        self._codecs: dict[tuple[str, bool, bool], PushCodec] = {}
+        self._body_codecs: dict[tuple[str, Framing, bool, bool], BodyCodec] = {}
+        self._formats: dict[tuple[str, bool], Format] = {}
+        self._body_formats: dict[tuple[str, bool], BodyFormat] = {}
         self._looks: list[tuple[float, int, Look]] = []  # and when, a heap
         self._numbers = itertools.count()
         self._ends: dict[tuple[Session, str], float] = {}  # of subscriptions
@@ -106,21 +109,50 @@ class CentrifugeServer:
 
     # Clients.
 
-    def codec(self, wire: type[WireFormat], *, is_native: bool = False) -> PushCodec:
-        """The codec of connections that speak a wire format; `is_native`: pinged by WebSocket."""
-        codec = self._codecs.get((wire.name, is_native))
+    def codec(
+        self, wire: type[WireFormat], *, is_native: bool = False, is_uni: bool = False
+    ) -> PushCodec:
+        """The codec of WebSockets that speak a wire format; `is_native`: pinged by WebSocket."""
+        key = (wire.name, is_native, is_uni)
+        codec = self._codecs.get(key)
         if codec is None:
-            format = self._formats.get(wire.name)
-            if format is None:
-                format = self._formats[wire.name] = Format(wire(), self._reset)
+            format = self._format(wire, is_uni)
             ping = core.Frame(format.wire.write("Reply", {})).data
             comment = core.encode_frame(PING, b"") if is_native else ping
-            codec = self._codecs[wire.name, is_native] = PushCodec(format, comment)
+            codec = self._codecs[key] = PushCodec(format, comment)
         return codec
 
-    def open(self, conn: Connection, codec: PushCodec, *, is_native: bool = False) -> Session:
+    def body_codec(
+        self, wire: type[WireFormat], framing: Framing, *, is_uni: bool, is_chunked: bool
+    ) -> BodyCodec:
+        """The codec of HTTP answers in which messages stand like this."""
+        key = (wire.name, framing, is_uni, is_chunked)
+        codec = self._body_codecs.get(key)
+        if codec is None:
+            body = self._body_formats.get((wire.name, is_uni))
+            if body is None:
+                body = BodyFormat(wire(), self._reset, is_uni=is_uni)
+                self._body_formats[wire.name, is_uni] = body
+            codec = self._body_codecs[key] = BodyCodec(body, framing, is_chunked=is_chunked)
+        return codec
+
+    def _format(self, wire: type[WireFormat], is_uni: bool) -> Format:
+        format = self._formats.get((wire.name, is_uni))
+        if format is None:
+            kind = UniFormat if is_uni else Format
+            format = self._formats[wire.name, is_uni] = kind(wire(), self._reset)
+        return format
+
+    def open(
+        self,
+        conn: Connection,
+        codec: PushCodec,
+        *,
+        is_native: bool = False,
+        kind: type[Session] = Session,
+    ) -> Session:
         """Serve an open connection, whose messages its handlers get from now on."""
-        session = Session(self, conn, codec, is_native=is_native)
+        session = kind(self, conn, codec, is_native=is_native)
         self.sessions[conn] = session
         conn._manager = self.hub._rooms
         conn._plan = self.plan
@@ -155,10 +187,6 @@ class CentrifugeServer:
         if task is not None:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-
-    def more_of_connect(self, session: Session) -> Fields:
-        """What a transport adds to the answer to `connect`."""
-        return {}
 
     # Tokens.
 

@@ -247,7 +247,7 @@ class Session:
             result["subs"] = subs
         if interval and not self._is_native:
             result |= {"ping": math.ceil(interval), "pong": True}
-        return result | self.server.more_of_connect(self)
+        return result
 
     def _expire(self, who: Who) -> None:
         if who.expires_at is not None:

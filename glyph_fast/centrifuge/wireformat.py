@@ -39,6 +39,10 @@ class WireFormat:
         """The commands of a frame. Raises BadFrame."""
         raise NotImplementedError
 
+    def read_one(self, message: str, payload: bytes) -> Fields:
+        """A message that is alone, as the body of a request may be. Raises BadFrame."""
+        raise NotImplementedError
+
     def write(self, message: str, fields: Fields) -> str | bytes:
         """A frame of one message, as a rule a `Reply`."""
         raise NotImplementedError
@@ -63,6 +67,13 @@ class Json(WireFormat):
             raise BadFrame("a frame of the JSON protocol is text")
         try:
             return [_read("Command", loads(line), 0) for line in payload.split("\n") if line]
+        except ValueError as exc:
+            raise BadFrame(str(exc)) from None
+
+    def read_one(self, message: str, payload: bytes) -> Fields:
+        """A message that is alone. Raises BadFrame."""
+        try:
+            return _read(message, loads(payload), 0)
         except ValueError as exc:
             raise BadFrame(str(exc)) from None
 

@@ -88,7 +88,7 @@ class Entrance:
         """Whether a session of this worker's number is this process's, and of no other node."""
         return self._hub._sessions.has(session) or not self._rooms._broker.has_nodes
 
-    async def take(self, session: str, message: str) -> str:
+    async def take(self, session: str, message: str | bytes) -> str:
         """Take what a client says in a session of this process or another. BrokerUnavailable."""
         worker = worker_of(session)
         if worker is None:

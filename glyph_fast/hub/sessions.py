@@ -55,7 +55,7 @@ class Sessions:
         """Whether there is such a session here."""
         return session in self._connections
 
-    def take(self, session: str, message: str) -> str:
+    def take(self, session: str, message: str | bytes) -> str:
         """Take a message as one that has come from the client of a session."""
         conn = self._connections.get(session)
         if conn is None or not conn.is_open:

@@ -202,6 +202,10 @@ class Exchanges:
         if conn._phase < ENDING:
             self.answers.end(conn, keep_alive)
 
+    def streams(self, conn: Connection) -> None:
+        """A request, whose body was there, has become a stream."""
+        self._bodies.answered(conn)
+
     def answer(self, conn: Connection, exchange: Exchange, response: Response) -> None:
         """Answer in the place of what answers by itself."""
         exchange.is_answered = True

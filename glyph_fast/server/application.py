@@ -72,6 +72,7 @@ class Application(Registering):
         self._events: EventStreams | None = None
         self._centrifuge: CentrifugeServer | None = None
         self._centrifuge_path = ""
+        self._late: list[str] = []  # its paths
         self._doors: list[OwnDoor] = []
         self._cors: dict[str, str] = {}  # fields for every answer
         self._authenticators = Authenticators()
@@ -194,15 +195,26 @@ class Application(Registering):
             if path != self._centrifuge_path:
                 raise ValueError(f"the Centrifuge protocol is served at {self._centrifuge_path}")
             return
-        from ..centrifuge.door import WebSocketDoor  # for those who speak it
+        from ..centrifuge.door import UniWebSocketDoor, WebSocketDoor  # for those who speak it
         from ..centrifuge.server import CentrifugeServer
+        from ..centrifuge.streams import STREAMS, Emulation, StreamDoor
 
         if path in self._dispatcher.routes:
             raise ValueError(f"route {path} is the program's own")
         self._centrifuge_path = path
         self._centrifuge = CentrifugeServer(self.hub, self._dispatcher, path)
-        self._doors = [WebSocketDoor(self._centrifuge)]
-        self._websockets.add(None, path, self._doors[0])
+        door, uni = WebSocketDoor(self._centrifuge), UniWebSocketDoor(self._centrifuge)
+        beside = path.rpartition("/")[0]
+        self._websockets.add(None, path, door)
+        self._websockets.add(None, f"{beside}/uni_websocket", uni)
+        streams = [StreamDoor(self._centrifuge, each) for each in STREAMS]
+        emulation = Emulation(self._centrifuge)
+        self._doors = [door, uni, *streams, emulation]
+        for stream in streams:
+            stream.add_to(self._http, beside)
+        emulation.add_to(self._http)
+        names = ("uni_websocket", *(each.name for each in STREAMS))
+        self._late = [path, *(f"{beside}/{name}" for name in names)]
 
     def room(
         self,
@@ -321,7 +333,7 @@ class Application(Registering):
 
     def _late_authenticated(self) -> list[str]:
         """The routes whose clients say who they are by a message."""
-        return [] if self._centrifuge is None else [self._centrifuge_path]
+        return self._late
 
     def _websocket_patterns(self) -> list[str]:
         """Where WebSockets are served: the routes declared, else one for whoever declared none.

@@ -29,6 +29,11 @@ RUNS = {
     "protobuf": (["connections.mjs", "websocket", "protobuf"], 25),
     "recovery": (["recovery.mjs", "websocket"], 11),
     "server-api": (["server_api.mjs"], 4),
+    "http-stream": (["connections.mjs", "http_stream"], 23),
+    "http-stream-protobuf": (["connections.mjs", "http_stream", "protobuf"], 23),
+    "http-stream-recovery": (["recovery.mjs", "http_stream"], 11),
+    "sse": (["connections.mjs", "sse"], 23),
+    "sse-recovery": (["recovery.mjs", "sse"], 11),
 }
 
 pytestmark = pytest.mark.both_cores

@@ -7,6 +7,7 @@ import pytest
 from glyph_fast.errors import ConnectionClosed
 from glyph_fast.wire import (
     ANSWER_WINDOW,
+    BINARY,
     DISCONNECT,
     DROP_NEWEST,
     DROP_OLDEST,
@@ -15,6 +16,7 @@ from glyph_fast.wire import (
     PAUSE_INBOX,
     QUEUED,
     SENT,
+    TRANSLATED_EVENTS,
 )
 from tests.core.peer import STALLED, Peer
 from tests.vectors import client
@@ -42,14 +44,14 @@ def event(text: str) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
-def listening(core, *, behind: bytes = b"", **options) -> Peer:
+def listening(core, *, behind: bytes = b"", kind: int = EVENTS, **options) -> Peer:
     """A peer that gets events, and has read the head of its answer."""
     peer = Peer(core, is_open=False, **options)
 
     def answer(conn, head):
         conn._write(ANSWER)
         conn._use_codec(Codec())
-        conn._upgrade(EVENTS)
+        conn._upgrade(kind)
 
     peer.handler.on_request = answer
     takes, peer.sink.takes = peer.sink.takes, []
@@ -185,6 +187,28 @@ def test_its_messages_come_by_another_way(core):
     counters = peer.turn.counters
     assert peer.conn.messages_received == counters.messages_received == 1
     assert peer.turn.current is None
+
+
+def test_bytes_that_come_so_are_a_binary_message(core):
+    peer = listening(core)
+    opcodes = []
+    peer.handler.on_message = lambda conn, opcode, payload: opcodes.append(opcode)
+    assert peer.conn._receive(b"\xff") is True
+    assert peer.handler.messages == [b"\xff"] and opcodes == [BINARY]
+    assert peer.conn.bytes_received == len(HEAD) + 1
+
+
+def test_a_translated_answer_is_pinged_by_others_and_ends_where_it_is_full(core):
+    limits = {"ping_interval": 1, "queue_policy": DROP_OLDEST, "queue_messages": 2}
+    peer = listening(core, kind=TRANSLATED_EVENTS, takes=STALLED, **limits)
+    for now in range(1, 5):
+        peer.now = now
+        peer.turn.sweep(now)
+    assert peer.turn.counters.pings_sent == 0
+    peer.conn._ping()
+    assert peer.turn.counters.pings_sent == 1
+    assert [peer.conn.send(text) for text in "abc"][2] == DROPPED
+    assert peer.conn.close_code == 4008
 
 
 def test_the_handler_of_such_a_message_may_fail(core):
