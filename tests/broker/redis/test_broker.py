@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from glyph_fast import HistoryLost, Position
-from glyph_fast.errors import ConfigError
+from glyph_fast.errors import BrokerUnavailable, ConfigError
 from tests.broker.redis.nodes import ROOM, Client, Follower, Publisher, node, nodes, program, until
 from tests.broker_servers import BINARIES, redis_server
 from tests.serving import serving
 
 APP = Path(__file__).parent / "app"
+PAGE = (Path(__file__).parents[3] / "docs/scaling.md").read_text()
 
 
 @pytest.mark.parametrize("binary", BINARIES.values(), ids=BINARIES)
@@ -197,5 +199,38 @@ def test_members_of_a_node_that_is_killed_leave_within_ten_seconds_and_once(run)
                 gone._reading.cancel()
             await asyncio.sleep(0.3)
             assert len(watcher.left) == 1
+
+    run(main())
+
+
+def test_a_user_with_the_rights_that_the_page_names_can_do_all(run):
+    (named,) = re.findall(r"The user needs the commands `([A-Z\s]+)`", PAGE)
+
+    async def main():
+        async with redis_server() as redis:
+            rights = [f"+{each.lower()}" for each in named.split()]
+            redis.run("ACL", "SETUSER", "chat", "on", ">pass word", "~glyph*", "&glyph*", *rights)
+            url = f"redis://chat:pass%20word@127.0.0.1:{redis.port}"
+            running = program()
+            running.background(asyncio.Event().wait, on="cluster")
+            async with node(redis, running, broker=url) as one, node(redis) as two:
+                async with Follower(one) as follower, Publisher(two) as publisher:
+                    await one.hub.publish(ROOM, "a", idempotency_key="k")
+                    await publisher.publish("b")
+                    await follower.follows("b")
+                    redis.run("SCRIPT", "FLUSH")
+                    await one.hub.publish(ROOM, "c")
+                    await follower.follows("c")
+                    assert len((await one.hub.history(ROOM)).messages) == 3
+                    await one.hub.remove_history(ROOM)
+                    await one.hub.publish("plain:1", "x", idempotency_key="k")
+                    assert await one.hub.count(ROOM) == 2
+                one.hub.get_room_manager().clear()
+                await until(lambda: not redis.run("KEYS", "*.[ms].*"))
+            assert redis.run("ACL", "LOG") == []  # of what was denied
+            redis.run("ACL", "SETUSER", "chat", "-evalsha")
+            async with node(redis, broker=url) as one:
+                with pytest.raises(BrokerUnavailable, match="NOPERM"):
+                    await one.hub.publish(ROOM, "a")
 
     run(main())
