@@ -62,8 +62,7 @@ def test_hostile_bodies_cost_little_for_each_slice(body: bytes) -> None:
             parts.write()
     except Reject as exc:
         assert exc.status in (400, 413)
-    # The median: a slice costs what its bytes cost, not what came before (some 2 ms at worst).
-    assert sorted(costs)[len(costs) // 2] < 0.05 if costs else True
+    # The medians: a slice costs what its bytes cost, not what came before.
     first, last = costs[: len(costs) // 4], costs[-(len(costs) // 4) :]
     if len(costs) >= 16:
         assert sorted(last)[len(last) // 2] < 20 * sorted(first)[len(first) // 2] + 0.001

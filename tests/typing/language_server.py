@@ -27,8 +27,6 @@ class LanguageServer:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
-        self._timer = threading.Timer(WITHIN_S, self._process.kill)
-        self._timer.start()
         root = self._folder.as_uri()
         self._ask(
             "initialize",
@@ -41,7 +39,6 @@ class LanguageServer:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._timer.cancel()
         self._process.kill()
         self._process.communicate()
 
@@ -65,7 +62,15 @@ class LanguageServer:
 
     def _ask(self, method: str, **params: Any) -> Any:
         self._number += 1
-        self._send({"id": self._number, "method": method, "params": params})
+        deadline = threading.Timer(WITHIN_S, self._process.kill)  # which ends the reading, too
+        deadline.start()
+        try:
+            self._send({"id": self._number, "method": method, "params": params})
+            return self._answer()
+        finally:
+            deadline.cancel()
+
+    def _answer(self) -> Any:
         while True:
             message = self._receive()
             if message.get("id") == self._number and "method" not in message:
