@@ -86,8 +86,12 @@ class Format:
         pub: Fields = {"data": self._data_of(envelope, payload)}
         if client := envelope.get("connection_id"):
             pub["info"] = {"user": user or "", "client": client}
+        noted = envelope.get("metadata", {})
+        tags = {name: text for name, text in noted.items() if isinstance(text, str)}
         if event := envelope.get("event"):
-            pub["tags"] = {"event": event}
+            tags["event"] = event
+        if tags:
+            pub["tags"] = tags
         return pub
 
     def _plain(self, kind: int, payload: bytes) -> bytes:

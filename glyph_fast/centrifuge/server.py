@@ -32,6 +32,7 @@ from .codes import (
     CommandError,
     Disconnect,
 )
+from .identity import ttl
 from .publishing import Format, PushCodec
 from .session import GRACE_S, Command, Session
 from .streaming import BodyCodec, BodyFormat, Framing, UniFormat
@@ -219,6 +220,13 @@ class CentrifugeServer:
         if session is not None:
             self._ends.pop((session, room.name), None)
             session.left(room.name)
+
+    def refreshed(self, conn: Member, at: float | None) -> None:
+        """An operator has set when a connection ends."""
+        session = self.sessions.get(conn)
+        if session is not None and session.is_connected:
+            told = {} if at is None else {"expires": True, "ttl": ttl(at, self.now())}
+            session.push({"refresh": told})
 
     async def watch(self, session: Session, name: str) -> None:
         """Tell a member who comes into a room and leaves it, itself first, where that is shown."""

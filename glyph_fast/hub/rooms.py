@@ -37,6 +37,10 @@ class Told(Protocol):
         """One is no member any more, and not because it is gone."""
         ...
 
+    def refreshed(self, conn: Member, at: float | None) -> None:
+        """An operator has set when one ends, in seconds since the epoch; None: never."""
+        ...
+
     def gone(self, conn: Member) -> None:
         """A connection is gone, with all its memberships."""
         ...

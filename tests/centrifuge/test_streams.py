@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,6 +84,19 @@ def test_a_unidirectional_stream_is_of_pushes(site: Site, name: str, method: str
         site.do("disconnect", disconnect={"code": 3503, "reason": "bye"})
         assert next(messages) == {"disconnect": {"code": 3503, "reason": "bye"}}
         assert list(messages) == []
+
+
+def test_tags_and_refreshes_of_the_http_api_reach_clients(site: Site) -> None:
+    tags = {"event": "move", "lang": "de"}
+    with site.stream("uni_sse", {"subs": {"tagged": {}}}) as (_, messages):
+        assert "connect" in next(messages) and "join" in next(messages)
+        site.do("publish", channel="tagged", data=1, tags=tags)
+        assert next(messages)["pub"]["tags"] == tags
+        site.do("refresh", expire_at=int(time.time()) + 900)
+        told = next(messages)["refresh"]
+        assert told["expires"] is True and 800 < told["ttl"] <= 901
+        site.do("refresh")
+        assert next(messages) == {"refresh": {}}
 
 
 def test_a_unidirectional_websocket_is_too(site: Site) -> None:

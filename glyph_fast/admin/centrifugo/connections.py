@@ -76,6 +76,8 @@ class Here:
             if info:
                 conn.info = json.loads(info)
             self._hub.expire(conn, expire_at or None)
+            if (told := self._hub._rooms._told) is not None:
+                told.refreshed(conn, expire_at or None)
         return ""
 
     def node(self) -> dict[str, Any]:
