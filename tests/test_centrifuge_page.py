@@ -62,6 +62,21 @@ def test_a_client_of_theirs_and_one_of_ours(
         run(main(server.ws(""), "/ws"), deadline=30)
 
 
+def test_a_browser_shows_its_page(run: Run) -> None:
+    from glyph_fast.testing import TestClient
+
+    names: dict[str, Any] = {}
+    exec(PROGRAM, names)
+
+    async def main() -> None:
+        async with TestClient(names["server"]) as client:
+            answer = await client.get("/")
+            assert answer.headers["content-type"] == "text/html; charset=utf-8"
+            assert "new Centrifuge(" in answer.text
+
+    run(main())
+
+
 def test_its_token_is_good(run: Run) -> None:
     from glyph_fast.testing import TestClient
     from tests.centrifugal.speaking import PATH, Speaker, server_of
