@@ -150,7 +150,7 @@ class Config(Given):
     reload: bool = option(False, o.switch, RUNNING, "restart when a source file changes")
     dev: bool = option(
         False, o.switch, RUNNING, "development mode: tell clients what goes wrong in handlers, and "
-        "show a page at / that talks to the routes; `--reload` turns it on",
+        "show a page at / that talks to the routes; `--reload` turns it on, `--dev` never reloads",
     )
     skip_unsupported: bool = option(
         False, o.switch, RUNNING, "serve what can be served of a Glyph program"
