@@ -1,8 +1,9 @@
 """The messages of the protocol: the fields of each, with number and type.
 
 A type is a scalar of Protocol Buffers or the name of a message; `[]` before it means many, `{}` a
-map of them by text. Fields that only the server of others sends are left out. Both wire formats
-follow from this table.
+map of them by text. Fields that only the server of others sends are left out, and filters: a frame
+may hold so many that reading them would hold up everybody. Both wire formats follow from this
+table.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ MESSAGES: Mapping[str, Fields] = {
     "SubscribeRequest": _fields(
         "channel 1 string, token 2 string, recover 3 bool, epoch 6 string, offset 7 uint64,"
         "data 8 bytes, positioned 9 bool, recoverable 10 bool, join_leave 11 bool,"
-        "delta 12 string, tf 13 FilterNode, flag 14 int64, type 15 int32, phase 16 int32,"
+        "delta 12 string, flag 14 int64, type 15 int32, phase 16 int32,"
         "cursor 17 string, limit 18 int32, asc 19 bool"
     ),
     "SubscribeResult": _fields(
@@ -109,8 +110,4 @@ MESSAGES: Mapping[str, Fields] = {
     "RPCRequest": _fields("data 1 bytes, method 2 string"),
     "RPCResult": _fields("data 1 bytes"),
     "EmulationRequest": _fields("node 1 string, session 2 string, data 3 bytes"),
-    "FilterNode": _fields(
-        "op 1 string, key 2 string, cmp 3 string, val 4 string, vals 5 []string,"
-        "nodes 6 []FilterNode"
-    ),
 }

@@ -6,6 +6,7 @@ a newer library would refuse.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -13,7 +14,7 @@ from google.protobuf.message import DecodeError
 
 from ..json import loads
 from .fields import MESSAGES
-from .wireformat import BadFrame, Fields, Read, WireFormat
+from .wireformat import MAX_MEMBERS, BadFrame, Fields, Read, WireFormat
 
 PACKAGE = "glyph_fast.centrifuge"  # nobody else's, so that both may be in one process
 _Field = descriptor_pb2.FieldDescriptorProto
@@ -24,11 +25,11 @@ class Protobuf(WireFormat):
 
     name = "protobuf"
 
-    def read(self, payload: str | bytes) -> list[Fields]:
-        """The commands of a frame. Raises BadFrame."""
+    def read(self, payload: str | bytes) -> Iterator[Fields]:
+        """The commands of a frame, each read when it is asked for. Raises BadFrame."""
         if isinstance(payload, str):
             raise BadFrame("a frame of the Protobuf protocol is binary")
-        found, at = [], 0
+        at = 0
         while at < len(payload):
             size, at = varint(payload, at)
             if size > len(payload) - at:
@@ -37,9 +38,8 @@ class Protobuf(WireFormat):
                 message = _CLASSES["Command"].FromString(payload[at : at + size])
             except (DecodeError, ValueError, RecursionError) as exc:
                 raise BadFrame(str(exc)) from None
-            found.append(_fields_of(message))
+            yield _fields_of(message)
             at += size
-        return found
 
     def read_one(self, message: str, payload: bytes) -> Fields:
         """A message that is alone. Raises BadFrame."""
@@ -97,6 +97,8 @@ def _fields_of(message: Any) -> Fields:
 
 def _value_of(field: Any, value: Any) -> Any:
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
+        if len(value) > MAX_MEMBERS:
+            raise BadFrame(f"a map has more than {MAX_MEMBERS} members")
         inner = field.message_type.fields_by_name["value"]
         return {key: _value_of(inner, value[key]) for key in value}
     if field.message_type is not None:

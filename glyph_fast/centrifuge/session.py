@@ -88,19 +88,18 @@ class Session:
 
     async def take(self, payload: str | bytes) -> None:
         """Do what a frame says."""
+        count = 0
         try:
-            commands = self.codec.format.wire.read(payload)
-            if not commands:
+            for count, command in enumerate(self.codec.format.wire.read(payload), 1):
+                await self._do(command)
+                if not self.conn.is_open:
+                    return
+                if count % AT_ONCE == 0:
+                    await asyncio.sleep(0)
+            if not count:
                 raise BadFrame("a frame is empty")
         except BadFrame:
             self.disconnect(BAD_CONNECTION)
-            return
-        for count, command in enumerate(commands, 1):
-            if not self.conn.is_open:
-                return
-            await self._do(command)
-            if count % AT_ONCE == 0:
-                await asyncio.sleep(0)
 
     async def _do(self, command: Fields) -> None:
         """Do one command, and answer it."""

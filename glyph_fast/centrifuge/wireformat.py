@@ -8,7 +8,7 @@ there holds in a command any value of JSON, or bytes where it is none; in a repl
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from ..json import dumps, loads
@@ -23,7 +23,8 @@ class Read(dict[str, Any]):
     written: bytes | None = None
 
 
-MAX_DEPTH = 16  # of messages in messages; filters nest
+MAX_DEPTH = 16  # of messages in messages
+MAX_MEMBERS = 10_000  # of a map
 
 
 class BadFrame(Exception):
@@ -35,8 +36,11 @@ class WireFormat:
 
     name: str
 
-    def read(self, payload: str | bytes) -> list[Fields]:
-        """The commands of a frame. Raises BadFrame."""
+    def read(self, payload: str | bytes) -> Iterator[Fields]:
+        """The commands of a frame, each read when it is asked for. Raises BadFrame.
+
+        A frame has room for a million commands, and others have their turn between them.
+        """
         raise NotImplementedError
 
     def read_one(self, message: str, payload: bytes) -> Fields:
@@ -61,14 +65,16 @@ class Json(WireFormat):
 
     name = "json"
 
-    def read(self, payload: str | bytes) -> list[Fields]:
-        """The commands of a frame. Raises BadFrame."""
+    def read(self, payload: str | bytes) -> Iterator[Fields]:
+        """The commands of a frame, each read when it is asked for. Raises BadFrame."""
         if isinstance(payload, bytes):
             raise BadFrame("a frame of the JSON protocol is text")
-        try:
-            return [_read("Command", loads(line), 0) for line in payload.split("\n") if line]
-        except ValueError as exc:
-            raise BadFrame(str(exc)) from None
+        for line in filter(None, payload.split("\n")):
+            try:
+                command = _read("Command", loads(line), 0)
+            except ValueError as exc:
+                raise BadFrame(str(exc)) from None
+            yield command
 
     def read_one(self, message: str, payload: bytes) -> Fields:
         """A message that is alone. Raises BadFrame."""
@@ -148,5 +154,7 @@ def _read_field(type_: str, value: Any, depth: int) -> Any:
         return [_read_field(type_[2:], each, depth) for each in items]
     if type_.startswith("{}"):
         members = _of(dict)(value)
+        if len(members) > MAX_MEMBERS:
+            raise BadFrame(f"a map has more than {MAX_MEMBERS} members")
         return {name: _read_field(type_[2:], each, depth) for name, each in members.items()}
     return _read(type_, value, depth)

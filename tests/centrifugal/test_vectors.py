@@ -22,7 +22,7 @@ def named(value: object) -> str:
 
 @pytest.mark.parametrize(("command", "data"), vectors.COMMANDS, ids=named)
 def test_a_command_is_read(command: dict[str, Any], data: str) -> None:
-    assert Protobuf().read(bytes.fromhex(data)) == [command]
+    assert list(Protobuf().read(bytes.fromhex(data))) == [command]
 
 
 @pytest.mark.parametrize(("reply", "data"), vectors.REPLIES, ids=named)

@@ -37,7 +37,7 @@ COMMANDS: list[tuple[dict[str, Any], str]] = [
         "1308022a0f0a017858016206666f7373696c7002",
     ),
     (
-        {"id": 2, "subscribe": {"channel": "x", "tf": {"op": "and", "nodes": [{"key": "k"}]}}},
+        {"id": 2, "subscribe": {"channel": "x"}},
         "1308022a0f0a01786a0a0a03616e64320312016b",
     ),
     (

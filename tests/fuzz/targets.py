@@ -345,13 +345,13 @@ def centrifuge(data: bytes) -> None:
     """Frames of the Centrifuge protocol: commands come of them, or one error; JSON comes back."""
     for wire, payload in ((Json(), data.decode(errors="replace")), (Protobuf(), data)):
         try:
-            commands = wire.read(payload)
+            commands = list(wire.read(payload))
         except BadFrame:
             continue
         for command in commands:
             assert command.keys() <= {"id", *COMMANDS}
             if wire.name == "json":
-                assert wire.read(json.dumps(command).decode()) == [command]
+                assert list(wire.read(json.dumps(command).decode())) == [command]
 
 
 def glyph(data: bytes) -> None:
