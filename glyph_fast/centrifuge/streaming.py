@@ -167,7 +167,7 @@ class UniSession(Session):
         """Tell what `connect` has led to."""
         self.push({kind: result})
 
-    def _reply_error(self, id: int, exc: CommandError) -> None:
+    def reply_error(self, id: int, exc: CommandError) -> None:
         code = _ENDS.get(exc.code, SERVER_ERROR)
         self.disconnect(code, DISCONNECTS[code])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import jwt
 import pytest
 
+from glyph_fast.errors import ConnectionClosed
 from glyph_fast.testing import TestClient
 from tests.centrifugal.speaking import PATH, Speaker, server_of, speaking
 
@@ -161,5 +163,17 @@ def test_without_keys_no_token_lets_in(run: Run) -> None:
         async with speaking(server_of(ROOMS)) as (_client, ann):
             good = token(sub="ann", channel="private")
             assert (await ann.ask("subscribe", channel="private", token=good))[0] == 103
+
+    run(main())
+
+
+def test_a_unidirectional_client_whose_token_has_expired(run: Run) -> None:
+    async def main() -> None:
+        async with TestClient(server_of(jwt_secret=SECRET)) as client:
+            socket = await client.connect("/connection/uni_websocket")
+            await socket.send(json.dumps({"token": token(sub="ann", exp=in_(-60))}))
+            with pytest.raises(ConnectionClosed) as ended:
+                await socket.receive()
+            assert ended.value.code == 3005
 
     run(main())
