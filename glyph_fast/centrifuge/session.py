@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -65,8 +66,8 @@ class Session:
     """A client on a connection, whatever its transport. `is_native`: it is pinged by WebSocket."""
 
     __slots__ = (
-        "_awaits_pong", "_has_token", "_is_native", "_is_overdue", "_received", "_state", "codec",
-        "conn", "server", "subs", "subscribing",
+        "_awaits_pong", "_has_token", "_is_full", "_is_native", "_is_overdue", "_received",
+        "_state", "codec", "conn", "server", "subs", "subscribing",
     )  # fmt: skip
 
     def __init__(
@@ -80,6 +81,7 @@ class Session:
         self._state = NEW
         self._has_token = False
         self._is_native = is_native
+        self._is_full = False  # whether its client is to read before it gets another answer
         self._awaits_pong = False
         self._is_overdue = False  # whether, at the next look, the pong should be there
         self._received = 0  # bytes, when it was pinged last
@@ -92,7 +94,7 @@ class Session:
         try:
             for count, command in enumerate(self.codec.format.wire.read(payload), 1):
                 await self._do(command)
-                if not self.conn.is_open:
+                if not await self._go_on():
                     return
                 if count % AT_ONCE == 0:
                     await asyncio.sleep(0)
@@ -100,6 +102,14 @@ class Session:
                 raise BadFrame("a frame is empty")
         except BadFrame:
             self.disconnect(BAD_CONNECTION)
+
+    async def _go_on(self) -> bool:
+        """Wait until its client has read enough of the answers; whether it is still there."""
+        if self._is_full:
+            self._is_full = False
+            with suppress(ConnectionClosed):
+                await self.conn.drain()
+        return self.conn.is_open
 
     async def _do(self, command: Fields) -> None:
         """Do one command, and answer it."""
@@ -147,8 +157,10 @@ class Session:
 
     def reply(self, id: int, kind: str, result: Fields) -> None:
         """Answer a command."""
-        if self.conn.is_open:
-            self.codec.answer(self.conn, "Reply", {"id": id, kind: result})
+        if self.conn.is_open and not self.codec.answer(
+            self.conn, "Reply", {"id": id, kind: result}
+        ):
+            self._is_full = True
 
     def reply_error(self, id: int, exc: CommandError) -> None:
         """Answer a command by an error."""

@@ -383,3 +383,22 @@ def test_who_reads_slowly_is_closed_and_loses_nothing_unknowingly(run: Callable[
             assert [each["pub"]["offset"] for each in pushes] == list(range(1, 31))
 
     run(main())
+
+
+def test_who_does_not_read_gets_no_more_answers(run: Callable[..., Any]) -> None:
+    async def main() -> None:
+        async with speaking(server_of()) as (client, ann):
+            await ann.ask("subscribe", channel="a")
+            for _ in range(50):
+                await ann.ask("publish", channel="a", data="x" * 2000)
+            (conn,) = client.hub.get_connections()
+            ann.socket.stall()
+            asked = {"history": {"channel": "a", "limit": 50}}
+            await ann.say(*[{"id": 100 + n} | asked for n in range(200)])
+            await client.settle()
+            assert conn.queued_bytes < 3_000_000  # of twenty
+            ann.socket.resume()
+            heard = [await ann.heard() for _ in range(200)]
+            assert [each["id"] for each in heard] == list(range(100, 300))
+
+    run(main())
