@@ -136,6 +136,8 @@ async def publish(session: Session, fields: Fields, id: int) -> Fields | None:
         await server.hub._publish_once(made)
     except BrokerUnavailable:
         raise CommandError(INTERNAL, "try again") from None
+    except ValueError as exc:  # larger than the broker takes
+        raise CommandError(LIMIT_EXCEEDED, str(exc)) from None
     session.reply(id, "publish", {})
     message = Message(MessageType.BROADCAST, data, room=name, connection_id=conn.id)
     await after(session, MessageType.BROADCAST, message)

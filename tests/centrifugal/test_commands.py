@@ -402,3 +402,18 @@ def test_who_does_not_read_gets_no_more_answers(run: Callable[..., Any]) -> None
             assert [each["id"] for each in heard] == list(range(100, 300))
 
     run(main())
+
+
+def test_what_is_larger_than_the_broker_takes(
+    run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def too_large(publication: Any) -> None:
+        raise ValueError("at most 5 bytes")
+
+    async def main() -> None:
+        async with speaking(server_of()) as (client, ann):
+            await ann.ask("subscribe", channel="a")
+            monkeypatch.setattr(client.hub, "_publish_once", too_large)
+            assert await ann.ask("publish", channel="a", data=1) == (106, "at most 5 bytes")
+
+    run(main())
