@@ -37,6 +37,7 @@ from .keys import MIN_INTERVAL_S, KeySet, KeysUnavailable, Secret
 from .tokens import Claims, InvalidToken, Tokens, expires_at
 
 REFRESH = "auth_refresh"
+OF_CHANNEL = "a subscription's token is none of a connection"
 _CHALLENGE = 'Bearer realm="glyph-fast"'  # RFC 6750 §3
 
 
@@ -50,6 +51,7 @@ class TokenAuthentication:
         # A browser that offers subprotocols fails unless one is chosen (WHATWG WebSockets §2.2),
         # and the token must not be it. Our client libraries offer one of their own as well.
         self.subprotocols = (*config.subprotocols, CLIENT_SUBPROTOCOL, SUBPROTOCOL)
+        self.has_channels = False  # whether some tokens are those of channels, so of no connection
         self._set: KeySet | None = None
         secret, source, audience, _ = config.jwt
         algorithms = config.jwt.accepted
@@ -105,16 +107,26 @@ class TokenAuthentication:
             claims = self._tokens.verify(token)
         except InvalidToken as exc:
             raise _unauthorized(str(exc)) from None
-        return self._wait(claims) if isawaitable(claims) else _with_sound_info(claims)
+        return self._wait(claims) if isawaitable(claims) else self._sound(claims)
 
     async def _wait(self, claims: Awaitable[Claims]) -> Claims:
         try:
-            return _with_sound_info(await claims)
+            return self._sound(await claims)
         except InvalidToken as exc:
             raise _unauthorized(str(exc)) from None
         except KeysUnavailable:
             retry = {"Retry-After": f"{MIN_INTERVAL_S:g}"}
             raise Reject(503, {"error": "tokens cannot be verified now"}, retry) from None
+
+    def _sound(self, claims: Claims) -> Claims:
+        """The claims of a connection's token, which others can be shown. Raises Reject."""
+        if self.has_channels and "channel" in claims:
+            raise _unauthorized(OF_CHANNEL)
+        try:
+            info_json(claims.get("info"))
+        except ValueError as exc:
+            raise _unauthorized(str(exc)) from None
+        return claims
 
     def opened(self, conn: Connection, _: float | None = None) -> None:
         """A connection was upgraded that `authenticate` has let in: as `Dispatcher.opened`."""
@@ -151,6 +163,8 @@ class TokenAuthentication:
 
     def _renew(self, ctx: MessageContext, claims: Claims) -> None:
         conn = ctx.conn
+        if self.has_channels and "channel" in claims:
+            raise Refused(OF_CHANNEL)
         user = user_of(claims)
         if user is None or user != user_of(conn.identity):
             raise Refused("the token is not one of the same user")
@@ -179,15 +193,6 @@ def _key_set(source: str, algorithms: tuple[str, ...]) -> KeySet:
     except (OSError, ValueError) as exc:
         raise ConfigError(f"cannot use the keys of {source}: {exc}") from None
     return keys
-
-
-def _with_sound_info(claims: Claims) -> Claims:
-    """The claims, where others can be shown what they say of the client. Raises Reject."""
-    try:
-        info_json(claims.get("info"))
-    except ValueError as exc:
-        raise _unauthorized(str(exc)) from None
-    return claims
 
 
 def _unauthorized(reason: str) -> Reject:

@@ -98,6 +98,8 @@ class CentrifugeServer:
         """Serve with these. Called once for each run, before anything else."""
         config = self.hub._config
         self.authenticate, self.ready, self.whole = authenticate, ready, whole
+        if ready is not None:
+            ready.has_channels = True
         self.ping_interval = config.ping_interval
         self.pong_timeout = min(MAX_PONG_WAIT_S, self.ping_interval / 2)
         self._head_timeout = config.head_timeout

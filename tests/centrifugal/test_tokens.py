@@ -11,7 +11,7 @@ import jwt
 import pytest
 
 from glyph_fast.errors import ConnectionClosed
-from glyph_fast.testing import TestClient
+from glyph_fast.testing import TestClient, UpgradeRefused
 from tests.centrifugal.speaking import PATH, Speaker, server_of, speaking
 
 pytestmark = pytest.mark.both_cores
@@ -22,6 +22,10 @@ SECRET = "x" * 32
 
 def token(secret: str = SECRET, **claims: Any) -> str:
     return jwt.encode(claims, secret, "HS256")
+
+
+def bearer(text: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {text}"}
 
 
 def in_(seconds: float) -> int:
@@ -175,5 +179,22 @@ def test_a_unidirectional_client_whose_token_has_expired(run: Run) -> None:
             with pytest.raises(ConnectionClosed) as ended:
                 await socket.receive()
             assert ended.value.code == 3005
+
+    run(main())
+
+
+def test_a_subscriptions_token_opens_no_connection_of_ours(run: Run) -> None:
+    async def main() -> None:
+        server = server_of({"*": {}}, jwt_secret=SECRET)
+        server.on_connect("/ours")(lambda conn: None)
+        of_channel = token(sub="ann", channel="a")
+        async with TestClient(server) as client:
+            with pytest.raises(UpgradeRefused, match="401"):
+                await client.connect("/ours", headers=bearer(of_channel))
+            ours = await client.connect("/ours", headers=bearer(token(sub="ann")))
+            asked = {"type": "json", "event": "auth_refresh", "data": {"token": of_channel}}
+            await ours.send_json(asked)
+            answer = await ours.receive()
+            assert "error" in answer and "none of a connection" in answer
 
     run(main())
