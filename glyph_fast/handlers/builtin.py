@@ -153,12 +153,15 @@ class ClientCommands(HistoryCommands):
             raise Refused("a broadcast needs a room")
         if message.data is None and not _has_member(ctx, "data"):
             raise Refused("data is missing")
-        if not message.room:
-            ctx.broadcast(MessageType.JSON, message.data)
-        elif message.id is not None:
+        if message.room and message.id is not None:
             return self.broadcast_once(ctx)
-        else:
-            ctx.broadcast_to_room(message.room, MessageType.JSON, message.data)
+        try:
+            if message.room:
+                ctx.broadcast_to_room(message.room, MessageType.JSON, message.data)
+            else:
+                ctx.broadcast(MessageType.JSON, message.data)
+        except ValueError as exc:  # larger than the broker takes
+            raise Refused(str(exc)) from None
         return None
 
     def _room(self, ctx: MessageContext, word: MessageType) -> str:

@@ -106,6 +106,8 @@ class HistoryCommands:
             )
         except BrokerUnavailable:
             raise Refused("try again") from None
+        except ValueError as exc:  # larger than the broker takes
+            raise Refused(str(exc)) from None
         parts = {"type": b'"broadcast_success"', "room": dumps(room)}
         if published.position.epoch:
             parts |= _position(published.position)

@@ -79,6 +79,27 @@ def test_broadcast_to_a_room(site: Site) -> None:
     assert ada.received() == eve.received() == []
 
 
+@pytest.mark.parametrize("more", [{"room": "blue"}, {"room": "blue", "id": "1"}, {}], ids=str)
+def test_a_broadcast_that_is_larger_than_the_broker_takes(
+    run: Run, monkeypatch: pytest.MonkeyPatch, more: dict[str, str]
+) -> None:
+    def too_large(publication: Any) -> None:
+        raise ValueError("at most 5 bytes")
+
+    async def main() -> None:
+        site = Site(Config(client_commands=CLIENT_COMMANDS, client_broadcast_all=True)).on_loop()
+        ada = site.connect()
+        ada.conn.join_room("blue")
+        monkeypatch.setattr(site.hub.get_room_manager()._broker, "publish", too_large)
+        ada.send({"type": "broadcast", "data": 1} | more)
+        await asyncio.sleep(0)
+        (said,) = ada.answers()
+        assert said["data"] == {"error": "at most 5 bytes"}
+        assert site.hub.metrics.handler_errors == 0
+
+    run(main())
+
+
 def test_broadcast_of_null(site: Site) -> None:
     ada, bob = site.connect(), site.connect()
     ada.conn.join_room("blue")
