@@ -14,6 +14,7 @@ import pytest
 from bench import instruction_counts
 from bench.asgi_cases import ASGI_CASES
 from bench.cases import CASES, Case
+from bench.event_cases import EVENT_CASES
 from bench.hub_cases import HUB_CASES
 from bench.instruction_counts import CannotCount, grown, main
 from glyph_fast import core as core_of_hub
@@ -120,4 +121,6 @@ def test_allocations_of_the_counted_process_cost_the_same_each_time(tmp_path: Pa
 def test_the_figures_kept_cover_every_case() -> None:
     path = Path(instruction_counts.__file__).parent / "instructions.json"
     for counts in json.loads(path.read_text()).values():
-        assert set(counts) == {case.name for case in (*CASES, *HUB_CASES, *ASGI_CASES)}
+        assert set(counts) == {
+            case.name for case in (*CASES, *HUB_CASES, *EVENT_CASES, *ASGI_CASES)
+        }

@@ -57,7 +57,7 @@ export class Link {
   private _heardAt = 0;
   private _isAnswered = false; // something came since the latest probe
   private _wasDenied = false;
-  private _events?: string; // where a stream of events is; "" once a WebSocket has opened
+  private _events?: string | false; // where a stream of events is, while no WebSocket has opened
 
   constructor(url: string, options: Options, owner: Owner) {
     this._url = url;
@@ -140,7 +140,6 @@ export class Link {
   }
 
   private _confirm(): void {
-    this._events ??= "";
     this._wasDenied = false;
     this._openedAt = this._heardAt = Date.now();
     this._watch();
@@ -180,10 +179,9 @@ export class Link {
       return this._finish(code, reason);
     }
     // 1006, or 0 in Deno, of what did not open; nothing did where there is no socket.
-    const { events = "/events" } = this._options;
-    const isBlocked = !(code % 1006) && this._state != "open" && this._socket && this._events != "";
+    const isBlocked = !(code % 1006) && !this._openedAt && this._socket;
     this._drop();
-    if (isBlocked && (this._events = this._events || !events ? undefined : events)) {
+    if (isBlocked && (this._events = this._events ? "" : this._options.events ?? "/events")) {
       return this._open(this._attempt);
     }
     if (isStable) this._tries = 0;

@@ -217,7 +217,7 @@ test("a request that fails ends the stream, which comes back as one", async () =
   streams()[1].fail(new TypeError("network"));
   await turn();
   await bench.pass(500);
-  assert.deepEqual([bench.sockets.length, streams().length], [2, 2]);
+  assert.deepEqual([bench.sockets.length, streams().length], [1, 3]);
 });
 
 test("the server says why it ends it", async () => {

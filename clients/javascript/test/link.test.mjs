@@ -255,7 +255,7 @@ test("ten thousand lost connections leave nothing behind", async () => {
   await settle();
   const first = bench.socket.open().pong();
   first.answer(first.take()[0], { epoch: "e", offset: 0 });
-  let before;
+  const sizes = [];
   for (let n = 1; n <= 10_000; n += 1) {
     server.call("never answered");
     bench.socket.end();
@@ -266,11 +266,12 @@ test("ten thousand lost connections leave nothing behind", async () => {
     FakeSocket.all = [socket];
     bench.states.length = 0; // what the bench itself keeps
     Math.random.mock.resetCalls();
-    if (n == 1_000) before = used();
+    if (n % 1_000 == 0) sizes.push(used());
   }
   assert.equal(heard, 10_000);
-  const grown = used() - before;
-  assert.ok(grown < 9_000 * 64, `grown by ${grown} bytes`); // less than an object for each
+  // Tables of the engine grow and shrink meanwhile, so it is the least of some that counts.
+  const grown = Math.min(...sizes.slice(-3)) - Math.min(...sizes.slice(0, 3));
+  assert.ok(grown < 7_000 * 64, `grown by ${grown} bytes`); // less than an object for each
 });
 
 // A page.
