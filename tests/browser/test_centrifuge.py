@@ -1,7 +1,11 @@
-"""A page with Centrifugo's own JavaScript library and a page with ours talk in one room."""
+"""A page with Centrifugo's own JavaScript library and a page with ours talk in one room.
+
+The scripts of docs/centrifuge-streams.md are run as they stand there.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +22,8 @@ PROGRAM = """
 from glyph_fast import Response, Server
 server = Server()
 server.centrifuge()
-server.room("chat:*", client_join=True, history_size=100, presence=True)
+for rooms in ("chat:*", "news"):
+    server.room(rooms, client_join=True, history_size=100, presence=True)
 server.static("/js", {library!r})
 
 @server.get("/")
@@ -50,6 +55,19 @@ OURS = """() => {
   room.on("resumed", () => resumed += 1);
   return new Promise((resolve) => room.on("joined", () => resolve()));
 }"""
+
+
+STREAMS = (ROOT / "docs/centrifuge-streams.md").read_text()
+WITH_LIBRARY, WITHOUT_LIBRARY = re.findall(r"^```js\n(.*?)^```", STREAMS, re.MULTILINE | re.DOTALL)
+LISTENS = """
+  window.heard = [];
+  const room = client.newSubscription("chat:lobby");
+  room.on("publication", ({ data, offset }) => heard.push([data, offset]));
+  room.subscribe();
+  client.connect();
+  window.room = room;
+  return room.ready(15000);
+"""
 
 
 @pytest.fixture
@@ -103,3 +121,42 @@ def test_both_hear_each_other_and_who_was_away_recovers(
     ours.wait_for_function("heard.some(([data, offset]) => offset == 6)", timeout=15_000)
     for page in (theirs, ours):
         page.context.close()
+
+
+@pytest.mark.parametrize("closed", [["websocket"], ["websocket", "http_stream"]])
+def test_a_library_without_websockets_takes_the_next_way_of_the_page(
+    browser: Browser, server: ServeProcess, closed: list[str]
+) -> None:
+    page = page_of(browser, server, "/js/centrifuge.js")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.split("?")[0].rsplit("/", 1)[-1]))
+    script = re.sub(r"(wss|https)://example\.com", server.url, WITH_LIBRARY)
+    for each in closed:
+        page.route(f"**/connection/{each}*", lambda route: route.abort())
+        script = script.replace(f"/connection/{each}", f"/nowhere/connection/{each}")
+    page.evaluate(f"() => {{ {script} {LISTENS} }}")
+    page.evaluate("room.publish('hello')")
+    assert heard(page, 1) == [["hello", 1]]
+    page.evaluate("room.publish('again')")
+    assert heard(page, 2)[1] == ["again", 2]
+    way = "http_stream" if len(closed) == 1 else "sse"
+    assert asked.count(way) == 1
+    assert "emulation" in asked
+    page.context.close()
+
+
+def test_a_page_with_no_library_listens_as_the_page_says(
+    browser: Browser, server: ServeProcess
+) -> None:
+    theirs = page_of(browser, server, "/js/centrifuge.js")
+    theirs.evaluate(THEIRS.replace("chat:lobby", "news"), False)
+    page = page_of(browser, server, "/glyph-fast.js")
+    page.evaluate("() => { window.heard = []; console.log = (push) => heard.push(push); }")
+    page.evaluate(f"() => {{ {WITHOUT_LIBRARY} }}")
+    assert "client" in heard(page, 1)[0]["connect"]
+    theirs.evaluate("room.publish('hello')")
+    page.wait_for_function("heard.some((push) => push.pub)", timeout=15_000)
+    push = page.evaluate("heard.find((push) => push.pub)")
+    assert (push["channel"], push["pub"]["data"]) == ("news", "hello")
+    for each in (theirs, page):
+        each.context.close()

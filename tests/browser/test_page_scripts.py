@@ -142,9 +142,10 @@ def test_a_script_shows_what_it_should(open_page: Any, tmp_path: Path, case: Cas
 
 def test_every_script_of_the_pages_is_run() -> None:
     """But those of other tests: of the tutorial, and of the pages of client libraries."""
+    others = {"tutorial", "clients", "centrifuge", "centrifuge-streams"}
     ours = {case.page for case in CASES}
     for page in (ROOT / "docs").glob("*.md"):
         scripts = re.findall(r"^```js\n", page.read_text(), re.MULTILINE)
-        if page.stem not in {"tutorial", "clients", "centrifuge"}:
+        if page.stem not in others:
             assert len(scripts) == sum(case.page == page.stem for case in CASES), page
     assert ours
