@@ -103,13 +103,16 @@ class RedisBroker(NodesBroker):
         """Deliver to the members here and publish for those elsewhere; or have it placed first."""
         kind = publication.kind
         if kind == ROOM and self._terms(publication.name) is not None:
-            if not self._bus.is_up:
+            if not self._bus.is_up and not self._reaches(publication.name):
                 self._places.lost += 1
                 return SendResult(0, 0, self.count_here(publication.name))
             return self._places.publish(publication, self._user_of(publication))
         if kind == ROOMS:
             publication = self._without_remembering(publication)
         return super().publish(publication)
+
+    def _reaches(self, room: str) -> bool:
+        return self._bus.reaches(self._streams.keys(room).stream)
 
     def _without_remembering(self, publication: Publication) -> Publication:
         """What is left of one to several rooms when those that remember have theirs."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 import hiredis
@@ -64,6 +64,17 @@ class RedisBus:
     def is_up(self) -> bool:
         """Whether what is published now has somewhere to go."""
         return self.link.is_up
+
+    def reaches(self, subject: bytes) -> bool:
+        """Whether what is published to a subject now has somewhere to go."""
+        return self.link.is_up
+
+    async def settled(self, subjects: Iterable[bytes]) -> None:
+        """Return when all that was published to subjects until now has been heard.
+
+        Raises BrokerUnavailable.
+        """
+        await self.link.subscriber.ask("PING")
 
     async def start(self) -> None:
         """Begin to connect. Raises BrokerRefused."""

@@ -89,7 +89,7 @@ class RedisKeeping:
             return await self._streams.read(room, ask)
         await self._bus.subscribed(channel)
         page = await self._streams.read(room, ask)
-        await self._bus.link.subscriber.ask("PING")  # by now workers have been sent all up to it
+        await self._bus.settled((channel,))  # by now workers have been sent all up to it
         return page
 
     async def _remove_history(self, room: str) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import count, islice
 
 from ...errors import BrokerUnavailable
 from ...logs import SERVER, log
@@ -30,7 +31,9 @@ class Locating:
         self._bus = bus
         self._streams = streams
         self._found = found
-        self._unknown: dict[str, None] = {}
+        self._numbers = count()
+        self._unknown: dict[str, int] = {}  # the number of the latest wish to know
+        self._failed: dict[str, None] = {}  # asked for again in a moment
         self._task: asyncio.Task[None] | None = None
 
     def add(self, room: str) -> None:
@@ -38,43 +41,70 @@ class Locating:
 
         Whoever adds it then adds it again.
         """
-        if not self._bus.is_up:
+        if not self._bus.reaches(self._streams.keys(room).stream):
             return
-        self._unknown[room] = None
+        self._unknown[room] = next(self._numbers)
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._ask())
 
     def discard(self, room: str) -> None:
         """Nobody wants to know any more."""
         self._unknown.pop(room, None)
+        self._failed.pop(room, None)
 
     async def _ask(self) -> None:
         await asyncio.sleep(0)  # those of one turn go together
         try:
             while self._unknown:
-                rooms = list(self._unknown)[:AT_ONCE]
-                channels = [self._streams.keys(room).stream for room in rooms]
-                await asyncio.gather(*map(self._bus.subscribed, channels))
-                positions = await asyncio.gather(*map(self._streams.position, rooms))
-                await self._bus.link.subscriber.ask("PING")
-                for room, position in zip(rooms, positions, strict=True):
-                    if room in self._unknown:
-                        del self._unknown[room]
-                        self._found(room, position)
+                await self._look_for(dict(islice(self._unknown.items(), AT_ONCE)))
         except BrokerUnavailable as exc:
-            if self._bus.is_up:  # not for a lost link, after which all are asked for again
-                log(SERVER, logging.ERROR, "positions cannot be read", reason=str(exc))
+            self._say(exc, self._unknown)
         finally:
             self._task = None
-            if self._unknown:
+            self._failed |= dict.fromkeys(self._unknown)
+            self._unknown.clear()
+            if self._failed:
                 asyncio.get_running_loop().call_later(AGAIN_S, self._again)
 
+    async def _look_for(self, wishes: dict[str, int]) -> None:
+        """Tell where some rooms are; those of which that cannot be known now have failed."""
+        channels = [self._streams.keys(room).stream for room in wishes]
+        got = await asyncio.gather(*map(self._position, wishes, channels), return_exceptions=True)
+        pairs = list(zip(wishes, got, strict=True))
+        failed = {room: at for room, at in pairs if isinstance(at, BaseException)}
+        found = {room: at for room, at in pairs if not isinstance(at, BaseException)}
+        if found:
+            await self._bus.settled([self._streams.keys(room).stream for room in found])
+        for room, position in found.items():
+            if self._unknown.get(room) == wishes[room]:  # else it was asked for again since
+                del self._unknown[room]
+                self._found(room, position)
+        for exc in failed.values():
+            if not isinstance(exc, BrokerUnavailable):
+                raise exc
+        for room in failed:
+            if self._unknown.pop(room, None) is not None:
+                self._failed[room] = None
+        if failed:
+            self._say(next(iter(failed.values())), failed)
+
+    async def _position(self, room: str, channel: bytes) -> Position:
+        await self._bus.subscribed(channel)
+        return await self._streams.position(room)
+
+    def _say(self, exc: BaseException, rooms: Iterable[str]) -> None:
+        """Log an error; not one of a lost link, after which all are asked for again."""
+        if all(self._bus.reaches(self._streams.keys(each).stream) for each in rooms):
+            log(SERVER, logging.ERROR, "positions cannot be read", reason=str(exc))
+
     def _again(self) -> None:
-        if self._unknown and self._task is None:
-            self.add(next(iter(self._unknown)))
+        failed, self._failed = self._failed, {}
+        for room in failed:
+            self.add(room)
 
     def close(self) -> None:
         """End what runs."""
         self._unknown.clear()
+        self._failed.clear()
         if self._task is not None:
             self._task.cancel()

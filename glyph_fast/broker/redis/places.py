@@ -122,10 +122,6 @@ class Places:
             for room in self.rooms.values():
                 self._locating.add(room)
 
-    async def _settled(self) -> None:
-        """Return when all that was published until now has been heard."""
-        await self._bus.link.subscriber.ask("PING")
-
     # What is kept.
 
     async def history(self, room: str, ask: Ask) -> Page:
@@ -139,7 +135,7 @@ class Places:
         await self._bus.subscribed(channel)
         page = await self._streams.read(room, ask)
         if not self._catching_up.has(room, page.position):
-            await self._settled()
+            await self._bus.settled((channel,))
             if channel in self.rooms:
                 self._catching_up.is_at(room, page.position)
                 await self._catching_up.caught_up(room)

@@ -5,9 +5,10 @@
     {…}s   a list of the messages that are kept, as they were published
     {…}k…  the position that was given to an id
 
-Whoever calls names the run_id of the server it is connected to. Where the room has another one, a
-replica was made primary or the server was started again: what the room has may be behind what
-members know, so it begins a new epoch, whose text the caller has drawn.
+Whoever calls names the run_id of the server it is connected to, and behind blanks those of servers
+from which the room may have moved there whole. Where the room has another one, a replica was made
+primary or the server was started again: what the room has may be behind what members know, so it
+begins a new epoch, whose text the caller has drawn.
 
 A message is a frame `PLACED` of `ordering.py`. Its time is that of the server,
 the one clock of all nodes.
@@ -29,10 +30,15 @@ _BEGIN = """
 local meta = redis.call('HMGET', KEYS[1], 'e', 'o', 'n', 'r')
 local epoch, offset, nbytes = meta[1], tonumber(meta[2]), tonumber(meta[3])
 if not epoch or meta[4] ~= ARGV[1] then
-    epoch, offset, nbytes = ARGV[2], 0, 0
-    redis.call('DEL', KEYS[2])
-    redis.call('HSET', KEYS[1], 'e', epoch, 'o', 0, 'n', 0, 'r', ARGV[1])
-    redis.call('PEXPIRE', KEYS[1], ARGV[3])
+    local run = string.match(ARGV[1], '^[^ ]+')
+    if not epoch or not string.find(ARGV[1], meta[4] or '?', 1, true) then
+        epoch, offset, nbytes = ARGV[2], 0, 0
+        redis.call('DEL', KEYS[2])
+        redis.call('HSET', KEYS[1], 'e', epoch, 'o', 0, 'n', 0, 'r', run)
+        redis.call('PEXPIRE', KEYS[1], ARGV[3])
+    elseif meta[4] ~= run then
+        redis.call('HSET', KEYS[1], 'r', run)
+    end
 end
 """
 
@@ -106,7 +112,7 @@ RELEASE = Script("""#!lua
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])
 """)
-ALL = (PUBLISH, READ, RENEW, RELEASE)
+ALL = (PUBLISH, SPUBLISH, READ, RENEW, RELEASE)
 
 _Call = tuple[bytes, Answer]  # a packed command, and who gets its answer
 

@@ -20,7 +20,7 @@ from ..nodes.subjects import Subjects, encode
 from ..ordering import PARTS_AT, read_placed
 from .connection import LOST, Answer, pack, settle
 from .link import Link
-from .scripts import PUBLISH, READ, Scripts
+from .scripts import PUBLISH, READ, Script, Scripts
 
 CHUNK = 1000  # messages of one answer of the server
 KNOWN_ROOMS = 4096  # whose keys are at hand
@@ -48,6 +48,8 @@ class Placed(NamedTuple):
 class RedisStreams:
     """What Redis keeps of rooms. `terms_of(name)` is what is declared about a room."""
 
+    publishing = PUBLISH  # the script
+
     def __init__(self, link: Link, subjects: Subjects) -> None:
         self.terms_of: Callable[[str], RoomDeclaration | None] = lambda name: None
         self._link = link
@@ -56,11 +58,17 @@ class RedisStreams:
         self.keys = lru_cache(KNOWN_ROOMS)(self._keys)
         self.failed: Callable[[Exception], object] = lambda error: None
         self._around: dict[str, tuple[bytes, bytes, bytes]] = {}
+        self._without_id = _call(14, self.publishing, 2)  # how the calls begin
+        self._with_id = _call(15, self.publishing, 3)
         self._draw_epoch()  # for the next room that begins one
 
     def _keys(self, name: str) -> Keys:
         of = self._subjects.of
         return Keys(of(META, name), of(STREAM, name), of(ID, name))
+
+    def run_of(self, name: str) -> str:
+        """The server that gives the offsets of a room."""
+        return self._link.server.run_id
 
     async def opened(self) -> None:
         """Make a new link ready."""
@@ -76,9 +84,9 @@ class RedisStreams:
             answer(BrokerUnavailable(LOST))
             return
         keys, middle, last = self._around.get(name) or self._call_around(name)
-        head = _WITHOUT_ID
+        head = self._without_id
         if id:
-            head, keys = _WITH_ID, keys + _bulks(self.keys(name).id + b"." + encode(id))
+            head, keys = self._with_id, keys + _bulks(self.keys(name).id + b"." + encode(id))
         parts = order[PARTS_AT:]
         command = b"".join((head, keys, middle, b"$%d\r\n" % len(parts), parts, last))
         self.scripts.send(command, lambda got: answer(self._placed(got)))
@@ -90,7 +98,7 @@ class RedisStreams:
             return
         keys, middle, last = self._around.get(name) or self._call_around(name)
         parts = order[PARTS_AT:]
-        command = b"".join((_WITHOUT_ID, keys, middle, b"$%d\r\n" % len(parts), parts, last))
+        command = b"".join((self._without_id, keys, middle, b"$%d\r\n" % len(parts), parts, last))
         self.scripts.send(command, self._told)
 
     def _call_around(self, name: str) -> tuple[bytes, bytes, bytes]:
@@ -104,7 +112,7 @@ class RedisStreams:
             self._around.clear()
         made = self._around[name] = (
             _bulks(keys.meta, keys.stream),
-            _bulks(self._link.server.run_id, self._epoch, _ms(terms.history_meta_ttl)),
+            _bulks(self.run_of(name), self._epoch, _ms(terms.history_meta_ttl)),
             b"\r\n"
             + _bulks(
                 terms.history_size, terms.history_bytes, _ms(terms.history_ttl), ID_MS, keys.stream
@@ -194,7 +202,7 @@ class RedisStreams:
             raise BrokerUnavailable(LOST)
         keys = self.keys(name)
         parts = (
-            2, keys.meta, keys.stream, self._link.server.run_id, self._epoch,
+            2, keys.meta, keys.stream, self.run_of(name), self._epoch,
             _ms(terms.history_meta_ttl), above, below, most, int(from_newest),
         )  # fmt: skip
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -273,11 +281,8 @@ def _bulks(*parts: Any) -> bytes:
     return pack(parts).partition(b"\r\n")[2]
 
 
-def _call(count: int, keys: int) -> bytes:
-    return b"*%d\r\n" % count + _bulks("EVALSHA", PUBLISH.sha, keys)
-
-
-_WITHOUT_ID, _WITH_ID = _call(14, 2), _call(15, 3)  # how the calls begin
+def _call(count: int, script: Script, keys: int) -> bytes:
+    return b"*%d\r\n" % count + _bulks("EVALSHA", script.sha, keys)
 
 
 def _ms(seconds: float) -> int:
