@@ -70,6 +70,8 @@ class MemoryBus:
         self._network = network
         self.is_up = False
         self.dropped = 0
+        self.place = "memory"
+        self.reason = "the test says so"
         self.max_payload: int | None = None
         self.subjects: set[bytes] = set()
         self.is_killed = False

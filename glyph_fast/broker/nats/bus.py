@@ -9,6 +9,7 @@ import random
 from ...errors import BrokerRefused, BrokerUnavailable
 from ...logs import SERVER, log
 from ...options.broker import BrokerUrl
+from ...options.option import bracketed
 from ..nodes.bus import Changed, Heard
 from .connection import Connection, connect
 
@@ -27,12 +28,21 @@ class NatsBus:
         self._conn: Connection | None = None
         self.is_up = False
         self.max_payload: int | None = None
+        self.reason = ""  # why it was down last
+        self._given_up = ""  # why, where that was this side's doing
+        self._address = ""  # of the server that was reached last
         self._dropped = 0
         self._numbers: dict[bytes, int] = {}  # of subscriptions, by subject
         self._number = 0
         self._keeping: asyncio.Task[None] | None = None
         self._lost = asyncio.Event()
         self._said = ""  # what was logged last about tries in vain
+
+    @property
+    def place(self) -> str:
+        """The URL without its password; of several servers the one that was reached."""
+        several = len(self._url.addresses) > 1
+        return f"{self._url} at {self._address}" if several else str(self._url)
 
     @property
     def dropped(self) -> int:
@@ -69,7 +79,11 @@ class NatsBus:
 
     def suspect(self) -> None:
         """End the link, and connect anew."""
+        self._give_up("nothing comes back")
+
+    def _give_up(self, reason: str) -> None:
         if self._conn is not None:
+            self._given_up = reason
             self._conn.abort()
 
     # Subjects.
@@ -126,9 +140,9 @@ class NatsBus:
                 failed = exc
                 continue
             self._said = ""
+            self._given_up = ""
+            self._address = f"{bracketed(address.host)}:{address.port}"
             self.is_up = True
-            place = str(self._url)
-            log(SERVER, logging.INFO, "the broker is reached", broker=place, address=str(address))
             self._changed(True)
             return None
         return failed
@@ -150,8 +164,7 @@ class NatsBus:
                 said = conn.error
                 log(SERVER, logging.ERROR, "the broker does not do as it is told", reason=said)
             if conn.unanswered > MOST_UNANSWERED:
-                log(SERVER, logging.WARNING, "the broker does not answer", broker=str(self._url))
-                conn.abort()
+                self._give_up("it does not answer")
             else:
                 conn.ping()
             try:
@@ -163,6 +176,7 @@ class NatsBus:
     def _gone(self, conn: Connection) -> None:
         if conn is self._conn:
             was_up = self.is_up
+            self.reason = self._given_up or conn.error or "the connection has ended"
             self._drop()
             if was_up:
                 self._changed(False)

@@ -27,6 +27,16 @@ class Bus(Protocol):
         ...
 
     @property
+    def place(self) -> str:
+        """Where the broker is, for the log: without a password."""
+        ...
+
+    @property
+    def reason(self) -> str:
+        """Why it went down last, for the log. What is known when `changed` is told."""
+        ...
+
+    @property
     def max_payload(self) -> int | None:
         """Bytes of one message; None: no limit."""
         ...

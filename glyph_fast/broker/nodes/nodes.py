@@ -161,11 +161,12 @@ class Nodes:
             self.peers.pardon(now)
             self._say_beat(is_hello=True)
         elif self.state == UP:
-            self._lose("the link has ended")
+            self._lose(self.bus.reason)
 
     def _lose(self, reason: str) -> None:
         self.state = LOST
-        log(SERVER, logging.ERROR, "the broker is lost", reason=reason)
+        place = self.bus.place
+        log(SERVER, logging.ERROR, "the broker is lost", broker=place, reason=reason)
         self._end_questions()
         self.here.changed(LOST)
 
@@ -201,8 +202,8 @@ class Nodes:
         self._own_at = self._loop.time()
         if self.state != UP:
             was_waiting, self.state = self.state == WAITING, UP
-            if not was_waiting:
-                log(SERVER, logging.INFO, "the broker is back")
+            event = "the broker is reached" if was_waiting else "the broker is back"
+            log(SERVER, logging.INFO, event, broker=self.bus.place)
             self._loop.call_later(self.times.hello, self._known.set)
             self.here.changed(UP)
             if not was_waiting:

@@ -76,6 +76,16 @@ class RedisBus:
         """
         await self.link.subscriber.ask("PING")
 
+    @property
+    def place(self) -> str:
+        """The URL without its password."""
+        return str(self.link.url)
+
+    @property
+    def reason(self) -> str:
+        """Why the link was down last."""
+        return self.link.reason
+
     async def start(self) -> None:
         """Begin to connect. Raises BrokerRefused."""
         await self.link.start()

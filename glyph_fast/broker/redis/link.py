@@ -24,6 +24,7 @@ PING_S = 1.5
 MOST_UNANSWERED = 4  # pings; so a link that is dead is noticed after 6 s to 7.5 s
 RETRY_S = (0.05, 2.0)  # until the next try: the first, and the longest
 CLOSE_S = 1.0  # for what was sent last to leave
+ENDED = "the connection has ended"
 
 _PING = pack(("PING",))
 
@@ -47,6 +48,8 @@ class Link:
         self.changed: Callable[[bool], object]
         self._keeping: asyncio.Task[None] | None = None
         self._lost = asyncio.Event()
+        self.reason = ""  # why it was down last
+        self._given_up = ""  # why, where that was this side's doing
         self._said = ""  # what was logged last about tries in vain
 
     async def start(self) -> None:
@@ -78,7 +81,7 @@ class Link:
     def lose(self, reason: str) -> None:
         """Give up both connections: they are of no use any more. Others are made at once."""
         if self.is_up:
-            log(SERVER, logging.WARNING, "the broker is given up", reason=reason)
+            self._given_up = reason
             self._abort()
 
     def _abort(self) -> None:
@@ -91,7 +94,7 @@ class Link:
             if self.is_up:
                 delay = RETRY_S[0]
                 await self._watch()
-                self._down()
+                self._down(ENDED)
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))
             if (failed := await self._try()) is not None:
                 self._say(failed)
@@ -123,6 +126,7 @@ class Link:
 
     async def _complete(self, address: Any) -> None:
         self._lost.clear()
+        self._given_up = ""
         try:
             self.subscriber, again = await connect(self._subscriber, address, self.url)
             if again.run_id != self.server.run_id:
@@ -136,19 +140,18 @@ class Link:
             raise
         self.is_up = self.was_up = True
         self._said = ""
-        log(SERVER, logging.INFO, "the broker is reached", broker=str(self.url))
         self.changed(True)
 
     def _gone(self, connection: Connection) -> None:
         self._lost.set()
         if self.is_up and connection in (self.commands, self.subscriber):
-            self._down()
+            self._down(self._given_up or connection.refused or ENDED)
             self._abort()
 
-    def _down(self) -> None:
+    def _down(self, reason: str) -> None:
         if self.is_up:
             self.is_up = False
-            log(SERVER, logging.WARNING, "the broker is lost", broker=str(self.url))
+            self.reason = reason
             self.changed(False)
 
     async def _watch(self) -> None:
