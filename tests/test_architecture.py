@@ -94,6 +94,7 @@ TESTED_BY = {
     "broker/choosing.py": "broker/redis/test_broker.py",
     "server/joining.py": "broker/redis/test_broker.py",
     "hub/rooms.py": "hub/test_room.py",
+    "options/declaration.py": "options/test_config.py",
     "handlers/shapes.py": "typing/test_typing.py",
     "opening/guests.py": "asgi/test_mounts.py",
     "opening/handshakes.py": "opening/test_opening.py",

@@ -23,7 +23,7 @@ from glyph_fast.http.head import MAX_FIELDS
 from glyph_fast.hub.hub import Hub
 from glyph_fast.hub.metrics import MAX_CODES, OTHER_CODE, Metrics
 from glyph_fast.options.config import FIELDS
-from glyph_fast.options.option import Rate
+from glyph_fast.options.values import Rate
 from glyph_fast.wire import BINARY, CONTINUATION, MAX_BODY, MAX_HEAD, MAX_REQUEST_LINE, PING, TEXT
 from tests.engine.peers import MASK, UPGRADE, Peer, eventually
 from tests.running import Url, running

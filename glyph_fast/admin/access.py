@@ -14,7 +14,7 @@ from collections.abc import Container
 
 from ..errors import Reject
 from ..http.request import Request
-from ..options.option import Address, bracketed
+from ..options.values import Address, bracketed
 
 _PORT = re.compile(r":[0-9]*$")
 NO_ACTING: dict[str, object] = {"error": "acting needs a server started with --admin-token"}

@@ -29,7 +29,7 @@ from ..hub.users import user_of
 from ..logs import SERVER, log
 from ..options.config import Config
 from ..options.jwt import is_url
-from ..options.option import Address
+from ..options.values import Address
 from ..wire import CLIENT_SUBPROTOCOL
 from .bearer import SUBPROTOCOL, AmbiguousToken, find_token
 from .fetch import fetch, read_file

@@ -23,7 +23,7 @@ from .. import json
 from ..engine.tls import client_context
 from ..http.headers import TOKEN
 from ..logs import visible
-from ..options.option import size
+from ..options.readers import size
 from ..urls import WebSocketUrl, websocket_url
 from ..wire import ABNORMAL
 from . import Failure, Seconds, is_terminal, lacking, silence_stdout

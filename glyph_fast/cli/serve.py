@@ -16,8 +16,9 @@ from .. import __version__
 from ..errors import BrokerRefused, ConfigError, ListenError
 from ..logs import SERVER, configure_logging, log
 from ..options.config import CONFIG_FILE, DEFAULT_FILE, NOT_YET, OPTIONS, Config
-from ..options.option import Option, bracketed, by_group
+from ..options.option import Option, by_group
 from ..options.sources import given_options
+from ..options.values import bracketed
 from ..process.handover import is_watched, own_command
 from ..process.process import end_at_once
 from ..process.watcher import check_watching, watch

@@ -12,7 +12,7 @@ from ..core import Limits
 from ..errors import ConfigError
 from ..options.choice import choose_engine
 from ..options.config import Config
-from ..options.option import Rate
+from ..options.values import Rate
 from ..wire import POLICIES
 from .asyncio import AsyncioEngine
 from .native import NativeEngine

@@ -18,7 +18,7 @@ from ..hub.seating import enter, is_counted
 from ..json import loads
 from ..logs import SERVER, log
 from ..options.config import Config
-from ..options.option import AUTO
+from ..options.readers import AUTO
 from ..wire import MessageType
 from .context import MessageContext
 from .history import HistoryCommands

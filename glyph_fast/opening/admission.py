@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from ..errors import HandshakeError, Reject
 from ..http.forwarded import network_of
 from ..options.config import Config
-from ..options.option import Rate
+from ..options.values import Rate
 from ..wire import OPEN, OPENING
 
 if TYPE_CHECKING:

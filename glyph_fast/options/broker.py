@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
-from .option import Address, bracketed
+from .values import Address, bracketed
 
 REDIS, SENTINEL, CLUSTER, NATS = "redis", "sentinel", "cluster", "nats"
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from typing import Any, Self
+from dataclasses import FrozenInstanceError, replace
+from typing import Any, NoReturn, Self
 
 
 class Given:
@@ -16,6 +16,10 @@ class Given:
         self = super().__new__(cls)
         object.__setattr__(self, "_given", frozenset(names))
         return self
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        """Refuse it for subclasses, too: of these, a dataclass guards no more than its fields."""
+        raise FrozenInstanceError(f"cannot assign to field {name!r}")
 
     def _with(self, changes: Mapping[str, Any], sources: Mapping[str, str] | None = None) -> Self:
         """A copy with some options changed, which are given from now on."""

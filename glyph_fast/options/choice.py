@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ..errors import ConfigError
 from .config import Config
-from .option import Address
+from .values import Address
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop

@@ -9,8 +9,8 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, TypedDict
 
-from .option import Address, Rate
 from .rooms import RoomDeclaration
+from .values import Address, Rate
 
 
 class Options(TypedDict, total=False):

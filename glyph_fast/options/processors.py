@@ -6,7 +6,8 @@ import math
 import os
 from pathlib import Path
 
-from .option import Reader, Takes, count
+from .readers import Reader, count
+from .values import Takes
 
 MOST = 256  # workers; beyond any machine's use, and the main process holds a link to each
 WorkerCount = Takes[int, int | str]

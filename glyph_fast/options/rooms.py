@@ -18,7 +18,8 @@ from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 from ..errors import ConfigError
-from .option import Reader, Takes, Within, count, duration, size, switch
+from .readers import Reader, Within, count, duration, size, switch
+from .values import Takes
 
 _SET = re.compile(r"\[!?+\]?+[^\]]*\]|[*?]")  # what stands for characters in a pattern of fnmatch
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .jwt import unusable_tokens
-from .option import Address
+from .values import Address
 
 if TYPE_CHECKING:
     from .config import Config

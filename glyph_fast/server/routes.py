@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ..handlers.registry import check_path
 from ..handlers.shapes import OfRequest, RequestF
 from ..http.body import BY_OPTION
-from ..options.option import size
+from ..options.readers import size
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _read_size = size()

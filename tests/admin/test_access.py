@@ -7,7 +7,7 @@ import pytest
 from glyph_fast.admin.access import Access
 from glyph_fast.errors import Reject
 from glyph_fast.http.request import Request
-from glyph_fast.options.option import Address
+from glyph_fast.options.values import Address
 
 
 def request(host: str, authorization: str = "") -> Request:

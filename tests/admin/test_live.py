@@ -10,7 +10,7 @@ from glyph_fast.admin.live import PATH, Live
 from glyph_fast.admin.operated import OneProcess
 from glyph_fast.admin.stats import Stats
 from glyph_fast.logs import ErrorLog
-from glyph_fast.options.option import Address
+from glyph_fast.options.values import Address
 from tests.wired import Site as Wired
 
 

@@ -10,7 +10,7 @@ import pytest
 from glyph_fast.dialects import base
 from glyph_fast.dialects.base import Dialect, Undecoded
 from glyph_fast.dialects.message import Message
-from glyph_fast.options.config import CLIENT_COMMANDS
+from glyph_fast.options.declaration import CLIENT_COMMANDS
 from glyph_fast.wire import MessageType
 
 ALL = Dialect(CLIENT_COMMANDS)

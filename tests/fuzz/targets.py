@@ -31,7 +31,7 @@ from glyph_fast.http.headers import Headers
 from glyph_fast.http.multipart import Parts
 from glyph_fast.http.request import Request
 from glyph_fast.opening.proxy_protocol import read_proxy_header
-from glyph_fast.options.config import CLIENT_COMMANDS
+from glyph_fast.options.declaration import CLIENT_COMMANDS
 from glyph_fast.options.origin import check_origin
 from glyph_fast.websocket.deflate import Deflate
 from glyph_fast.websocket.handshake import (

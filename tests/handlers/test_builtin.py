@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from glyph_fast.errors import Reject
-from glyph_fast.options.config import CLIENT_COMMANDS, Config
+from glyph_fast.options.config import Config
+from glyph_fast.options.declaration import CLIENT_COMMANDS
 from glyph_fast.wire import MessageType
 from tests.wired import Peer, Site
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from glyph_fast.handlers.permission import why_not
-from glyph_fast.options.config import CLIENT_COMMANDS, Config
+from glyph_fast.options.config import Config
+from glyph_fast.options.declaration import CLIENT_COMMANDS
 from glyph_fast.options.rooms import RoomDeclaration, declaration_of_program
 from glyph_fast.wire import COMMANDS, MessageType
 from tests.wired import Peer, Site

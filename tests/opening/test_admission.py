@@ -11,7 +11,7 @@ import pytest
 from glyph_fast import Config, ConfigError, Reject, Server
 from glyph_fast.http.request import Request
 from glyph_fast.opening.admission import Admission, HandshakeRate
-from glyph_fast.options.option import Rate
+from glyph_fast.options.values import Rate
 from glyph_fast.wire import PING, PONG, TEXT
 from tests.engine.desk import Answer, Desk, upgrade
 from tests.engine.peers import UPGRADE, Peer, eventually

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from glyph_fast.options import option as o
+from glyph_fast.options import readers as o
 from glyph_fast.options.option import Option
 
 

@@ -7,8 +7,8 @@ import pytest
 from glyph_fast.errors import ConfigError
 from glyph_fast.options.broker import BrokerUrl, read_broker_url
 from glyph_fast.options.config import Config
-from glyph_fast.options.option import Address
 from glyph_fast.options.sources import given_options
+from glyph_fast.options.values import Address
 
 
 @pytest.mark.parametrize(

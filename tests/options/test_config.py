@@ -21,9 +21,9 @@ from glyph_fast.options.config import (
     OPTIONS,
     Config,
 )
-from glyph_fast.options.option import Address, Rate
 from glyph_fast.options.rooms import RoomDeclaration
 from glyph_fast.options.unusable import MAX_UDS
+from glyph_fast.options.values import Address, Rate
 
 DEFAULTS = {
     "host": "127.0.0.1",
@@ -268,6 +268,8 @@ def test_config_is_frozen_hashable_and_comparable():
     assert hash(config) == hash(Config(ping_interval=60, allowed_origins="*"))
     with pytest.raises(FrozenInstanceError):
         config.port = 1  # type: ignore[misc]
+    with pytest.raises(FrozenInstanceError):
+        config.prot = 1  # type: ignore[attr-defined]
 
 
 def test_config_can_be_copied_and_pickled():

@@ -9,7 +9,7 @@ import random
 from ...errors import BrokerRefused, BrokerUnavailable
 from ...logs import SERVER, log
 from ...options.broker import BrokerUrl
-from ...options.option import bracketed
+from ...options.values import bracketed
 from ..nodes.bus import Changed, Heard
 from .connection import Connection, connect
 

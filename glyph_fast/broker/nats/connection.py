@@ -16,7 +16,7 @@ from typing import Any
 
 from ...errors import BrokerRefused, BrokerUnavailable
 from ...options.broker import BrokerUrl
-from ...options.option import Address
+from ...options.values import Address
 
 CONNECT_S = 5.0
 LIMIT = 64 * 2**20  # bytes that may wait for the server

@@ -9,7 +9,7 @@ import hiredis
 
 from ...errors import BrokerUnavailable
 from ...options.broker import SENTINEL, BrokerUrl
-from ...options.option import Address
+from ...options.values import Address
 from .connection import Connection
 
 SENTINEL_S = 2.0  # for one Sentinel to answer

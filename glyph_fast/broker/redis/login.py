@@ -11,7 +11,7 @@ import hiredis
 
 from ...errors import BrokerRefused, BrokerUnavailable
 from ...options.broker import BrokerUrl
-from ...options.option import Address
+from ...options.values import Address
 from .connection import Connection
 
 CONNECT_S = 5.0  # for a connection with all that is said at its beginning
