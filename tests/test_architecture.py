@@ -93,6 +93,7 @@ TESTED_BY = {
     "broker/redis/scripts.py": "broker/redis/test_streams.py",
     "broker/choosing.py": "broker/redis/test_broker.py",
     "server/joining.py": "broker/redis/test_broker.py",
+    "hub/declared.py": "hub/test_room.py",
     "hub/rooms.py": "hub/test_room.py",
     "options/declaration.py": "options/test_config.py",
     "handlers/shapes.py": "typing/test_typing.py",

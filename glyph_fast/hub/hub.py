@@ -11,18 +11,16 @@ from typing import Any, cast
 
 from .. import core
 from ..broker.memory import MemoryBroker
-from ..dialects.message import Message, Sendable
+from ..dialects.message import Message
 from ..dialects.publication import (
     CONNECTION,
     EVERYONE,
     ROOM,
     USER,
-    Exclude,
     Publication,
-    json_publication,
 )
 from ..dialects.writer import Writer
-from ..errors import ConnectionNotFound, HandshakeError
+from ..errors import HandshakeError
 from ..interfaces import Broker
 from ..options.config import Config
 from ..options.rooms import Declarations, RoomDeclaration
@@ -32,7 +30,6 @@ from ..wire import (
     GOING_AWAY,
     NOBODY,
     NORMAL,
-    MessageType,
     SendResult,
     is_sendable_code,
 )
@@ -41,10 +38,10 @@ from .expiry import Expiry
 from .members import Members
 from .metrics import Metrics
 from .presence import Presence
+from .publishing import Publishing
 from .room_presence import PresenceStats, Present
 from .rooms import RoomManager
 from .sessions import Sessions
-from .streams import Streams
 from .user_rooms import UserRooms
 from .users import Users, user_of
 
@@ -53,7 +50,7 @@ IDS_AT_ONCE = 64  # drawn with one system call
 CLOSE_BATCH = 500  # connections closed before the loop gets a breath
 
 
-class Hub(Streams):
+class Hub(Publishing):
     """All open connections of a server, and its rooms.
 
     Everything an application calls may be called from any thread: what sends or closes is handed
@@ -146,43 +143,7 @@ class Hub(Streams):
         self._turn = self._rooms._turn = turn
         self.metrics.core = turn.counters
 
-    # Sending. Every publication goes through `RoomManager._publish` to the broker, and from there
-    # through `_deliver` to its members here.
-
-    def broadcast(self, message: Sendable, exclude: Exclude = None) -> SendResult:
-        """Send a message (str, bytes or Message) to every connection."""
-        return self._rooms._publish(self._writer.publication(EVERYONE, None, message, exclude))
-
-    def broadcast_json(self, value: object, exclude: Exclude = None) -> SendResult:
-        """Send the bare JSON of a value to every connection."""
-        text = self._writer.json_text(value)
-        return self._rooms._publish(json_publication(EVERYONE, None, text, exclude))
-
-    def broadcast_to_room(
-        self, room: str, message: Sendable, exclude: Exclude = None
-    ) -> SendResult:
-        """Send a message to the members of a room; to nobody when there is no such room."""
-        return self._rooms._publish(self._writer.publication(ROOM, room, message, exclude))
-
-    def _broadcast_json_text_to_room(self, room: str, text: str) -> SendResult:
-        """Send what is JSON already to the members of a room."""
-        return self._rooms._publish(json_publication(ROOM, room, text))
-
-    def broadcast_json_to_room(
-        self, room: str, value: object, exclude: Exclude = None
-    ) -> SendResult:
-        """Send the bare JSON of a value to the members of a room."""
-        text = self._writer.json_text(value)
-        return self._rooms._publish(json_publication(ROOM, room, text, exclude))
-
-    def broadcast_event(
-        self, name: str, data: Any = None, room: str | None = None, exclude: Exclude = None
-    ) -> SendResult:
-        """Send an envelope with an event to every connection, or to the members of a room."""
-        message = Message(MessageType.JSON, data, event=name, room=room or "")
-        if room is None:
-            return self.broadcast(message, exclude)
-        return self.broadcast_to_room(room, message, exclude)
+    # Publications come here from the broker, which `RoomManager._publish` has given them.
 
     def _deliver(self, publication: Publication) -> SendResult:
         """Send to the members here; called by the broker."""
@@ -207,31 +168,8 @@ class Hub(Streams):
             alone.add(conn)
         return alone.publish(publication)
 
-    def send_to(self, id: str, message: Sendable) -> SendResult:
-        """Send a message to the connection of that id. Raises ConnectionNotFound.
-
-        With workers an id that is not of this process may be of another: then the result is
-        pending, and nothing is raised.
-        """
-        conn = self.get_connection(id)
-        if conn is not None and conn.is_open:
-            return conn.send(message)  # one receiver, and it is here: nothing is published
-        if self._rooms._broker.is_alone:
-            raise ConnectionNotFound(id)
-        return self._rooms._publish(self._writer.publication(CONNECTION, id, message))
-
     # Users. `user` is an identity as `authenticate` returned it, or the text by which it is known;
     # `user_of` in `users.py` tells how one follows from the other.
-
-    def send_to_user(self, user: Any, message: Sendable) -> SendResult:
-        """Send a message to every connection of a user; to nobody when there is none.
-
-        Where users have rooms (`user_room`) it is published in the user's.
-        """
-        key = user_of(user)
-        if (rooms := self._rooms._user_rooms) is not None and (own := rooms.of(key)) is not None:
-            return self.broadcast_to_room(own, message)
-        return self._rooms._publish(self._writer.publication(USER, key, message))
 
     def _check_user(self, identity: Any) -> None:
         """Raise HandshakeError for a user whose room would have too long a name."""

@@ -58,7 +58,7 @@ async def join(
     room = await enter(conn, name)
     members = room._members
     if not isinstance(members, Remembering):
-        page = Page(NOWHERE, [])
+        page: Page = Page(NOWHERE, [])
         answer(page)
         return page
     former = (members.format_of(conn) or bare) if was_member else None

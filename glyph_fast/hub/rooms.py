@@ -13,14 +13,12 @@ from ..dialects.publication import PLACED, ROOMS, Publication
 from ..dialects.writer import PLAIN
 from ..errors import ConnectionClosed, GlyphFastError, RoomFull, RoomNotFound
 from ..interfaces import Broker
-from ..options.rooms import Declarations, RoomDeclaration
 from ..wire import ABNORMAL, NOBODY, PENDING, SendResult
+from .declared import Declared
 from .members import Members
-from .presence import Presence
-from .remembering import Remembering, UserOf, nobody
+from .remembering import Remembering
 from .room import Member, Room
 from .seating import changed
-from .user_rooms import UserRooms
 from .users import user_of
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -46,7 +44,7 @@ class Told(Protocol):
         ...
 
 
-class RoomManager:
+class RoomManager(Declared):
     """The rooms of a server, by name.
 
     `max_members` bounds each room, `max_rooms` the rooms of one connection, `max_name` the bytes of
@@ -57,9 +55,7 @@ class RoomManager:
     """
 
     __slots__ = (
-        "_broker", "_declarations", "_history_answer", "_left", "_lock", "_max_members",
-        "_max_name", "_max_rooms", "_presence", "_remembers", "_rooms", "_shown", "_told", "_turn",
-        "_user_of", "_user_rooms", "_worker", "_writer",
+        "_history_answer", "_left", "_lock", "_rooms", "_told", "_turn", "_worker", "_writer",
     )  # fmt: skip
 
     def __init__(
@@ -73,18 +69,12 @@ class RoomManager:
         if broker is None:
             broker = MemoryBroker()
             broker.attach(self._deliver)
-        self._broker = broker
-        self._presence = Presence(broker)
-        self._shown = False  # whether there may be rooms with presence
+        super().__init__(broker)
         self._rooms: dict[str, Room] = {}
-        self._declarations, self._writer = Declarations(), PLAIN
-        self._remembers = False  # whether there may be rooms that do
+        self._writer = PLAIN
         self._history_answer = 1000  # messages of one answer
-        self._user_of: UserOf = nobody
-        self._max_members = 0
         self._set_limits(max_members=max_members, max_rooms=max_rooms, max_name=max_name)
         self._worker = 0  # the number of this process among several of one server
-        self._user_rooms: UserRooms | None = None
         self._turn: core.Turn | None = None  # until the server runs
         self._left: Callable[[Member, Room], object] | None = None  # told of each departure
         self._told: Told | None = None  # whoever tells clients of a dialect what the program does
@@ -101,80 +91,6 @@ class RoomManager:
         for room in self:
             if isinstance(room._members, Remembering):
                 room._members._broker = broker
-
-    def _set_limits(self, *, max_members: int, max_rooms: int, max_name: int) -> None:
-        """Change the limits; rooms with a limit of their own keep it."""
-        followers = self._followers()
-        self._max_members = max_members
-        self._max_rooms = max_rooms
-        self._max_name = max_name
-        for room in followers:
-            room._limit = self._members_limit(room.name)
-
-    # What is declared about rooms.
-
-    def _declare(self, declarations: Declarations) -> None:
-        """Go by other declarations; rooms with a limit of their own keep it."""
-        followers = self._followers()
-        self._declarations = declarations
-        self._shown = any(each.presence for each in declarations)
-        self._remembers = self._broker.remembers and any(each.history_size for each in declarations)
-        for room in followers:
-            room._limit = self._members_limit(room.name)
-        for room in self:
-            if self._remembers or isinstance(room._members, Remembering):
-                former, room._members = room._members, self._members_for(room.name)
-                room._members.take_over(former)
-            if room._is_shown is not (shows := self._shows(room.name)):
-                room._is_shown = shows
-                tell = self._presence.joined if shows else self._presence.left
-                for conn in room:
-                    tell(conn, room.name)
-
-    def _followers(self) -> list[Room]:
-        """The rooms that have been given no limit of their own."""
-        return [room for room in self if room._limit == self._members_limit(room.name)]
-
-    def _declared(self, name: str) -> RoomDeclaration | None:
-        """What is declared about the room of that name."""
-        return self._declarations.of(name)
-
-    def _shows(self, name: str) -> bool:
-        """Whether the members of the room of that name can be asked for and followed."""
-        if not self._shown:
-            return False
-        declared = self._declarations.of(name)
-        return declared is not None and declared.presence
-
-    def _terms(self, name: str) -> RoomDeclaration | None:
-        """What is declared about the history of the room of that name; None: it has none."""
-        if not self._remembers:
-            return None
-        return self._declarations.history_of(name)
-
-    def _members_for(self, name: str) -> Members:
-        """Room for the members of a room."""
-        terms = self._terms(name) if self._remembers else None
-        if terms is None:
-            return Members()
-        return Remembering(name, self._broker, self._user_of_in(terms))
-
-    def _user_of_in(self, terms: RoomDeclaration) -> UserOf:
-        """Who tells whose a message is; nobody, in a room whose members are not shown."""
-        return self._user_of if terms.presence else nobody
-
-    def _shown_user_of(self, publication: Publication) -> str | None:
-        """Whose a message to a room is, as its members may know."""
-        terms = self._terms(publication.name)
-        return None if terms is None else self._user_of_in(terms)(publication)
-
-    def _members_limit(self, name: str) -> int:
-        if self._user_rooms is not None and self._user_rooms.covers(name):
-            return 0  # connections of a user have a limit of their own
-        declared = self._declared(name)
-        if declared is None or declared.max_members is None:
-            return self._max_members
-        return declared.max_members
 
     # Look-up.
 
