@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 from ..asgi.detect import is_asgi
 from ..handlers.dispatcher import Dispatcher
 from ..handlers.registry import check_path
-from ..handlers.shapes import BackgroundF, HookF, OfRequest, RequestF
-from ..handlers.signature import adapt, check_coroutine_function, check_takes_nothing
+from ..handlers.shapes import OfRequest, RequestF
+from ..handlers.signature import adapt
 from ..http.body import BY_OPTION
 from ..http.request import Request
 from ..http.response import HeaderItems, Response
@@ -27,8 +27,7 @@ from ..options.readers import DEFAULT_CENTRIFUGE_PATH
 from ..options.rooms import Declarations, declaration_of_program
 from ..websocket.handshake import Accept
 from .authenticators import Authenticators, identity_of
-from .background import CLUSTER, SERVER, WORKER, Wanted
-from .lifecycle import Hook
+from .hooks import Hooks
 from .router import Registering
 from .state import State
 
@@ -49,7 +48,7 @@ class RouteInfo(NamedTuple):
     handlers: Sequence[object]
 
 
-class Application(Registering):
+class Application(Registering, Hooks):
     """The part of a `Server` that does not depend on whether it runs."""
 
     config: Config
@@ -57,6 +56,7 @@ class Application(Registering):
     _dispatcher: Dispatcher
 
     def __init__(self, config: Config | None = None) -> None:
+        super().__init__()
         self.config = config if config is not None else Config()
         self.hub = Hub(self.config)
         """All connections, and the rooms."""
@@ -77,9 +77,6 @@ class Application(Registering):
         self._cors: dict[str, str] = {}  # fields for every answer
         self._authenticators = Authenticators()
         self._ready: Callable[[Request], Any] | None = None  # the authenticator of the options
-        self._on_startup: list[Hook] = []
-        self._on_shutdown: list[Hook] = []
-        self._background: list[Wanted] = []
 
     @overload
     def authenticate(self, handler: RequestF) -> RequestF: ...
@@ -268,46 +265,6 @@ class Application(Registering):
         """
         return HandleWebSocket(request, Accept(headers=headers).headers)
 
-    @overload
-    def on_startup(self, hook: HookF) -> HookF: ...
-    @overload
-    def on_startup(self) -> Callable[[HookF], HookF]: ...
-    def on_startup(self, hook: Any = None) -> Any:
-        """Call `hook()` before connections are accepted; what it raises ends the start."""
-        return _register(self._on_startup, hook)
-
-    @overload
-    def on_shutdown(self, hook: HookF) -> HookF: ...
-    @overload
-    def on_shutdown(self) -> Callable[[HookF], HookF]: ...
-    def on_shutdown(self, hook: Any = None) -> Any:
-        """Call `hook()` once every connection is closed and every handler has ended."""
-        return _register(self._on_shutdown, hook)
-
-    @overload
-    def background(self, coro_fn: BackgroundF, *, on: str = SERVER) -> BackgroundF: ...
-    @overload
-    def background(self, *, on: str = SERVER) -> Callable[[BackgroundF], BackgroundF]: ...
-    def background(self, coro_fn: Any = None, *, on: str = SERVER) -> Any:
-        """Run `coro_fn()` while the server serves.
-
-        When it raises, it is started again after a while; when it returns, that is its end. It is
-        cancelled when the server drains. In a server with several workers one runs it, and
-        another takes over when that one dies; with `on="worker"` each does. `on="cluster"`, once on
-        all machines of a broker, needs a broker: ConfigError when the server starts without. Raises
-        TypeError for one that is no `async def`, and ValueError for another `on`.
-        """
-        if on not in (SERVER, WORKER, CLUSTER):
-            raise ValueError(f"on: expected {SERVER}, {WORKER} or {CLUSTER}, found {on!r}")
-        if coro_fn is None:
-            return partial(self.background, on=on)
-        if callable(coro_fn):
-            check_coroutine_function(coro_fn, "a background task")
-        hooks: list[Any] = []
-        _register(hooks, coro_fn)
-        self._background += [Wanted(each, on) for each in hooks]
-        return coro_fn
-
     def routes(self) -> list[RouteInfo]:
         """Every route with its handlers: WebSocket first, then HTTP, static files, declared rooms.
 
@@ -399,13 +356,3 @@ class Application(Registering):
 
 def _nothing(request: Request) -> None:
     """Never called: what serves in a way of its own has this in the place of a handler."""
-
-
-def _register(hooks: list[Any], hook: Any) -> Any:
-    if hook is None:
-        return partial(_register, hooks)
-    if not callable(hook):  # `on_startup(connect())` instead of `on_startup(connect)`
-        raise TypeError(f"expected a function to be called later, not {hook!r}")
-    check_takes_nothing(hook)
-    hooks.append(hook)
-    return hook

@@ -40,6 +40,7 @@ from ..process.loopwatch import LoopWatch
 from ..wire import ENDING, GOING_AWAY, OPEN, SERVICE_RESTART
 from .background import Background, BackgroundTask, Wanted
 from .binding import Binding, listen_errors
+from .handler import ConnectionHandler
 
 if TYPE_CHECKING:
     from ..interfaces import Engine
@@ -51,40 +52,6 @@ DISCONNECT_GRACE_S = 1.0  # for the disconnect handlers of connections aborted a
 TOKEN_ALONE = "--admin-token has no effect without --admin"
 
 Hook = Callable[[], Any]
-
-
-class Events:
-    """The core's `Handler`: what the opening and the dispatcher do, one look-up away."""
-
-    __slots__ = (
-        "_closed", "_dispatcher", "_left", "_opening",
-        "closing", "data", "drain", "ended", "failed", "full", "message", "refuse", "request",
-    )  # fmt: skip
-
-    def __init__(
-        self, opening: Opening, dispatcher: Dispatcher, closed: Callable[[], object]
-    ) -> None:
-        self.request = opening.request
-        self.refuse = opening.refuse
-        self.data = opening.data
-        self.ended = opening.ended
-        self.message, self.failed = dispatcher.message, dispatcher.failed
-        self.full, self.drain = dispatcher.full, dispatcher.drain
-        self.closing = dispatcher.closing
-        self._opening = opening
-        self._dispatcher = dispatcher
-        self._closed = closed
-        self._left = opening.left
-
-    def close(self, conn: Any, code: int, reason: str) -> None:
-        """A connection is gone."""
-        if conn._opened:
-            if self._left is not None:
-                self._left(conn)
-            self._dispatcher.close(conn, code, reason)
-        else:
-            self._opening.closed(conn)
-        self._closed()
 
 
 class Lifecycle:
@@ -241,7 +208,7 @@ class Lifecycle:
         turn = new_turn(
             self.loop,
             limits_of(config),
-            Events(self._opening, self._dispatcher, self._closed),
+            ConnectionHandler(self._opening, self._dispatcher, self._closed),
             connection_type=made,
             clock=self._clock,
         )
