@@ -14,7 +14,7 @@ class Operating:
     """Serves an `OperatorsPort` from `start` to `stop`."""
 
     def __init__(self, port: OperatorsPort, inherited: Inherited | None) -> None:
-        self._port = port
+        self.port = port
         self.line = ""  # what is announced
         self.lifecycle = Lifecycle(
             port.config,
@@ -33,7 +33,7 @@ class Operating:
 
         def announce(line: str, *_: str) -> None:
             self.line = line
-            self._port.listening(int(line.rpartition(":")[2]))
+            self.port.listening(int(line.rpartition(":")[2]))
             listening.set()
 
         self._run = asyncio.create_task(self.lifecycle.run(announce), name="operators' port")
@@ -44,7 +44,7 @@ class Operating:
             try:
                 await self._run
             except OSError as exc:
-                exc.filename = str(self._port.address)
+                exc.filename = str(self.port.address)
                 raise
 
     async def stop(self) -> None:

@@ -13,33 +13,27 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .. import core
-from ..auth import ready_authentication
 from ..engine.making import NewEngine
 from ..errors import ConfigError
 from ..handlers.signature import Call
-from ..logs import SERVER, AccessLog, configure_logging, enable_loggers, log
+from ..logs import SERVER, configure_logging, log
 from ..opening.observer import Observer
-from ..opening.site import Site
 from ..options.choice import choose_loop, doubts, new_event_loop
 from ..options.config import Config
 from ..process.handover import is_watched, own_command
-from ..process.process import ADMIN, MAIN, Process, check_not_loading
+from ..process.process import Process, check_not_loading
 from ..process.worker import Seat, Told, WorkerProcess
-from . import current
 from .application import Application
 from .background import CLUSTER
-from .lifecycle import TOKEN_ALONE, Hook, Lifecycle
+from .lifecycle import Lifecycle
+from .run import Announce, Run
 
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from ..admin.operated import OneProcess
-    from ..http.request import Request
     from ..opening.whole import Whole
     from ..options.given import Options
     from .hosted import Hosted
-
-Announce = Callable[[str], object]
 
 
 class Server(Application):
@@ -258,135 +252,18 @@ class Server(Application):
         self,
         announce: Announce | None,
         process: Process | WorkerProcess | None = None,
-        started: Hook = bool,
-        is_hosted: bool = False,
-        **memory: Any,
+        **parts: Any,
     ) -> None:
-        for doubt in () if memory else doubts(self.config, core.NAME):
+        """Serve one run of it; `parts` as in `Run`."""
+        for doubt in () if "new_engine" in parts else doubts(self.config, core.NAME):
             log(SERVER, logging.WARNING, doubt)
-        joining = None
-        if self.config.broker is not None and not isinstance(process, WorkerProcess):
-            from .joining import Joining  # for those who share a broker with others
-
-            joining = Joining(self.hub, self.config.broker, self.config.broker_prefix)
-        own = self._authenticators
-        own.check([each.pattern for each in self.routes()])
-        ready = ready_authentication(
-            self.config, self._dispatcher, is_other=bool(own.general or own.by_route)
-        )
-        self._ready = None if ready is None else ready.authenticate
-        mounts = self._mounts(self._ready)
-        site = Site(
-            routes=self._http,
-            websockets=self._websockets,
-            statics=self._statics,
-            cors=self._cors,
-            authenticate=own.general if ready is None else ready.authenticate,
-            authenticators=own.by_route | dict.fromkeys(self._late_authenticated(), _nobody),
-            subprotocols=None if ready is None else ready.subprotocols,
-            opened=self._dispatcher.opened if ready is None else ready.opened,
-            count_connections=self.hub._count,
-            count_user=self.hub.get_user_connection_count,
-            check_user=self.hub._check_user,
-            metrics=self.hub.metrics,
-            errors=self._dispatcher.errors,
-            access=AccessLog(),
-            observer=self._observer,
-            mounts=mounts,
-            guest_opened=self.hub._open_guest,
-            events=self._events,
-            whole=self._whole,
-            is_hosted=is_hosted,
-            page=self._page(),
-            doors=self._doors,
-        )
-        if self._centrifuge is not None:
-            general = own.by_route.get(self._centrifuge_path, own.general)
-            self._centrifuge.attach(authenticate=general, ready=ready, whole=self._whole)
-        self._lifecycle = Lifecycle(
-            self.config,
-            self.hub,
-            self._dispatcher,
-            site,
-            background=self._background,
-            leads=not isinstance(process, WorkerProcess),
-            is_alone=self.config.broker is None,
-            # The program may configure logging before it serves, or in one of its hooks.
-            on_startup=[
-                enable_loggers,
-                *([] if joining is None else [joining.start]),
-                *([] if ready is None else [ready.start]),
-                *self._on_startup,
-                *([] if mounts is None else [mounts.startup]),
-                enable_loggers,
-                started,
-            ],
-            on_shutdown=[
-                *([] if mounts is None else [mounts.shutdown]),
-                *self._on_shutdown,
-                *([] if ready is None else [ready.stop]),
-            ],
-            inherited=process.inherited if process is not None else None,
-            **memory,
-        )
-        if joining is not None and any(each.on == CLUSTER for each in self._background):
-            joining.seek_lease(self._lifecycle.lead_cluster)
-        if process is not None:
-            process.add(MAIN, self._lifecycle)
-        current.begin(self)
+        run = Run(self, process, **parts)
+        self._lifecycle = run.lifecycle
         try:
-            await self._run(self._lifecycle, announce or _print, process)
+            await run.serve(announce or _print)
         finally:
-            current.end(self)
             self._lifecycle = None
-            if joining is not None:
-                await joining.close()
-
-    async def _run(
-        self, lifecycle: Lifecycle, announce: Announce, process: Process | WorkerProcess | None
-    ) -> None:
-        """Run with the operators' port, if there is one: it is there before and after the rest."""
-        operating = None
-
-        def serving(line: str, *more: str) -> None:
-            if operating is not None:
-                port.status = lambda: "draining" if lifecycle.is_draining else "ok"
-            if not lifecycle.was_announced:
-                announce(line)
-            if operating is not None and not operating.lifecycle.was_announced:
-                announce(operating.line)
-            for each in () if lifecycle.was_announced else more:
-                announce(each)
-            if process is not None:
-                process.serving(self._source_files())
-
-        if isinstance(process, WorkerProcess):
-            await lifecycle.run(serving)  # the operators' port is main's
-            return
-        if self.config.admin is None:
-            if self.config.admin_token is not None:  # perhaps set for `glyph-fast top` alone
-                log(SERVER, logging.WARNING, TOKEN_ALONE)
-            await lifecycle.run(serving)
-            return
-        # Not for those who do without: they import a good deal.
-        from ..admin.port import OperatorsPort
-        from .operating import Operating
-
-        port = OperatorsPort(self.config, self._operated(lifecycle))
-        port.broker = lambda: self.hub._rooms._broker.state
-        operating = Operating(port, process.inherited if process is not None else None)
-        if process is not None:
-            process.add(ADMIN, operating.lifecycle)
-        await operating.start()
-        try:
-            await lifecycle.run(serving)
-        finally:
-            await operating.stop()
-
-    def _operated(self, lifecycle: Lifecycle) -> OneProcess:
-        from ..admin.operated import OneProcess
-
-        return OneProcess(self.hub, self._dispatcher.errors, lambda: lifecycle.loop_lag)
+            await run.close()
 
     def _figures_of_worker(self) -> dict[str, Any]:
         """What main is told with each sign of life."""
@@ -396,10 +273,6 @@ class Server(Application):
     def _source_files(self) -> list[str]:
         """The files the program is made of, beside its Python modules."""
         return []
-
-
-def _nobody(request: Request) -> None:
-    """Who says later who they are."""
 
 
 def _check_no_loop() -> None:
