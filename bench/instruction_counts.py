@@ -28,11 +28,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .asgi_cases import ASGI_CASES
+from .broker_cases import BROKER_CASES
 from .cases import CASES as CORE_CASES
 from .event_cases import EVENT_CASES
 from .hub_cases import HUB_CASES
 
-CASES = (*CORE_CASES, *HUB_CASES, *EVENT_CASES, *ASGI_CASES)
+CASES = (*CORE_CASES, *HUB_CASES, *EVENT_CASES, *ASGI_CASES, *BROKER_CASES)
 ROOT = Path(__file__).resolve().parent.parent
 BASELINE = Path(__file__).parent / "instructions.json"
 TOLERANCE = 0.05  # growth that is accepted

@@ -13,6 +13,7 @@ import pytest
 
 from bench import instruction_counts
 from bench.asgi_cases import ASGI_CASES
+from bench.broker_cases import BROKER_CASES
 from bench.cases import CASES, Case
 from bench.event_cases import EVENT_CASES
 from bench.hub_cases import HUB_CASES
@@ -31,7 +32,9 @@ def test_each_case_answers_right(case: Case, core: ModuleType) -> None:
 
 
 @pytest.mark.both_cores
-@pytest.mark.parametrize("case", (*HUB_CASES, *ASGI_CASES), ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    "case", (*HUB_CASES, *ASGI_CASES, *BROKER_CASES), ids=lambda case: case.name
+)
 def test_each_case_of_the_hub_answers_right(case: Case) -> None:
     with case.make(core_of_hub) as operation:
         operation.check()
@@ -122,5 +125,5 @@ def test_the_figures_kept_cover_every_case() -> None:
     path = Path(instruction_counts.__file__).parent / "instructions.json"
     for counts in json.loads(path.read_text()).values():
         assert set(counts) == {
-            case.name for case in (*CASES, *HUB_CASES, *EVENT_CASES, *ASGI_CASES)
+            case.name for case in (*CASES, *HUB_CASES, *EVENT_CASES, *ASGI_CASES, *BROKER_CASES)
         }
