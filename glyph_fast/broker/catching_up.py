@@ -20,6 +20,7 @@ from .history import Ask, Page
 
 Read = Callable[[str, Ask], Awaitable[Page]]
 Reset = Callable[[str, Position], object]  # a room, and the position that it goes on from
+_new = tuple.__new__  # a third of the cost of calling the class
 
 
 def unsaid(room: str, position: Position) -> None:
@@ -60,7 +61,7 @@ class CatchingUp:
         offset = publication.offset
         is_other = at is not None and at.epoch != publication.epoch
         if at is None or offset == (1 if is_other else at.offset + 1):
-            self._at[room] = Position(publication.epoch, offset)
+            self._at[room] = _new(Position, (publication.epoch, offset))
             self._deliver(publication)
         elif is_other or offset > at.offset:
             self._catch_up(room, at, publication)
@@ -134,6 +135,7 @@ def _of_kept(room: str, position: Position, kept: Kept) -> Publication:
     made.name = room
     made.message = None
     made.exclude = exclude
+    made.answered = ""
     made.epoch, made.offset = position
     made.kept = kept
     return made

@@ -100,6 +100,7 @@ def unpack(frame: bytes) -> Publication:
     name = frame[NAME_AT:end_of_name]
     made.name = tuple(loads(name)) if kind == _TO_ROOMS else name.decode("utf-8", "surrogatepass")
     made.exclude = frozenset(loads(frame[end_of_name:start])) if n_left_out else None
+    made.answered = ""
     return made
 
 

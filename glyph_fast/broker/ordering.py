@@ -27,13 +27,18 @@ from .frames import HEAD, Kind
 
 _NUMBER = struct.Struct("<I")
 _PLACE = struct.Struct("<dQB")
+_WHEN_WHERE = struct.Struct("<dQ")  # the same without the length, which is read by itself
 # kind of what is kept, opcode of the message; bytes of name, excluded ids, user, id, answered, kept
 _SIZES = struct.Struct("<BBHIHHBI")
 _NO_USER = 2**16 - 1
 _SIZES_SIZE = _SIZES.size
+_PLAIN_SIZES = 4096  # are kept at hand, of messages that have no more than a name and a user
 _ORDER = int(Kind.ORDER)
+_ASKING = struct.Struct("<IBI")  # how an `ORDER` begins
+_PLACE_AT = HEAD.size
 PARTS_AT = HEAD.size + _NUMBER.size
 _EPOCH_AT = HEAD.size + _PLACE.size
+_plain: dict[int, bytes] = {}
 
 
 class Order(NamedTuple):
@@ -67,30 +72,41 @@ def order(publication: Publication, user: str | None, *, number: int = 0, id: st
 
 def order_of(publication: Publication, user: str | None, number: int, id: str) -> bytes:
     """The same, without names of arguments."""
+    parts = parts_of(publication, user, id)
+    return _ASKING.pack(1 + _NUMBER.size + len(parts), _ORDER, number) + parts
+
+
+def parts_of(publication: Publication, user: str | None, id: str) -> bytes:
+    """The parts of an order, which Redis is given without what stands before them."""
     message = publication.message
-    if message is None:  # this kind and the next are most of all
-        kept, kind = b"", JSON
-    elif type(message) is str:
-        kept, kind = b"", TEXT
-    else:
+    kept, kind = b"", JSON
+    if type(message) is str:
+        kind = TEXT
+    elif message is not None:  # of most of all the frame is kept
         kept, kind = kept_frame(publication)
         if kept is publication.data:
             kept = b""
+    opcode = publication.opcode
     exclude = publication.exclude
     name = publication.name.encode("utf-8", "surrogatepass")
-    left_out = b"" if exclude is None else dumps(_listed(exclude))
     whose = b"" if user is None else user.encode("utf-8", "surrogatepass")
-    key = id.encode("utf-8", "surrogatepass") if id else b""
-    answered = getattr(publication, "answered", "").encode()
-    payload = publication.payload
+    n_name, n_user = len(name), _NO_USER if user is None else len(whose)
+    answered = publication.answered
+    if exclude is None and not id and not answered and not kept:
+        key = n_user << 40 | n_name << 8 | kind << 4 | opcode
+        sizes = _plain.get(key)
+        if sizes is None:
+            if len(_plain) >= _PLAIN_SIZES:
+                _plain.clear()
+            sizes = _plain[key] = _SIZES.pack(kind, opcode, n_name, 0, n_user, 0, 0, 0)
+        return b"".join((sizes, name, whose, publication.payload))
+    left_out = b"" if exclude is None else dumps(_listed(exclude))
+    under = id.encode("utf-8", "surrogatepass")
+    told = answered.encode()
     sizes = _SIZES.pack(
-        kind, publication.opcode, len(name), len(left_out),
-        _NO_USER if user is None else len(whose), len(key), len(answered), len(kept),
-    )  # fmt: skip
-    size = 1 + _NUMBER.size + len(sizes) + len(name) + len(left_out) + len(whose) + len(key)
-    size += len(answered) + len(kept) + len(payload)
-    head = HEAD.pack(size, _ORDER) + _NUMBER.pack(number)
-    return b"".join((head, sizes, name, left_out, whose, key, answered, kept, payload))
+        kind, opcode, n_name, len(left_out), n_user, len(under), len(told), len(kept)
+    )
+    return b"".join((sizes, name, left_out, whose, under, told, kept, publication.payload))
 
 
 def read_order(frame: bytes) -> Order:
@@ -117,18 +133,24 @@ def placed(order: bytes, epoch: str, offset: int, at: float) -> bytes:
 
 def read_placed(frame: bytes) -> Publication:
     """The publication of a `PLACED`, to be delivered. Raises ValueError."""
-    try:
-        at, offset, n_epoch = _PLACE.unpack_from(frame, HEAD.size)
-        start = _EPOCH_AT + n_epoch
-        kind, opcode, n_name, n_exclude, n_user, n_id, n_answered, n_kept = _SIZES.unpack_from(
-            frame, start
-        )
-    except struct.error as exc:
-        raise ValueError(str(exc)) from None
+    size = len(frame)
+    if size < _EPOCH_AT:
+        raise ValueError("a place that ends too early")
+    at, offset = _WHEN_WHERE.unpack_from(frame, _PLACE_AT)
+    start = _EPOCH_AT + frame[_EPOCH_AT - 1]
+    name_at = start + _SIZES_SIZE
+    if size < name_at:
+        raise ValueError("an order that ends too early")
+    # The sizes as `_SIZES` has them, each read where it lies: this is the way of every message.
+    kind, opcode = frame[start], frame[start + 1]
+    end = name_at + (frame[start + 2] | frame[start + 3] << 8)
+    n_exclude = _uint32(frame, start + 4)
+    n_user = frame[start + 8] | frame[start + 9] << 8
+    n_id = frame[start + 10] | frame[start + 11] << 8
+    n_answered = frame[start + 12]
+    n_kept = _uint32(frame, start + 13)
     epoch = frame[_EPOCH_AT:start]
-    start += _SIZES_SIZE
-    end = start + n_name
-    name = frame[start:end]
+    name = frame[name_at:end]
     exclude = user = None
     if n_exclude:
         start, end = end, end + n_exclude
@@ -139,21 +161,29 @@ def read_placed(frame: bytes) -> Publication:
     answered_at = end + n_id
     kept_at = answered_at + n_answered
     end = kept_at + n_kept
-    if end > len(frame):
+    if end > size:
         raise ValueError("an order that ends too early")
     payload = frame[end:]
-    message: Any = payload if opcode == BINARY else EncodedText(payload, kind)
+    message: Any = payload
+    if kind == JSON or kind == TEXT:  # most of all
+        message = payload.decode()
+    elif opcode != BINARY:
+        message = EncodedText(payload, kind)
     made = Publication(message)
     made.kind = PLACED
     made.name = _text(name)
-    made.message = message
+    made.message = None if kind == JSON else message
     made.exclude = exclude
     made.epoch = epoch.decode()
     made.offset = offset
     made.kept = (frame[kept_at:end] if n_kept else made.data, at, kind, exclude, user)
-    if n_answered:
-        made.answered = frame[answered_at:kept_at].decode()
+    made.answered = frame[answered_at:kept_at].decode() if n_answered else ""
     return made
+
+
+def _uint32(frame: bytes, at: int) -> int:
+    high = frame[at + 3]
+    return frame[at] | frame[at + 1] << 8 | frame[at + 2] << 16 | high << 24
 
 
 def _parts(frame: bytes, at: int) -> _Parts:

@@ -47,12 +47,12 @@ class Publication(core.Frame):
     name: Any
     message: Sendable | None  # None: the frame is the bare JSON of a value
     exclude: str | frozenset[str] | None
+    answered: str  # the id of a member who is left out and told its place otherwise, or nothing
     frames: dict[Format, core.Frame]  # of other formats; unset until there is one
     # Set where it gets a place, in a room that remembers.
     epoch: str
     offset: int
     kept: Kept
-    answered: str  # the id of a member who is left out and told its place otherwise; or unset
     parts: list[Publication]  # those to single rooms that one to several became; or unset
 
     @property
@@ -67,6 +67,7 @@ class Publication(core.Frame):
         made.name = name
         made.message = self.message
         made.exclude = self.exclude
+        made.answered = ""
         if is_placed:
             self.parts = [*getattr(self, "parts", ()), made]
         return made
@@ -104,6 +105,7 @@ def publication(kind: str, name: Any, message: Sendable, exclude: Exclude = None
     made.name = name
     made.message = message
     made.exclude = None if exclude is None else excluded_ids(exclude)
+    made.answered = ""  # asking whether it is set would cost more than the rest
     return made
 
 
@@ -114,6 +116,7 @@ def json_publication(kind: str, name: Any, text: str, exclude: Exclude = None) -
     made.name = name
     made.message = None
     made.exclude = None if exclude is None else excluded_ids(exclude)
+    made.answered = ""
     return made
 
 

@@ -112,7 +112,7 @@ class Remembering(Members):
     def _tell_skipped(self, publication: Publication, group: core.Room) -> None:
         exclude = publication.exclude
         assert exclude is not None
-        answered = getattr(publication, "answered", None)
+        answered = publication.answered
         left_out = [
             conn
             for id in ((exclude,) if isinstance(exclude, str) else exclude)

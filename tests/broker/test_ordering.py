@@ -55,3 +55,21 @@ def test_what_ends_too_early_is_refused(size: int) -> None:
         read_order(cut)
     with pytest.raises(ValueError):
         read_placed(frame(Kind.PLACED, placed(whole, "e", 1, 0.0)[5:][:size]))
+
+
+@pytest.mark.parametrize("user", [None, "ann", "bob"], ids=repr)
+@pytest.mark.parametrize("name", ["room", "moor"])
+@pytest.mark.parametrize("message", ["text", b"text"], ids=repr)
+def test_what_is_kept_at_hand_of_sizes_is_that_of_the_same_sizes(
+    message: Any, name: str, user: str | None
+) -> None:
+    for _ in range(2):
+        came = read_placed(placed(order(publication(ROOM, name, message), user), "e", 1, 0.0))
+        assert (came.name, came.data) == (name, publication(ROOM, name, message).data)
+        assert came.kept[4] == user
+
+
+def test_a_text_that_is_no_utf_8_is_refused() -> None:
+    asked = order(publication(ROOM, "room", "text"), None).replace(b"text", b"te\xff\xfe")
+    with pytest.raises(ValueError):
+        read_placed(placed(asked, "e", 1, 0.0))
