@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
 import hiredis
@@ -21,12 +21,10 @@ BATCH = 500  # channels of one command; the next is sent when all of these are c
 class Streams(Protocol):
     """Who takes what is published in rooms that remember."""
 
-    @property
-    def rooms(self) -> Mapping[bytes, str]:
-        """Their names, by channel."""
+    others: Heard
 
     def heard(self, channel: bytes, frame: bytes) -> None:
-        """A message of one of these rooms."""
+        """A message of one of these rooms; or what `others` gets."""
 
     def changed(self, is_up: bool) -> None:
         """The link is there, or not any more."""
@@ -53,10 +51,8 @@ class RedisBus:
         if streams is None:
             self.link.pushed = heard
         else:
-            channels, placed = streams.rooms, streams.heard
-            self.link.pushed = lambda channel, payload: (placed if channel in channels else heard)(
-                channel, payload
-            )
+            streams.others = heard
+            self.link.pushed = streams.heard
         self.link.opened = self._opened
         self.link.changed = lambda is_up: self._changed(is_up, changed)
 

@@ -16,6 +16,7 @@ from ..frames import Kind
 from ..history import Ask, Page
 from ..keeper import Forward, position_frame
 from ..link import Link as WorkerLink
+from ..nodes.bus import Heard
 from ..ordering import Order
 from ..questions import answer, refusal
 from .bus import RedisBus
@@ -35,6 +36,7 @@ class RedisKeeping:
         self, bus: RedisBus, streams: RedisStreams, forward: Forward, links_of: LinksOf
     ) -> None:
         self.rooms: dict[bytes, str] = {}  # with members on this machine, by channel
+        self.others: Heard  # gets what was published to other channels
         self.lost = 0  # messages that got no place
         self.invalid = 0
         self._bus = bus
@@ -145,11 +147,15 @@ class RedisKeeping:
 
     def heard(self, channel: bytes, frame: bytes) -> None:
         """Hand a message with its place on, unread but for its frame."""
+        room = self.rooms.get(channel)
+        if room is None:
+            self.others(channel, frame)
+            return
         size = int.from_bytes(frame[:4], "little")
         if len(frame) < 5 or size != len(frame) - 4 or frame[4] != _PLACED:
             self.invalid += 1
             return
-        self._forward(self.rooms[channel].encode("utf-8", "surrogatepass"), frame)
+        self._forward(room.encode("utf-8", "surrogatepass"), frame)
 
     def close(self) -> None:
         """End what runs."""

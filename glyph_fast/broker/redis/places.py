@@ -25,7 +25,8 @@ from ...wire import NOBODY, PENDING, Position, SendResult
 from ..base import Deliver, Published
 from ..catching_up import CatchingUp
 from ..history import Ask, Page
-from ..ordering import order, order_of, read_placed
+from ..nodes.bus import Heard
+from ..ordering import order, parts_of, read_placed
 from .bus import RedisBus
 from .connection import settle
 from .locating import Locating
@@ -50,6 +51,7 @@ class Places:
         self._streams = streams
         streams.failed = self._failed
         self.rooms: dict[bytes, str] = {}  # with members here, by channel
+        self.others: Heard  # gets what was published to other channels
         self._catching_up = CatchingUp(deliver, self._streams.read, reset)
         self._locating = Locating(bus, streams, self._catching_up.is_at)
         self._working: set[asyncio.Task[None]] = set()
@@ -59,7 +61,7 @@ class Places:
 
     def publish(self, publication: Publication, user: str | None) -> SendResult:
         """Have a publication to a room placed; it is delivered when it comes back."""
-        self._streams.tell(publication.name, order_of(publication, user, 0, ""))
+        self._streams.tell(publication.name, parts_of(publication, user, ""))
         return PENDING
 
     def _failed(self, error: Exception) -> None:
@@ -86,7 +88,10 @@ class Places:
 
     def heard(self, channel: bytes, frame: bytes) -> None:
         """Take what was published to a channel."""
-        room = self.rooms[channel]
+        room = self.rooms.get(channel)
+        if room is None:
+            self.others(channel, frame)
+            return
         try:
             publication = read_placed(frame)
             if publication.name != room:

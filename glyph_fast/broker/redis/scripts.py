@@ -44,7 +44,7 @@ end
 
 # KEYS: hash, list, perhaps that of an id. ARGV: run_id, a new epoch, how long the position stays
 # (ms), the parts of the message, how many are kept, of how many bytes, how long (ms), how long an
-# id counts (ms), the channel.
+# id counts (ms), the channel; one more where the position matters only if the new epoch was taken.
 _PUBLISH = """#!lua
 if KEYS[3] then
     local known = redis.call('GET', KEYS[3])
@@ -68,6 +68,7 @@ redis.call('PEXPIRE', KEYS[1], ARGV[3])
 redis.call('PEXPIRE', KEYS[2], ARGV[7])
 if KEYS[3] then redis.call('SET', KEYS[3], offset .. ' ' .. epoch, 'PX', ARGV[8]) end
 redis.call('%s', ARGV[9], message)
+if ARGV[10] and epoch ~= ARGV[2] then return 0 end
 return {epoch, offset}
 """
 
@@ -129,6 +130,7 @@ class Scripts:
         self._sent: deque[_Call] = deque()  # that are not answered
         self._failed: list[_Call] = []  # as the server did not know the script
         self._held: list[_Call] | None = None  # called since, while there are such
+        self._take = self._answered  # bound once
 
     async def load(self) -> None:
         """Have the server know all scripts. Raises `hiredis.ReplyError` and BrokerUnavailable."""
@@ -143,7 +145,7 @@ class Scripts:
         """The same, of a call that is packed already."""
         if self._held is None:
             self._sent.append((command, answer))
-            self._connection().send(command, self._answered)
+            self._connection().send(command, self._take)
         else:
             self._held.append((command, answer))
 

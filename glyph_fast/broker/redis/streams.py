@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import hiredis
 
@@ -28,6 +28,10 @@ ID_MS = int(LIFETIME_S * 1000)
 FIRST = b"first"  # in the place of an id: what comes first under it counts
 
 STREAM, META, ID, LEASE = b"s", b"m", b"k", b"l"  # kinds of keys
+
+# All that stands before the message where the answer does not matter; of other calls the keys, and
+# what stands behind that of an id; and what stands behind the message.
+_Around: TypeAlias = tuple[bytes, bytes, bytes, bytes]
 
 
 class Keys(NamedTuple):
@@ -57,9 +61,11 @@ class RedisStreams:
         self.scripts = Scripts(lambda: link.commands)
         self.keys = lru_cache(KNOWN_ROOMS)(self._keys)
         self.failed: Callable[[Exception], object] = lambda error: None
-        self._around: dict[str, tuple[bytes, bytes, bytes]] = {}
+        self._around: dict[str, _Around] = {}
+        self._telling = self._told  # bound once
         self._without_id = _call(14, self.publishing, 2)  # how the calls begin
         self._with_id = _call(15, self.publishing, 3)
+        self._that_tell = _call(15, self.publishing, 2)
         self._draw_epoch()  # for the next room that begins one
 
     def _keys(self, name: str) -> Keys:
@@ -83,7 +89,7 @@ class RedisStreams:
         if not self._link.is_up or self.terms_of(name) is None:
             answer(BrokerUnavailable(LOST))
             return
-        keys, middle, last = self._around.get(name) or self._call_around(name)
+        _, keys, middle, last = self._around.get(name) or self._call_around(name)
         head = self._without_id
         if id:
             head, keys = self._with_id, keys + _bulks(self.keys(name).id + b"." + encode(id))
@@ -91,17 +97,18 @@ class RedisStreams:
         command = b"".join((head, keys, middle, b"$%d\r\n" % len(parts), parts, last))
         self.scripts.send(command, lambda got: answer(self._placed(got)))
 
-    def tell(self, name: str, order: bytes) -> None:
-        """The same without an id, for who only wants to know of errors: `failed` is told."""
+    def tell(self, name: str, parts: bytes) -> None:
+        """The same without an id, of the parts of an order, for who only wants to know of errors:
+        `failed` is told.
+        """
         if not self._link.is_up:
             self.failed(BrokerUnavailable(LOST))
             return
-        keys, middle, last = self._around.get(name) or self._call_around(name)
-        parts = order[PARTS_AT:]
-        command = b"".join((self._without_id, keys, middle, b"$%d\r\n" % len(parts), parts, last))
-        self.scripts.send(command, self._told)
+        before, _, _, last = self._around.get(name) or self._call_around(name)
+        command = b"%b$%d\r\n%b%b%b" % (before, len(parts), parts, last, _UNANSWERED)
+        self.scripts.send(command, self._telling)
 
-    def _call_around(self, name: str) -> tuple[bytes, bytes, bytes]:
+    def _call_around(self, name: str) -> _Around:
         """What stands in the call of a room around the message: its keys, and what is said of it.
 
         Good until another epoch is drawn, or another link made.
@@ -110,9 +117,12 @@ class RedisStreams:
         assert terms is not None
         if len(self._around) >= KNOWN_ROOMS:
             self._around.clear()
+        of = _bulks(keys.meta, keys.stream)
+        middle = _bulks(self.run_of(name), self._epoch, _ms(terms.history_meta_ttl))
         made = self._around[name] = (
-            _bulks(keys.meta, keys.stream),
-            _bulks(self.run_of(name), self._epoch, _ms(terms.history_meta_ttl)),
+            self._that_tell + of + middle,
+            of,
+            middle,
             b"\r\n"
             + _bulks(
                 terms.history_size, terms.history_bytes, _ms(terms.history_ttl), ID_MS, keys.stream
@@ -131,6 +141,8 @@ class RedisStreams:
         self._around.clear()
 
     def _told(self, got: Any) -> None:
+        if type(got) is int:
+            return
         if type(got) is list:
             if got[0] == self._epoch_drawn:
                 self._draw_epoch()
@@ -283,6 +295,9 @@ def _bulks(*parts: Any) -> bytes:
 
 def _call(count: int, script: Script, keys: int) -> bytes:
     return b"*%d\r\n" % count + _bulks("EVALSHA", script.sha, keys)
+
+
+_UNANSWERED = _bulks("")  # how one ends that wants no position
 
 
 def _ms(seconds: float) -> int:

@@ -12,7 +12,7 @@ import pytest
 
 from glyph_fast.broker.history import Ask, Histories, Page
 from glyph_fast.broker.nodes.subjects import Subjects
-from glyph_fast.broker.ordering import order, read_placed
+from glyph_fast.broker.ordering import order, parts_of, read_placed
 from glyph_fast.broker.redis.bus import RedisBus
 from glyph_fast.broker.redis.connection import settle
 from glyph_fast.broker.redis.link import Link
@@ -98,6 +98,32 @@ def test_messages_get_their_places_in_one_order_for_all_nodes(run, binary):
             page = await one.streams.read(ROOMS, Ask())
             assert page.messages == [(each.offset, each.kept) for each in placed]
             assert await two.streams.position(ROOMS) == page.position == (*epochs, 40)
+
+    run(main())
+
+
+def test_what_is_told_gets_places_and_an_answer_only_where_an_epoch_begins(run):
+    async def main():
+        async with redis_server() as redis, node(redis) as one:
+            streams, failed, got = one.streams, [], []
+            streams.failed = failed.append
+            streams._telling = lambda answer: (got.append(answer), streams._told(answer))
+            drawn = streams._epoch
+
+            async def tell(*texts):
+                for text in texts:
+                    streams.tell(ROOMS, parts_of(publication(ROOM, ROOMS, text), None, ""))
+                await one.link.commands.ask("PING")
+
+            await tell("a")
+            await tell("b", "c")
+            assert got == [[drawn.encode(), 1], 0, 0] and streams._epoch != drawn
+            assert (await one.publish("d")).position == (drawn, 4)
+            assert await one.texts(Ask()) == ["a", "b", "c", "d"]
+            redis.run("SET", streams.keys("other").meta, "no hash")
+            streams.tell("other", parts_of(publication(ROOM, "other", "e"), None, ""))
+            await one.link.commands.ask("PING")
+            assert len(failed) == 1 and "WRONGTYPE" in str(failed[0])
 
     run(main())
 
