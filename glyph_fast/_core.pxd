@@ -133,7 +133,7 @@ cdef class Turn:
     cdef list resumed                   # connections, for the end of the turn
     cdef list rested                    # connections that go on in the next turn
     cdef double read_at                 # clock reading of the latest read, where rates are limited
-    cdef Py_ssize_t weight              # in frames, beyond one each, of what the peer read now sent
+    cdef readonly Py_ssize_t weight     # in frames, beyond one each, of what the peer at hand sent
     cdef Py_ssize_t displaced           # messages, by the send or publish under way
     cdef list drained
     cdef list closed

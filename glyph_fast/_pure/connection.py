@@ -468,9 +468,9 @@ class Connection:
         turn does for one peer is bounded by all of it, counted in frames (`Turn.charge`), so that
         the others wait for a millisecond and not for all that came.
         """
-        used = count = self._turn._weight = 0
+        used = count = self._turn.weight = 0
         while not self._paused:
-            if count + self._turn._weight >= MAX_FRAMES and used < len(data):
+            if count + self._turn.weight >= MAX_FRAMES and used < len(data):
                 self._pause_reading(PAUSE_TURN)
                 self._turn._note(self._turn._rested, self)
                 self._turn.schedule()
@@ -755,7 +755,7 @@ class Connection:
     def _inflate(self, payload: bytes) -> bytes:
         limit = self._turn.limits.max_message_size
         data: bytes = self._codec.decode(payload, limit)  # raises ProtocolError
-        self._turn._weight += len(data) // INFLATED_FRAME
+        self._turn.weight += len(data) // INFLATED_FRAME
         return data
 
     def _text(self, data: bytes) -> str:

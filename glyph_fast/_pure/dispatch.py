@@ -155,7 +155,7 @@ class Dispatch:
         """Run the handlers of a message; False when one waits."""
         _check_payload(opcode, payload)
         if opcode == TEXT and payload.lstrip(" \t\n\r").startswith(("{", "[")):  # RFC 8259 §2
-            conn._turn._weight += JSON_FRAMES
+            conn._turn.weight += JSON_FRAMES
             message, calls = self._read(conn, payload)  # the compiled twin reads most itself
         else:
             message = self.message_type.__new__(self.message_type)

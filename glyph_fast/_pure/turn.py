@@ -58,7 +58,6 @@ class Turn:
         "_sweeps",
         "_wake",
         "_wake_threadsafe",
-        "_weight",
         "clock",
         "connection_type",
         "counters",
@@ -67,6 +66,7 @@ class Turn:
         "in_turn",
         "limits",
         "owner",
+        "weight",
     )
 
     def __init__(
@@ -95,7 +95,7 @@ class Turn:
         self._resumed: list[Connection] = []
         self._rested: list[Connection] = []  # they go on in the next turn
         self._read_at = 0.0  # clock reading of the latest read, where rates are limited
-        self._weight = 0  # in frames, beyond one each, of what the peer read now sent
+        self.weight = 0  # in frames, beyond one each, of what the peer at hand sent
         self._displaced = 0  # messages, by the send or publish under way
         self._drained: list[Connection] = []
         self._closed: list[Connection] = []
@@ -148,7 +148,7 @@ class Turn:
 
     def charge(self, frames: int) -> None:
         """Let the message being handled count like so many frames more in its peer's share."""
-        self._weight += frames
+        self.weight += frames
 
     def check_thread(self, name: str) -> None:
         """Refuse a call that is for the owner's thread alone, in any other."""

@@ -43,6 +43,7 @@ from .typed import Invalid
 _get_running_loop = events._get_running_loop
 
 BARE = (MessageType.TEXT, MessageType.BINARY, MessageType.JSON)
+TURN_FRAMES = 256  # of what waits, handled in one turn; as many as reading handles of one peer
 SLOW_HANDLER_S = 1.0  # from here on a handler that waits is named in the log
 
 
@@ -255,13 +256,18 @@ class Dispatcher(Registry, Reading):
                 connection=conn.id, route=conn.route_pattern)  # fmt: skip
 
     def _resume(self, conn: Connection) -> None:
-        """Handle what waits in the inbox, up to the next wait."""
+        """Handle what waits in the inbox, up to the next wait, or as much as fits into a turn."""
         inbox = conn._inbox
         assert inbox is not None
         turn = conn._turn
         before, turn.current = turn.current, conn
+        handled, charged = 0, turn.weight
         try:
             while inbox:
+                if handled + turn.weight - charged >= TURN_FRAMES and _get_running_loop():
+                    if not self._begin(conn, asyncio.sleep(0)):  # one more wait
+                        return
+                handled += 1
                 item = inbox.take()
                 if isinstance(item, tuple):
                     self._pace(conn)

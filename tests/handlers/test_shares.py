@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 from typing import Any
 
 import pytest
 
 from glyph_fast import Config
 from glyph_fast.options.rooms import declaration_of_program
-from tests.wired import Site
+from tests.wired import Gate, Site, settled
 
 pytestmark = pytest.mark.both_cores
 
@@ -63,3 +65,38 @@ def test_a_long_answer_counts_by_its_length():
     ann.received()
     ann.feed(*[{"type": "history", "room": "r", "limit": 1000}] * 10)
     assert ann.conn.messages_received == 1 + 2  # each of 400 KiB
+
+
+@pytest.mark.parametrize(
+    ("message", "share"), [("text", 256), ({"n": 1}, 52), ({"type": "history", "room": "r"}, 8)]
+)
+def test_what_waited_for_a_handler_is_shared_out_as_well(run, message, share):
+    async def main() -> None:
+        commands = ["history"]
+        site = Site(Config(client_commands=commands, inbox_messages=1000)).on_loop()
+        site.hub._declare(declaration_of_program("r", {"history_size": 1, "client_join": True}))
+        gate, handled = Gate(), []
+
+        @site.dispatcher.on_message("binary")
+        async def wait(ctx: Any) -> None:
+            await gate.passed()
+
+        def in_between() -> None:
+            """Note how much was handled whenever the loop has a turn for others."""
+            handled.append(waited - len(ada.conn._inbox or ()))
+            if ada.conn._inbox is not None:
+                loop.call_soon(in_between)
+
+        site.dispatcher.on_message(lambda ctx: None)
+        ada = site.connect()
+        loop, waited = asyncio.get_running_loop(), 600
+        ada.send(b"wait", *[message] * waited)
+        while len(ada.conn._inbox or ()) < waited:
+            await asyncio.sleep(0)
+        gate.open()
+        in_between()
+        await settled(ada)
+        steps = [after - before for before, after in itertools.pairwise([0, *handled])]
+        assert max(steps) == share and sum(steps) == waited
+
+    run(main())
