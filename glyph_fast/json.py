@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from datetime import date, time
 from enum import Enum
+from functools import cache
 from math import isfinite
 from typing import Any, NamedTuple, NoReturn, TypeAlias
 from uuid import UUID
@@ -89,6 +90,8 @@ def orjson_codec(default: Default | None = None) -> Codec:
         return read_carefully(data)
 
     def dumps(value: object) -> bytes:
+        if not isinstance(value, _JSON_TYPES) and value is not None:
+            value = plain(value)  # once, where each that looks at it would ask
         if not can_write(value, plain):
             return careful_dumps(value)  # which needs less, and can bear to get none
         try:
@@ -137,6 +140,7 @@ def _best_codec(default: Default | None = None) -> Codec:
         return stdlib_codec(default)
 
 
+_JSON_TYPES = (dict, list, tuple, str, int, float)
 MAX_CAREFUL = 64 * 1024  # bytes or characters of a text with integers beyond 64 bits
 _MANY_DIGITS = 19  # of the shortest integer that may not fit 64 bits
 _MANY = b"0" * _MANY_DIGITS
@@ -231,6 +235,9 @@ def _plain(value: Any, of_member: Default | None = None) -> object:
 
     `of_member` says the same of what a Struct holds, where that is more than this.
     """
+    kind = type(value)
+    if hasattr(kind, "__struct_config__") and not isinstance(value, type):
+        return _to_builtins()(value, enc_hook=of_member or _plain)
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, UUID):
@@ -239,13 +246,16 @@ def _plain(value: Any, of_member: Default | None = None) -> object:
         return value.isoformat()  # RFC 3339, with the offset where there is one
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in fields(value)}
-    if hasattr(value, "__struct_config__") and not isinstance(value, type):
-        from msgspec import to_builtins  # which a program that has a Struct has
-
-        return to_builtins(value, enc_hook=of_member or _plain)
-    if hasattr(value, "__pydantic_serializer__") and not isinstance(value, type):
+    if hasattr(kind, "__pydantic_serializer__"):
         return value.model_dump(mode="json", by_alias=True)
-    raise TypeError(f"{type(value).__name__} is not a JSON value")
+    raise TypeError(f"{kind.__name__} is not a JSON value")
+
+
+@cache
+def _to_builtins() -> Callable[..., Any]:
+    from msgspec import to_builtins  # which a program that has a Struct has
+
+    return to_builtins
 
 
 class _Refused(Exception):

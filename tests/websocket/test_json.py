@@ -10,12 +10,14 @@ from collections import OrderedDict, namedtuple
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Struct
 
 from glyph_fast import json
 from glyph_fast.json import Codec, orjson_codec, stdlib_codec
@@ -421,3 +423,29 @@ def test_a_default_may_be_wrong(make: Any) -> None:
 def test_without_a_default_there_is_one_codec() -> None:
     assert json.codec_with(None) is json.codec
     assert json.codec_with(str).name == json.codec.name
+
+
+class Move(Struct):
+    by: object
+
+
+@pytest.mark.parametrize("kind", [Move, Data, Colour])
+def test_a_class_is_no_value(codec: Codec, kind: type) -> None:
+    with pytest.raises(TypeError, match="is not a JSON value"):
+        codec.dumps(kind)
+
+
+def test_a_struct_is_made_plain_once() -> None:
+    """It was three times: to weigh it, to write it, and by the codec to look at it."""
+    asked = []
+
+    def default(value: object) -> object:
+        asked.append(value)
+        return str(value)
+
+    dumps = orjson_codec(default).dumps
+    assert dumps(Move(by=Fraction(1))) == b'{"by":"1"}'
+    assert asked == [Fraction(1)]
+    asked.clear()
+    assert dumps(Fraction(2)) == b'"2"'
+    assert asked == [Fraction(2)]
