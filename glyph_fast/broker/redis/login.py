@@ -42,9 +42,14 @@ async def connect(make: Callable[[], C], address: Address, url: BrokerUrl) -> tu
     loop = asyncio.get_running_loop()
     context = ssl.create_default_context() if url.is_tls else None
     async with asyncio.timeout(CONNECT_S):  # TimeoutError is an OSError
-        _, conn = await loop.create_connection(
-            make, address.host, address.port, ssl=context, server_hostname=_name(context, address)
-        )
+        try:
+            _, conn = await loop.create_connection(
+                make, address.host, address.port,
+                ssl=context, server_hostname=_name(context, address),
+            )  # fmt: skip
+        except ssl.SSLCertVerificationError as exc:
+            reason = exc.verify_message.partition(", certificate is not valid")[0]
+            raise BrokerRefused(f"its certificate is not good: {reason}") from None
         try:
             return conn, await _log_in(conn, url)
         except BaseException:
