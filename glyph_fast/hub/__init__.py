@@ -1,4 +1,4 @@
-"""What an application sees of connections and rooms.
+"""The view that an application has of connections and rooms.
 
 hub         all connections of a server, and what is sent to them
 room        one room

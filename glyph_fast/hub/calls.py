@@ -1,4 +1,4 @@
-"""What the server asks a client, and has not been answered yet.
+"""Calls of the server to a client: questions that wait for a reply.
 
 A call is an envelope with an event and an `id` of ours, which the client's `reply` brings back. Ids
 count up within a connection, so that a late reply, or a second one, is known for what it is.
@@ -30,7 +30,7 @@ class Calls:
         self.open: dict[str, asyncio.Future[Any]] = {}
 
     async def ask(self, conn: Connection, event: str, data: Any, timeout: float | None) -> Any:
-        """As `Connection.call`, of one whose calls these are."""
+        """Ask and wait, as `Connection.call` does; `conn` is the one whose calls these are."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
         id = f"{_PREFIX}{self._issued + 1}"
@@ -50,7 +50,7 @@ class Calls:
             self.open.pop(id, None)
 
     def is_id(self, id: object) -> bool:
-        """Whether a call to this connection has, or had, that id."""
+        """Return whether a call to this connection has, or had, that id."""
         if not isinstance(id, str) or not id.startswith(_PREFIX):
             return False
         digits = id[len(_PREFIX) :]

@@ -232,7 +232,7 @@ class Connection(Member):
         return [room.name for room in self._rooms]
 
     def is_in_room(self, name: str) -> bool:
-        """Whether it is a member of the room of that name."""
+        """Return whether it is a member of the room of that name."""
         room = self._manager.get_room(name)
         return room is not None and self in room
 
@@ -289,7 +289,7 @@ class Connection(Member):
 
     @property
     def last_pong_time(self) -> datetime | None:
-        """When the latest ping was answered, in UTC; None before the first answer."""
+        """Return when the latest ping was answered, in UTC; None before the first answer."""
         if not self._last_pong:
             return None
         ago = self._turn.clock() - self._last_pong
@@ -317,7 +317,7 @@ class Connection(Member):
 
     @property
     def is_healthy(self) -> bool:
-        """Whether it is open, and not one unanswered ping away from being closed.
+        """Return whether it is open, and not one unanswered ping away from being closed.
 
         The latest ping may still be under way, so one alone proves nothing.
         """
@@ -336,7 +336,7 @@ class WritingConnection(Connection):
     __slots__ = ()
 
     def send(self, message: Sendable) -> SendResult:
-        """As of any connection."""
+        """Send a message, its data made JSON with the help of the program's `json_default`."""
         return Connection.send(self, self._manager._writer.as_sent(message))
 
 

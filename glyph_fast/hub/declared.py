@@ -1,4 +1,4 @@
-"""What rooms are given by their names: their limits, and what is declared about them.
+"""The limits of rooms, and what is declared about them, by their names.
 
 A declaration goes before the limits of all rooms, and a room's own limit before both. Rooms that
 are there already follow a change at once.
@@ -75,18 +75,18 @@ class Declared:
         return [room for room in self if room._limit == self._members_limit(room.name)]
 
     def _declared(self, name: str) -> RoomDeclaration | None:
-        """What is declared about the room of that name."""
+        """Return what is declared about the room of that name."""
         return self._declarations.of(name)
 
     def _shows(self, name: str) -> bool:
-        """Whether the members of the room of that name can be asked for and followed."""
+        """Return whether the members of the room of that name can be asked for and followed."""
         if not self._shown:
             return False
         declared = self._declarations.of(name)
         return declared is not None and declared.presence
 
     def _terms(self, name: str) -> RoomDeclaration | None:
-        """What is declared about the history of the room of that name; None: it has none."""
+        """Return the terms of the history of the room of that name; None where it has none."""
         if not self._remembers:
             return None
         return self._declarations.history_of(name)
@@ -99,11 +99,11 @@ class Declared:
         return Remembering(name, self._broker, self._user_of_in(terms))
 
     def _user_of_in(self, terms: RoomDeclaration) -> UserOf:
-        """Who tells whose a message is; nobody, in a room whose members are not shown."""
+        """Return what tells whose a message is; `nobody` where members are not shown."""
         return self._user_of if terms.presence else nobody
 
     def _shown_user_of(self, publication: Publication) -> str | None:
-        """Whose a message to a room is, as its members may know."""
+        """Return whose a message to a room is, as its members may know."""
         terms = self._terms(publication.name)
         return None if terms is None else self._user_of_in(terms)(publication)
 

@@ -1,4 +1,4 @@
-"""What writes the events of a stream, and how a stream comes into its rooms.
+"""The codecs that write the events of a stream, and the way of a stream into its rooms.
 
 All streams of the same rooms share a codec, so that an event is written once for all of them. That
 is possible because they are at the same place: a member has got all that was delivered here. One
@@ -51,7 +51,7 @@ class EventCodec:
 
 
 class SharedCodec(EventCodec):
-    """Of all streams that are in the same rooms."""
+    """The codec of all streams that are in the same rooms."""
 
     __slots__ = ("_manager", "_names")
 
@@ -80,7 +80,7 @@ class SharedCodec(EventCodec):
 
 
 class JoiningCodec(EventCodec):
-    """Of one stream until it has joined its rooms, which knows how far it is in each."""
+    """The codec of one stream until it has joined its rooms; it knows how far it is in each."""
 
     __slots__ = ("_is_mark", "positions")
 
@@ -91,7 +91,7 @@ class JoiningCodec(EventCodec):
 
     @property
     def id(self) -> bytes:
-        """Where the stream is."""
+        """Return the position of the stream in each of its rooms, as the id of an event."""
         return id_of(self.positions.items())
 
     def encode(self, frame: core.Frame) -> bytes:

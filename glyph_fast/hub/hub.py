@@ -95,7 +95,7 @@ class Hub(Publishing):
         self._rooms._declare(Declarations(config.rooms, self._rooms._declarations.in_program))
 
     def _declared_in_program(self) -> tuple[RoomDeclaration, ...]:
-        """What `_declare` was called with."""
+        """Return the declarations that `_declare` was called with."""
         return self._rooms._declarations.in_program
 
     def _declare(self, declared: RoomDeclaration) -> None:
@@ -206,7 +206,7 @@ class Hub(Publishing):
         return cast(list[Connection], self._users.of(user_of(user)))
 
     def get_user_connection_count(self, user: Any) -> int:
-        """How many connections a user has."""
+        """Count the connections of a user."""
         return self._users.count(user_of(user))
 
     def expire(self, conn: Connection, at: float | None) -> None:
@@ -229,7 +229,7 @@ class Hub(Publishing):
         return await self._presence_of(room).present(room)
 
     async def presence_stats(self, room: str) -> PresenceStats:
-        """How many connections are in such a room, and of how many users. Raises as `presence`.
+        """Count the connections in such a room, and the users they are of. Raises as `presence`.
 
         A connection that is nobody's counts as a user of its own.
         """
@@ -248,7 +248,7 @@ class Hub(Publishing):
         return list(self._everyone)
 
     def get_connection_count(self) -> int:
-        """How many connections there are."""
+        """Return the number of connections."""
         return len(self._everyone)
 
     def __len__(self) -> int:
@@ -264,7 +264,7 @@ class Hub(Publishing):
         return self._rooms
 
     def _figures(self) -> dict[str, Any]:
-        """What there is now: connections, what waits for them, rooms, and the largest 20 of those.
+        """Return the figures of this moment: connections, queues, rooms, the 20 largest of those.
 
         Looks at every connection and every room, so it is for once a second, not for every message.
         """
@@ -282,7 +282,7 @@ class Hub(Publishing):
         }
 
     def _user_of(self, publication: Publication) -> str | None:
-        """Whose message it is, where that is known and a text."""
+        """Return the user who sent a message, where one is known and its key is a text."""
         message = publication.message
         if not isinstance(message, Message) or not message.connection_id:
             return None
@@ -316,7 +316,7 @@ class Hub(Publishing):
         self._open(conn)
 
     def _count(self) -> int:
-        """How many connections there are, those of applications included."""
+        """Count the connections, those of applications included."""
         return len(self._everyone) + len(self._guests)
 
     def _open(self, conn: Connection) -> None:

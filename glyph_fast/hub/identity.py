@@ -1,4 +1,4 @@
-"""Who a client is, as an authenticator may say it in full, and what others are shown of it."""
+"""The identity of a client, as an authenticator may say it in full, and what others see of it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,10 @@ def info_json(value: object, dumps: Callable[[object], bytes] = dumps) -> bytes 
 
 
 def checked_info(text: bytes) -> bytes | None:
-    """What is JSON already, None for null. Raises ValueError when it is larger than `MAX_INFO`."""
+    """Return JSON as it came, None for null.
+
+    Raises ValueError when it is larger than `MAX_INFO`.
+    """
     if len(text) > MAX_INFO:
         raise ValueError(f"info is {len(text)} bytes of JSON, at most {MAX_INFO} are allowed")
     return None if text == b"null" else text

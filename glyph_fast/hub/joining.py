@@ -99,7 +99,7 @@ async def join_as_program(
     history: int,
     envelopes: bool,
 ) -> Joined:
-    """What `Connection.join` does."""
+    """Join a room for the program, by `Connection.join`."""
     most = conn._manager._history_answer
     if since is not None:
         ask = resuming(Position(*since), most, conn.id)
@@ -112,7 +112,7 @@ async def join_as_program(
 
 
 def resuming(since: Position, most: int, *ids: str) -> Ask:
-    """What who was at a position asks for, under these ids."""
+    """Return the question of a client that was at a position, under these ids."""
     return Ask(
         since=since,
         most=most,

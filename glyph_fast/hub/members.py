@@ -95,7 +95,7 @@ class Members:
         return None
 
     def has(self, conn: core.Connection) -> bool:
-        """Whether the connection is a member."""
+        """Return whether the connection is a member."""
         for group in self.groups:
             if conn in group:
                 return True

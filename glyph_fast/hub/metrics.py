@@ -1,4 +1,4 @@
-"""What a server counts about itself: the core's counters and those of the layers above it.
+"""The figures of a server: the core's counters, and those of the layers above it.
 
 Nothing is added up while messages pass but plain numbers; sums over connections, rates and
 percentiles are made when somebody asks for them.
@@ -60,7 +60,7 @@ OTHER_CODE = 0  # what the others are counted under
 
 
 class Durations(NamedTuple):
-    """What a histogram has counted, apart from it: `counts` and `total` are as there."""
+    """The counts of a histogram, apart from it: `counts` and `total` are as there."""
 
     counts: tuple[int, ...]
     total: float  # seconds
@@ -144,11 +144,11 @@ class Metrics:
         return time.time() - self.started_at
 
     def present(self) -> Mapping[str, Any]:
-        """What there is now."""
+        """Return the figures of this moment."""
         return self._present()
 
     def counts(self) -> dict[str, Any]:
-        """What has been since the start: numbers, and numbers by what they are of."""
+        """Return what has happened since the start: numbers, and numbers by what they are of."""
         core = self.core
         return {
             "connections_total": self.connections_total,
@@ -171,12 +171,12 @@ class Metrics:
         }
 
     def histograms(self) -> dict[str, Durations]:
-        """How long handlers, broadcasts and pings have taken."""
+        """Return how long handlers, broadcasts and pings have taken."""
         found = {name: getattr(self.core, name) for name in HISTOGRAMS}
         return {name: Durations(each.counts, each.total) for name, each in found.items()}
 
     def rates(self, counts: Mapping[str, Any]) -> dict[str, float]:
-        """How much of some of the counts there was in a second of late."""
+        """Return some of the counts by the second, over the latest ones."""
         now = time.monotonic()
         values = tuple(counts[name] for name in _RATED)
         samples = self._samples
@@ -202,7 +202,7 @@ def as_figures(
     histograms: Mapping[str, Durations],
     rates: Mapping[str, float],
 ) -> dict[str, Any]:
-    """What `Metrics.snapshot` returns, of what it is made of."""
+    """Put together what `Metrics.snapshot` returns."""
     return {
         "uptime_seconds": uptime,
         **present,

@@ -1,4 +1,4 @@
-"""Who is in rooms that were declared with presence: in this process, and in others by the broker.
+"""The members of rooms with presence: those in this process, and by the broker those in others.
 
 Changes are told `BATCH_S` after the first of them, so those who follow a room get at most ten
 messages a second of it, whoever comes and goes. One timer serves all rooms.
@@ -72,7 +72,7 @@ class Presence:
     # Asking.
 
     async def state(self, name: str) -> dict[str, bytes]:
-        """Who is in a room: members of an object, which are JSON."""
+        """Return who is in a room: members of an object, which are JSON."""
         room = self._room(name)
         await self._complete(room)
         self._touch(room)
@@ -106,11 +106,11 @@ class Presence:
         self._touch(room)
 
     async def present(self, name: str) -> list[Present]:
-        """Who is in a room, in all processes; those who came first stand first in each."""
+        """List who is in a room, in all processes; of one process those first who came first."""
         return [present_of(entry) for entry in (await self._members(name)).values()]
 
     async def stats(self, name: str) -> PresenceStats:
-        """How many are in a room, in all processes."""
+        """Count who is in a room, in all processes."""
         room = RoomPresence(name)
         room.apply(list((await self._members(name)).items()))
         return room.stats

@@ -1,4 +1,4 @@
-"""What a hub sends: to everyone, to a room, to a user, and to one connection by its id.
+"""The ways to send by a hub: to everyone, to a room, to a user, to a connection by its id.
 
 Every publication goes through `RoomManager._publish` to the broker, and from there through
 `Hub._deliver` to its members here. So whatever is sent has one order, in all processes.

@@ -24,7 +24,7 @@ UserOf = Callable[[Publication], "str | None"]  # whose message it is, as others
 
 
 def nobody(publication: Publication) -> None:
-    """Whose message it is, where that is not shown."""
+    """Return no user, in a room that does not show whose a message is."""
 
 
 def held(publication: Publication) -> core.Frame:
@@ -90,7 +90,7 @@ class Remembering(Members):
 
     @property
     def position(self) -> Position:
-        """Of the newest message that members have got, but for those whose history is read."""
+        """Return the position of the newest message that members got, but for held ones."""
         return Position(self._epoch, self._offset)
 
     def add(self, conn: core.Connection, format: Format | None = None) -> None:
@@ -139,7 +139,7 @@ class Remembering(Members):
         self._held[conn] = []
 
     def is_held(self, conn: core.Connection) -> bool:
-        """Whether a member is held, and all that came since is there."""
+        """Return whether a member is held, and all that came since is there."""
         return conn in self._held
 
     def release(

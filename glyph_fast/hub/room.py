@@ -57,7 +57,7 @@ class Room:
 
     @property
     def created_at(self) -> datetime:
-        """When the room was made, in UTC."""
+        """Return when the room was made, in UTC."""
         return datetime.fromtimestamp(self._created, UTC)
 
     @property
@@ -86,7 +86,7 @@ class Room:
             self._manager._dismiss(conn, self)
 
     def has(self, conn: core.Connection) -> bool:
-        """Whether the connection is a member."""
+        """Return whether the connection is a member."""
         return self._members.has(conn)
 
     def __contains__(self, conn: object) -> bool:
@@ -163,7 +163,7 @@ class Room:
 
     @property
     def _is_unused(self) -> bool:
-        """Whether nothing keeps the room: no members, no metadata, no `get_or_create_room`."""
+        """Return whether nothing keeps it: no members, no metadata, no `get_or_create_room`."""
         return not (self._members.groups or self._is_kept or self._metadata)
 
     def __repr__(self) -> str:

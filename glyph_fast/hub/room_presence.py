@@ -1,4 +1,4 @@
-"""Who is in one room, and what those who follow it are told.
+"""The members of one room, and the frames by which its followers hear of changes.
 
 What changes is gathered in batches, and then told in one frame, in which each member stands at most
 once. In a large room that would still be much for everybody, so beyond `LISTED` members, or
@@ -30,7 +30,7 @@ class Present(NamedTuple):
 
 
 class PresenceStats(NamedTuple):
-    """How many connections are members of a room, and of how many users they are.
+    """The number of connections that are members of a room, and of the users they are of.
 
     A connection that is nobody's counts as a user of its own.
     """
@@ -54,7 +54,7 @@ def present_of(entry: Entry) -> Present:
 
 
 class RoomPresence:
-    """Who is in one room, and what those who follow it have been told.
+    """The members of one room, and what those who follow it have been told.
 
     `members` are those of all processes, `own` those of this one, in the order of coming.
     """
@@ -88,12 +88,12 @@ class RoomPresence:
 
     @property
     def is_followed(self) -> bool:
-        """Whether anybody here is told of changes."""
+        """Return whether anybody here is told of changes."""
         return bool(self.followers) or bool(self.watchers.groups)
 
     @property
     def stats(self) -> PresenceStats:
-        """How many there are."""
+        """The number of members, and of their users."""
         return PresenceStats(len(self.members), len(self._users) + self._anonymous)
 
     # Changes.
@@ -108,7 +108,7 @@ class RoomPresence:
         self._set(id, entry)
 
     def apply(self, changes: Changes) -> None:
-        """What another process has told."""
+        """Apply changes that another process has told."""
         for id, entry in changes:
             self._set(id, entry)
 
@@ -167,7 +167,7 @@ class RoomPresence:
     # What is told.
 
     def state(self) -> dict[str, bytes]:
-        """How it is now, for one who follows from now on: members of an object, which are JSON."""
+        """Return the state for a new follower: members of an object, which are JSON."""
         self._was_read = True
         if not self._may_list() or not self.is_listed:
             self.is_listed = False  # whoever gets this has no list, and needs one before changes
@@ -180,7 +180,7 @@ class RoomPresence:
         return {"version": b"%d" % self.version, "members": self._list()}
 
     def next_frame(self, now: float) -> core.Frame | None:
-        """What its followers are told at the end of a batch; None: there is nothing new."""
+        """Return what followers are told at the end of a batch; None where nothing is new."""
         changed, self._changed = self._changed, {}
         was_read, self._was_read = self._was_read, False
         if not self.followers:
@@ -213,7 +213,7 @@ class RoomPresence:
 
     @property
     def wants_list(self) -> bool:
-        """Whether followers are to get the list as soon as it may be sent again."""
+        """Return whether followers are to get the list as soon as it may be sent again."""
         return bool(self.followers) and not self.is_listed and self._may_list()
 
     def _may_list(self) -> bool:
@@ -235,7 +235,7 @@ class RoomPresence:
     # What other processes are told.
 
     def next_diff(self, seq: int) -> Diff | None:
-        """What has changed of this process's own since the last; None: nothing."""
+        """Return what has changed of this process's own since the last diff; None for nothing."""
         changed, self._own_changed = self._own_changed, {}
         joined, left = {}, []
         for id, before in changed.items():

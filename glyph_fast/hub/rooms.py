@@ -253,7 +253,7 @@ class RoomManager(Declared):
                 raise GlyphFastError(f"a connection may be in {self._max_rooms} rooms at a time")
 
     def _is_in_own(self, conn: Member) -> bool:
-        """Whether one of its rooms does not count."""
+        """Return whether one of its rooms does not count."""
         own = self._own_room(conn)
         return own is not None and any(room.name == own for room in conn._rooms)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def is_counted(rooms: RoomManager, name: str) -> bool:
-    """Whether the members of the room of that name are counted for all processes."""
+    """Return whether the members of the room of that name are counted for all processes."""
     if not rooms._broker.counts_members:
         return False
     return rooms._shows(name) or rooms._terms(name) is not None
@@ -76,7 +76,7 @@ def _is_member(rooms: RoomManager, conn: Member, name: str) -> bool:
 
 
 async def _take(rooms: RoomManager, name: str, limit: int) -> bool:
-    """Whether there was a seat; one that comes when nobody waits any more is given back."""
+    """Take a seat, if there is one; give it back when nobody waits for it any more."""
     asking = asyncio.ensure_future(rooms._broker.take_seat(name, limit))
 
     def give_back(done: asyncio.Future[bool]) -> None:

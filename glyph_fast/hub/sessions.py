@@ -31,7 +31,7 @@ class Sessions:
         self._texts: dict[Connection, str] = {}
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Return the number of sessions."""
         return len(self._connections)
 
     def begin(self, conn: Connection) -> str:
@@ -52,7 +52,7 @@ class Sessions:
             del self._connections[text]
 
     def has(self, session: str) -> bool:
-        """Whether there is such a session here."""
+        """Return whether there is such a session here."""
         return session in self._connections
 
     def take(self, session: str, message: str | bytes) -> str:

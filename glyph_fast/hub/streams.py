@@ -1,4 +1,4 @@
-"""What a hub does with rooms that remember: publish with a place, and read what is kept."""
+"""The part of a hub for rooms that remember: publishing with a place, and reading what is kept."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class Streams:
         await self._on_loop(self._rooms._broker.remove_history(room))
 
     async def count(self, room: str | None = None) -> int:
-        """How many connections the server has, or how many members a room has: in all processes.
+        """Count the connections of the server, or the members of a room, in all processes.
 
         Raises BrokerUnavailable.
         """

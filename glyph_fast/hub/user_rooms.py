@@ -27,7 +27,7 @@ class UserRooms:
         return self._before + quote(user, safe="", errors="surrogatepass") + self._after
 
     def covers(self, name: str) -> bool:
-        """Whether a name is, or could be, that of a user's room."""
+        """Return whether a name is, or could be, that of a user's room."""
         return (
             len(name) > len(self._before) + len(self._after)
             and name.startswith(self._before)

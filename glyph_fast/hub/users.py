@@ -1,4 +1,4 @@
-"""Who is connected, by user. One user may have many connections: tabs, devices, workers.
+"""The connections by user. One user may have many: tabs, devices, workers.
 
 What `authenticate` returned is the identity of a connection; `user_of` says which user that is.
 Connections without an identity are not noted here and cost nothing.
@@ -88,7 +88,7 @@ class Users:
         return [] if found is None else [found]
 
     def count(self, key: Hashable | None) -> int:
-        """How many connections a user has."""
+        """Count the connections of a user."""
         found = self._connections.get(key)
         return len(found) if isinstance(found, Members) else int(found is not None)
 
