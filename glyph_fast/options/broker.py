@@ -27,7 +27,7 @@ _EXPECTED = "a URL such as redis://HOST:6379/0 or nats://HOST:4222"
 
 @dataclass(frozen=True)
 class BrokerUrl:
-    """What a broker's URL says. Neither its text nor its `repr` shows a password."""
+    """The parts of a broker's URL. Neither its text nor its `repr` shows a password."""
 
     kind: str
     is_tls: bool
@@ -51,7 +51,7 @@ class BrokerUrl:
 
 
 def read_broker_url(text: str) -> BrokerUrl:
-    """What the URL of a broker says. Raises ValueError, whose text never shows a part of it."""
+    """Read the URL of a broker. Raises ValueError, whose text never shows a part of it."""
     try:
         scheme, place, path, query, fragment = urlsplit(text)
     except ValueError:
@@ -86,7 +86,7 @@ def broker_url(raw: object) -> str | None:
 
 
 def broker_prefix(raw: object) -> str:
-    """What subjects and keys begin with."""
+    """Read the prefix of subjects and keys."""
     if not isinstance(raw, str) or not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", raw):
         raise ValueError("1 to 64 letters, digits, dashes and underscores")
     return raw

@@ -28,7 +28,7 @@ class Given:
         return changed
 
     def is_given(self, name: str) -> bool:
-        """Whether somebody has set an option, be it to its default."""
+        """Return whether somebody has set an option, be it to its default."""
         return name in self._given
 
 

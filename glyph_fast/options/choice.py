@@ -43,7 +43,7 @@ def check_core(wanted: str, loaded: str) -> None:
 def why_not_compiled(
     wanted: str, loaded: str, environ: Mapping[str, str] = os.environ
 ) -> str | None:
-    """What to tell somebody who gets the pure core without having asked for it.
+    """Return a hint for somebody who gets the pure core without having asked for it.
 
     Where no compiled one can be (PyPy, say), there is nothing to tell.
     """
@@ -59,7 +59,7 @@ def why_not_compiled(
 
 
 def doubts(config: Config, loaded: str) -> Iterator[str]:
-    """What somebody may not have meant, who starts a server with these options and that core."""
+    """Yield a line for each thing that may not be meant, with these options and that core."""
     if problem := why_not_compiled(config.core, loaded):
         yield problem
     if config.is_development:

@@ -75,12 +75,12 @@ class Config(Declaration):
 
     @property
     def is_development(self) -> bool:
-        """Whether development mode is on: by `dev`, or by `reload` unless `dev` was turned off."""
+        """Return whether development mode is on: by `dev`, or by `reload` unless `dev` is off."""
         return self.dev or (self.reload and not self.is_given("dev"))
 
     @property
     def is_tls(self) -> bool:
-        """Whether the public port speaks TLS."""
+        """Return whether the public port speaks TLS."""
         return self.tls_cert is not None
 
     @property
@@ -94,11 +94,11 @@ class Config(Declaration):
         return tuple(self.host.split(","))
 
     def url(self, port: int) -> str:
-        """Where clients find a server that listens on `port`: `http://[::1]:8080`, `unix:PATH`."""
+        """Return where clients find it, if it listens on `port`: `http://[::1]:8080`."""
         return self.urls(port)[0]
 
     def urls(self, port: int) -> tuple[str, ...]:
-        """As `url`, for each of its hosts."""
+        """Return what `url` does, for each host."""
         if self.uds is not None:
             return (f"unix:{self.uds}",)
         scheme = "https" if self.is_tls else "http"

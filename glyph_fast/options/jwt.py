@@ -1,4 +1,4 @@
-"""What the options of JSON Web Tokens may be, by themselves and together.
+"""The options of JSON Web Tokens: what each accepts, and which go together.
 
 Which algorithms a server accepts is pinned before any token is looked at (RFC 8725 §3.1). A secret
 goes with HMAC alone and published keys with signatures alone: were both accepted, a public key
@@ -32,7 +32,7 @@ class JwtOptions(NamedTuple):
 
     @property
     def is_set(self) -> bool:
-        """Whether tokens are asked for."""
+        """Return whether tokens are asked for."""
         return self.secret is not None or self.jwks is not None
 
     @property
@@ -49,12 +49,12 @@ def algorithm(raw: object) -> str:
 
 
 def is_url(source: str) -> bool:
-    """Whether the keys are fetched rather than read from a file."""
+    """Return whether the keys are fetched rather than read from a file."""
     return "://" in source
 
 
 def unusable_tokens(given: JwtOptions, named: Callable[[str], str]) -> Iterator[str]:
-    """What is wrong with the options together; `named` says whence each came."""
+    """Yield what is wrong with the combination; `named` gives the name an option came under."""
     for name, value in (("jwt_audience", given.audience), ("jwt_algorithms", given.algorithms)):
         if value and not given.is_set:
             yield f"{named(name)} needs {named('jwt_secret')} or {named('jwt_jwks')}"

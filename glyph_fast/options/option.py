@@ -1,4 +1,4 @@
-"""What an option is.
+"""The declaration of one option, and the names that derive from it.
 
 An option is declared once, as a field of `Config`; its flag, its environment variable, its key in
 the file and its row in the documentation derive from that declaration.
@@ -49,7 +49,7 @@ class Option:
 
     @property
     def is_switch(self) -> bool:
-        """Whether the flag stands alone: `--reload`, `--no-reload`."""
+        """Return whether the flag stands alone: `--reload`, `--no-reload`."""
         return self.read is switch
 
     @property

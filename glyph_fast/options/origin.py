@@ -24,7 +24,7 @@ _OPAQUE = re.compile(r"[a-z0-9._~!$&'()+;=%-]*")  # RFC 3986 §3.2.2, less what 
 
 
 def check_origin(origin: str | None, host: str, allowed: Sequence[str], scheme: str) -> bool:
-    """Whether a page of `origin` may open a WebSocket here (RFC 6455 §10.2).
+    """Return whether a page of `origin` may open a WebSocket here (RFC 6455 §10.2).
 
     Without `allowed`: when its host and port are those of `host` (the Host field), defaults filled
     in, `scheme` ("http" or "https") being how the request came. A page that came by https while the

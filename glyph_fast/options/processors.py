@@ -1,4 +1,4 @@
-"""How many processes serve: a number, or as many as there are processors for them."""
+"""The number of processes that serve: given, or one for each processor they may use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the values of options are read.
+"""Readers of the values of options.
 
 A reader takes the text of a flag, the value of a TOML key or a Python object, returns the one form
 the server works with, and takes that form back unchanged. It raises ValueError with what was found
@@ -25,7 +25,7 @@ Reader = Callable[[Any], Any]
 
 
 class Within(ValueError):
-    """What is wrong with a part of a value. Its text goes on where the name of the whole ends."""
+    """An error in a part of a value. Its text goes on where the name of the whole ends."""
 
 
 def text(raw: object) -> str | None:
@@ -48,7 +48,7 @@ def user_room(raw: object) -> str | None:
 
 
 def bearer(raw: object) -> str | None:
-    """What an `Authorization` field can carry behind `Bearer`."""
+    """Read what an `Authorization` field can carry behind `Bearer`."""
     if raw is None:
         return None
     if not isinstance(raw, str) or not re.fullmatch(r"[!-~]+(?: +[!-~]+)*", raw):

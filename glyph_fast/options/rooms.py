@@ -1,4 +1,4 @@
-"""What is declared about rooms by patterns of their names: `server.room(…)`, `[rooms."chat:*"]`.
+"""Declarations about rooms by patterns of their names: `server.room(…)`, `[rooms."chat:*"]`.
 
 A `RoomDeclaration` is all that rooms of such names are given: of several that match a name one
 counts, whole. What a room can be given besides becomes a field here, with its row in `KEYS`; the
@@ -26,7 +26,7 @@ _SET = re.compile(r"\[!?+\]?+[^\]]*\]|[*?]")  # what stands for characters in a 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RoomDeclaration:
-    """What the rooms whose names match a pattern are given."""
+    """Everything that rooms are given whose names match a pattern."""
 
     pattern: str  # as in `on_join`: `*`, `?`, `[ab]`
     client_join: bool = False  # whether clients may join by a message without an `on_join`
@@ -40,7 +40,7 @@ class RoomDeclaration:
     client_history: bool = True  # whether members may ask for what is kept
 
     def __str__(self) -> str:
-        """What is not by default, as one would write it in Python."""
+        """Return what differs from the defaults, as one would write it in Python."""
         said = [(each.name, getattr(self, each.name), each.default) for each in fields(self)[1:]]
         text = ", ".join(f"{name}={value}" for name, value, default in said if value != default)
         return text or "as by default"
@@ -84,7 +84,7 @@ KEYS: Mapping[str, Key] = {
 
 
 def declaration(pattern: object, values: object) -> RoomDeclaration:
-    """What `values` declare about rooms whose names match. Raises Within."""
+    """Read what `values` declare about rooms whose names match. Raises Within."""
     if not isinstance(pattern, str) or not pattern or not pattern.isprintable():
         raise Within(f": expected a pattern of room names such as chat:*, found {pattern!r}")
     part = f".{json.dumps(pattern, ensure_ascii=False)}"
@@ -106,7 +106,7 @@ def _read(key: str, raw: object, part: str) -> Any:
 
 
 def declaration_of_program(pattern: object, given: Mapping[str, object]) -> RoomDeclaration:
-    """What a program declares; None stands for what is not given. Raises ConfigError."""
+    """Read what a program declares; None stands for what is not given. Raises ConfigError."""
     try:
         return declaration(pattern, {key: raw for key, raw in given.items() if raw is not None})
     except Within as exc:
@@ -165,5 +165,5 @@ class Declarations:
 
 
 def literal_characters(pattern: str) -> int:
-    """How many characters of a pattern stand for themselves; `[*]` is one that does."""
+    """Count the characters of a pattern that stand for themselves; `[*]` is one that does."""
     return len(_SET.sub(lambda found: "*" if len(found[0]) == 3 else "", pattern))

@@ -1,4 +1,4 @@
-"""Where the options of a command line come from.
+"""The sources of a command line's options, the strongest first.
 
 flag  >  environment  >  file  >  default
 """

@@ -18,7 +18,7 @@ MAX_UDS = 107 if sys.platform == "linux" else 103  # bytes; sockaddr_un.sun_path
 
 
 def unusable(config: Config, named: Callable[[str], str]) -> Iterator[str]:
-    """What is wrong with options that are right by themselves; `named` says whence each came."""
+    """Yield what is wrong with the combination; `named` gives the name an option came under."""
     if config.uds is not None:
         if config.tls_cert is not None:
             yield f"{named('uds')} and {named('tls_cert')} do not go together"
