@@ -1,4 +1,4 @@
-"""What an application registers with its server: routes, handlers, files, hooks."""
+"""The part of a server that its program fills: routes, handlers, files, rooms."""
 
 from __future__ import annotations
 
@@ -293,7 +293,7 @@ class Application(Registering, Hooks):
         return self._late
 
     def _websocket_patterns(self) -> list[str]:
-        """Where WebSockets are served: the routes declared, else one for whoever declared none.
+        """Return where WebSockets are served: the routes declared, or the default where none is.
 
         That one is the application's, where one is mounted there and no handler needs it.
         """
@@ -303,7 +303,7 @@ class Application(Registering, Hooks):
         return [DEFAULT_ROUTE] if has_default else []
 
     def _is_default_taken(self) -> bool:
-        """Whether an application is asked first for what is nobody's by declaration."""
+        """Return whether an application is asked first for what is nobody's by declaration."""
         is_declared = bool(self._dispatcher.routes)
         return not is_declared and any(each.covers(DEFAULT_ROUTE) for each in self._mounted)
 
@@ -328,7 +328,7 @@ class Application(Registering, Hooks):
         )
 
     def _page(self) -> Callable[[Request], Response] | None:
-        """What is at `/` where nothing of the program is, in development mode."""
+        """Return the answer to `/` in development mode, where nothing of the program is."""
         if not self.config.is_development:
             return None
         from ..dev.page import DevelopmentPage  # for those who develop

@@ -1,4 +1,4 @@
-"""Who says who a client is: one function for all routes, or one for each that differs."""
+"""Functions that say who a client is: one for all routes, or one for each that differs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..websocket.handshake import Accept
 
 
 class Authenticators:
-    """What a program has registered with `authenticate`."""
+    """The functions that a program has registered with `authenticate`."""
 
     def __init__(self) -> None:
         self.general: Callable[[Request], Any] | None = None
@@ -45,7 +45,7 @@ class Authenticators:
 
 
 async def identity_of(request: Request, authenticate: Callable[[Request], Any] | None) -> Any:
-    """What `conn.identity` would be, were the request one for a WebSocket."""
+    """Return what `conn.identity` would be, were the request one for a WebSocket."""
     if authenticate is None:
         return None if request.tls is None else request.tls.identity
     found = authenticate(request)

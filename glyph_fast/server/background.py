@@ -78,7 +78,7 @@ class Background:
             task.cancel()
 
     def _leading(self) -> list[str]:
-        """What runs once, and runs here."""
+        """Return the kinds of tasks that run once, and run here."""
         if not self._leads:
             return []
         return [SERVER, CLUSTER] if self._leads_cluster else [SERVER]

@@ -1,4 +1,4 @@
-"""Where a server listens: sockets bound for it, or passed on by the process before it."""
+"""The sockets a server listens on: bound for it, or passed on by the process before it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Binding:
 
     @property
     def urls(self) -> Sequence[str]:
-        """Where clients find it, one for each host."""
+        """Return where clients find it, one URL for each host."""
         listening, config = self.listening, self._config
         if self._name != ACTIVATED:
             return config.urls(listening.port)

@@ -1,4 +1,4 @@
-"""What the core tells a server of a connection, and who of the server hears it."""
+"""The core's calls about a connection, each sent to the part of the server that answers it."""
 
 from __future__ import annotations
 

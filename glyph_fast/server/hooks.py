@@ -1,4 +1,4 @@
-"""What a program has called at the start and the end of its server, and beside it meanwhile."""
+"""Functions of a program that run at the start of its server, at its end, and beside it."""
 
 from __future__ import annotations
 

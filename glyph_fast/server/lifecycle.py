@@ -149,17 +149,17 @@ class Lifecycle:
 
     @property
     def is_serving(self) -> bool:
-        """Whether it accepts connections and has not been asked to end."""
+        """Return whether it accepts connections and has not been asked to end."""
         return self._engine is not None and not self._stop.is_set()
 
     @property
     def is_draining(self) -> bool:
-        """Whether new clients are sent away."""
+        """Return whether new clients are sent away."""
         return self._opening.is_draining
 
     @property
     def loop_lag(self) -> float:
-        """How late the loop was at most, in seconds, since this was asked before."""
+        """Return how late the loop was at most, in seconds, since this was asked before."""
         return 0.0 if self._watch is None else self._watch.lag()
 
     @property
@@ -170,7 +170,7 @@ class Lifecycle:
 
     @property
     def was_announced(self) -> bool:
-        """Whether a former process of this server has said where it listens."""
+        """Return whether a former process of this server has said where it listens."""
         return self._binding is not None and self._binding.was_announced
 
     async def ended(self) -> None:

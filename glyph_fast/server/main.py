@@ -234,7 +234,7 @@ class MainProcess:
             log(SERVER, logging.INFO, "a worker serves again", worker=worker.number, pid=worker.pid)
 
     def heard(self, worker: Worker, frames: list[bytes]) -> None:
-        """What a worker says to the others."""
+        """Pass on what a worker says to the others."""
         self._switchboard.heard(worker.link, frames)
 
     def left(self, worker: Worker) -> None:
@@ -248,7 +248,7 @@ class MainProcess:
 
     @property
     def is_serving(self) -> bool:
-        """Whether it accepts connections and has not been asked to end."""
+        """Return whether it accepts connections and has not been asked to end."""
         return self._workers.has_started and not self._stopped.is_set()
 
     @property

@@ -17,7 +17,7 @@ from .routes import HttpRoutes
 
 
 class Registering(Decorators, HttpRoutes):
-    """What a server and a router have in common: one can take in the other."""
+    """The part that a server and a router have in common: one can take in the other."""
 
     _dispatcher: Registry
 
@@ -84,7 +84,7 @@ class Router(Registering):
 
 
 class _Collected(Registry):
-    """What a router was given, which nobody runs."""
+    """The registry of a router: it keeps what it is given, and nobody runs it."""
 
     def __init__(self, router: Router) -> None:
         super().__init__()

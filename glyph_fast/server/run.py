@@ -168,7 +168,7 @@ class Run:
                 await operating.stop()
 
     def _announcing(self, announce: Announce, operating: Operating | None) -> Callable[..., None]:
-        """What is called once clients can connect, with the lines that say where."""
+        """Return what is called once clients can connect, with the lines that say where."""
         lifecycle, process = self.lifecycle, self._process
 
         def serving(line: str, *more: str) -> None:

@@ -67,7 +67,7 @@ class Server(Application):
 
     @property
     def _is_observed(self) -> bool:
-        """Whether `observe` was called."""
+        """Return whether `observe` was called."""
         return self._observer is not None
 
     def _observe(self, observer: Observer, wrap: Callable[[str, Any, Call], Call]) -> None:
@@ -266,7 +266,7 @@ class Server(Application):
             await run.close()
 
     def _figures_of_worker(self) -> dict[str, Any]:
-        """What main is told with each sign of life."""
+        """Return what main is told with each sign of life."""
         lag = 0.0 if self._lifecycle is None else self._lifecycle.loop_lag
         return {"connections": self.hub._count(), "loop_lag_seconds": round(lag, 3)}
 

@@ -1,4 +1,4 @@
-"""What a program keeps at its server: a pool, a client, a counter."""
+"""Attributes that a program keeps at its server: a pool, a client, a counter."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class _Succession:
-    """What both kinds have in common. `former` leads to the process before it, if there is one."""
+    """The part that both kinds have in common. `former` leads to the process before it, if any."""
 
     def __init__(self, keeper: Keeper, former: socket.socket | None) -> None:
         self._keeper = keeper
@@ -74,7 +74,7 @@ class _Succession:
         raise NotImplementedError
 
     def _heard(self, link: Link, frames: list[bytes]) -> None:
-        """What the former process still says."""
+        """Take what the former process still says."""
         raise NotImplementedError
 
     async def close(self) -> None:
@@ -88,7 +88,7 @@ class _Succession:
 
 
 class MainSuccession(_Succession):
-    """Of a server of several processes: of its main process, which has the order for all."""
+    """The succession of a main process, which has the order of rooms for all its workers."""
 
     def __init__(self, switchboard: Switchboard, former: socket.socket | None) -> None:
         self._switchboard = switchboard
@@ -116,7 +116,7 @@ class MainSuccession(_Succession):
 
 
 class Succession(_Succession):
-    """Of a server that is one process."""
+    """The succession of a server that is one process."""
 
     def __init__(self, hub: Hub, former: socket.socket | None) -> None:
         memory = hub._rooms._broker
@@ -130,7 +130,7 @@ class Succession(_Succession):
             hub._order_by(self._succeeding)
 
     def started(self) -> None:
-        """What runs before clients can connect has run: the rest may wait for the order."""
+        """Note that the hooks before serving have run: what comes may wait for the order."""
         if self._succeeding is not None:
             self._succeeding.is_starting = False
 
