@@ -1,4 +1,4 @@
-"""How a connection opens: the first bytes, the request, who may come in, and its answer.
+"""The opening of a connection: the first bytes, the request, who may come in, and its answer.
 
 opening         requests of one connection, until it is a WebSocket
 handshakes      who may open one

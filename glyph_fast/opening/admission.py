@@ -1,4 +1,4 @@
-"""Who may open a WebSocket, by address: connections at a time, and handshakes in a time.
+"""Limits of WebSockets by address: connections at a time, and handshakes in a time.
 
 Addresses count by network (an IPv4 address, the /64 of an IPv6 one). What is remembered is bounded,
 however many addresses an attacker has: connections by the server's own limit, handshakes by
@@ -66,7 +66,7 @@ class HandshakeRate:
         self._full_at: dict[str, float] = {}  # the one used longest ago first
 
     def __len__(self) -> int:
-        """How many networks are remembered."""
+        """Return how many networks are remembered."""
         return len(self._full_at)
 
     def take(self, network: str, now: float) -> float:
@@ -126,7 +126,7 @@ class Admission:
     def too_many_idle(
         self, turn: Turn, websockets: int, trusts: Callable[[str | None], bool]
     ) -> list[Connection]:
-        """What to close of the connections that are no WebSockets, for a sweep.
+        """Return which connections to close of those that are no WebSockets, for a sweep.
 
         A network has as many of them beside its WebSockets, so that nobody takes all descriptors by
         connecting alone. They are counted here and not where they are accepted: that way stays as
@@ -165,7 +165,7 @@ class Admission:
 
 
 class BodyCount:
-    """How many requests may bring a body at a time: of one address, and in all.
+    """The number of requests that may bring a body at a time: of one address, and in all.
 
     A body counts from its head until its request is answered. Who may have so many WebSockets may
     have so many of these beside them: else bodies would be what no limit of connections bounds.
@@ -178,7 +178,7 @@ class BodyCount:
         self._networks: dict[Connection, str] = {}
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Return how many bodies there are."""
         return len(self._networks)
 
     def begin(self, conn: Connection, remote: str | None) -> None:

@@ -111,7 +111,7 @@ class Answers:
             conn._turn.post(conn._expect_head)
 
     def _may_go_on(self, conn: Connection) -> bool:
-        """Whether the next request of a pipelining client may be handled at once."""
+        """Return whether the next request of a pipelining client may be handled at once."""
         if self._latest is not conn or self._in_a_row == MAX_IN_A_ROW:
             self._latest, self._in_a_row = conn, 0
         self._in_a_row += 1
@@ -225,7 +225,7 @@ class _Stream:
             self.conn._write(self._head)
 
     def may_be_told(self) -> bool:
-        """Whether another answer can take the place of this one; from then on it does."""
+        """Return whether another answer can take the place of this one; from then on it does."""
         before, self._begun = self._begun, True
         return not before
 

@@ -48,7 +48,7 @@ class RequestBodies:
         self._reading: dict[Connection, Exchange] = {}
 
     def __contains__(self, conn: object) -> bool:
-        """Whether the body of a request of that connection is being read."""
+        """Return whether the body of a request of that connection is being read."""
         return conn in self._reading
 
     def begin(self, conn: Connection, exchange: Exchange) -> None:
@@ -108,7 +108,7 @@ class RequestBodies:
         return taken
 
     def _break(self, conn: Connection, exchange: Exchange, error: HandshakeError) -> None:
-        """What comes is no body, or too much of it: nobody knows where the next request begins."""
+        """Refuse what is no body, or too much of it: nobody knows where the next request begins."""
         if exchange.body is None:
             del self._reading[conn]
             self._refuse(conn, exchange, error)
@@ -126,7 +126,7 @@ class RequestBodies:
 
 
 class _Source:
-    """What a body that is read while its handler runs needs of the connection."""
+    """The part of a connection that a body needs which is read while its handler runs."""
 
     __slots__ = ("_conn", "_exchange", "_metrics")
 
@@ -150,7 +150,7 @@ class _Source:
 
 
 def _is_small(request: Request) -> bool:
-    """Whether a body is worth waiting for before a handler runs."""
+    """Return whether a body is worth waiting for before a handler runs."""
     size = request._content_length
     return size is not None and size <= BODY_WINDOW and "expect" not in request.headers
 

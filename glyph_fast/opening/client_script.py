@@ -24,7 +24,7 @@ class ClientScript:
         self._files = {f"/{name}": _File((FOLDER / name).read_bytes()) for name in NAMES}
 
     def has(self, path: str) -> bool:
-        """Whether the library is at a path, as it stands in the request line."""
+        """Return whether the library is at a path, as it stands in the request line."""
         return path in self._files
 
     def answer(self, request: Request) -> Response:

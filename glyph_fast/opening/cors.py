@@ -35,7 +35,7 @@ class Cors:
         self._is_open = "*" in allowed
 
     def __bool__(self) -> bool:
-        """Whether there is anything to add."""
+        """Return whether there is anything to add."""
         return bool(self._allowed or self._fixed)
 
     def apply(self, request: Request, response: Response) -> Response:
@@ -55,7 +55,7 @@ class Cors:
     def added(
         self, request: Request, fields: Sequence[tuple[str, str]]
     ) -> Sequence[tuple[str, str]]:
-        """What `apply` adds to an answer that has these fields."""
+        """Return what `apply` adds to an answer that has these fields."""
         answer = self.apply(request, Response(status=204, headers=fields))
         return answer.headers[len(fields) :]
 

@@ -78,7 +78,7 @@ class EventStreams(Door):
             self._handshakes.open(conn, request, Match(self, match.pattern, match.params))
 
     def check(self, request: Request) -> Upgrade:
-        """What a request asks for; HandshakeError 400 for too many rooms, or none."""
+        """Read what a request asks for; HandshakeError 400 for too many rooms, or none."""
         try:
             names = rooms_of(request)
         except Reject:  # a thousand parameters

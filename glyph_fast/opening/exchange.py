@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 class HttpRoute(NamedTuple):
-    """What answers requests of one method and path."""
+    """A function that answers requests of one method and path, and how it does."""
 
     call: Callable[[Request], Any]
     handler: object  # as it was registered, to be named in logs and tables
@@ -145,11 +145,11 @@ class Exchanges:
         self._running.forget(conn)
 
     def is_reading(self, conn: Connection) -> bool:
-        """Whether the body of a request is being read."""
+        """Return whether the body of a request is being read."""
         return conn in self._bodies
 
     def is_busy(self, conn: Any) -> bool:
-        """Whether a request of the connection is being read or answered."""
+        """Return whether a request of the connection is being read or answered."""
         return conn in self._bodies or conn in self._running or conn._phase == HELD
 
     def refuse(self, conn: Connection, error: HandshakeError) -> None:
@@ -195,7 +195,7 @@ class Exchanges:
             self._return(conn, exchange, match, value)
 
     def answered(self, conn: Connection, exchange: Exchange, keep_alive: bool) -> None:
-        """What answers by itself has done so: the connection goes on or ends."""
+        """Go on with the connection, or end it, after an answer that was written without us."""
         exchange.is_answered = True
         if exchange.task is not None:
             self._running.let_go(conn, exchange)
@@ -293,12 +293,12 @@ class Exchanges:
 
     @property
     def keeps_alive(self) -> bool:
-        """Whether a connection may bring another request after the next."""
+        """Return whether a connection may bring another request after the next."""
         return self.answers.keeps_alive
 
     @property
     def is_draining(self) -> bool:
-        """Whether `/healthz` says so."""
+        """Return whether `/healthz` says so."""
         return self._unrouted.is_draining
 
     def drain(self) -> None:

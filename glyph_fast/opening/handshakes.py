@@ -74,7 +74,7 @@ class Handshakes(Guests):
             site.whole.used = self._used
 
     def waits(self, conn: Any) -> bool:
-        """Whether an authenticator waits for that connection."""
+        """Return whether an authenticator waits for that connection."""
         return conn in self._pending
 
     def closed(self, conn: Any) -> None:
@@ -87,7 +87,7 @@ class Handshakes(Guests):
             task.cancel()
 
     def check_origin(self, conn: Any, request: Request) -> bool:
-        """Whether pages of the origin that asks may connect; else it was refused."""
+        """Return whether pages of the origin that asks may connect; else it was refused."""
         try:
             self.origins.check(conn, request, request.headers.get("origin"))
         except HandshakeError as exc:
@@ -218,7 +218,7 @@ class Handshakes(Guests):
             self._accept_late(conn, request, match, upgrade, identity)
 
     def _deny_late(self, conn: Any, request: Request, exc: BaseException, task: Any) -> None:
-        """What was waited for has raised."""
+        """Deny an upgrade whose authenticator has raised after a wait."""
         if not is_failure(exc, task):
             raise exc
         if is_cancelled(exc):
@@ -326,7 +326,7 @@ class Handshakes(Guests):
             self._observer.accepted(conn)
 
     def _may_have_another(self, conn: Any, request: Request, identity: Any) -> bool:
-        """Whether that user may have one more connection; else it was refused."""
+        """Return whether that user may have one more connection; else it was refused."""
         try:
             # Asked without a limit too: an identity that cannot be looked up must fail before the
             # 101. What it raises is the application's, as if the authenticator had raised it.

@@ -61,7 +61,7 @@ class Door:
     """
 
     def check(self, request: Request) -> Upgrade:
-        """What a request asks for. HandshakeError for an unsound one."""
+        """Read what a request asks for. HandshakeError for an unsound one."""
         raise NotImplementedError
 
     def let_in(
@@ -88,7 +88,7 @@ class Mounts(Protocol):
 
     @property
     def authenticate(self) -> Callable[[Request], Any] | None:
-        """Who judges their WebSockets besides themselves."""
+        """Return who judges their WebSockets besides themselves."""
         ...
 
     def attach(self, exchanges: Exchanges, handshakes: Handshakes) -> None:

@@ -1,4 +1,4 @@
-"""What a client and the server agree on as a WebSocket opens: subprotocol and extensions."""
+"""The terms that a client and the server agree on: subprotocol and extensions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Terms(NamedTuple):
-    """What was agreed on; None for what was not."""
+    """The terms that were agreed on; None for what was not."""
 
     subprotocol: str | None
     extensions: Agreement | None
@@ -49,7 +49,7 @@ class Negotiation:
         )
 
     def agree_on_extensions(self, upgrade: Upgrade) -> Agreement | None:
-        """What is agreed on extensions; without any of ours nobody reads the offers."""
+        """Agree on extensions; without any of ours nobody reads the offers."""
         return None if self._deflate is None else self._deflate.agree(upgrade.extensions)
 
 

@@ -143,7 +143,7 @@ class Opening:
             self.exchanges.ended(conn)
 
     def _awaits_header(self, conn: Any) -> bool:
-        """Whether the connection has yet to begin: the core takes its PROXY header for a body."""
+        """Return whether it has yet to begin: the core takes its PROXY header for a body."""
         return self.gate is not None and conn._phase == BODY and not self.exchanges.is_reading(conn)
 
     def _unproxied(self, conn: Any, reason: str) -> None:
@@ -182,7 +182,7 @@ class Opening:
 
     @property
     def is_draining(self) -> bool:
-        """Whether upgrades are refused and `/healthz` says so."""
+        """Return whether upgrades are refused and `/healthz` says so."""
         return self.exchanges.is_draining
 
     def drain(self) -> None:
@@ -194,5 +194,5 @@ class Opening:
         self.exchanges.finish_connections()
 
     def is_waited_for(self, conn: Any) -> bool:
-        """Whether the first request of a connection is still to be heard, or one to be answered."""
+        """Return whether its first request is still to be heard, or one to be answered."""
         return conn._phase < OPEN and (not conn.bytes_sent or self.exchanges.is_busy(conn))

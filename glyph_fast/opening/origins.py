@@ -46,7 +46,7 @@ class Origins:
                 self._say(request, origin)
 
     def _is_own(self, conn: Any, request: Request, origin: str) -> bool:
-        """Whether it is the server's own origin, as its clients see it."""
+        """Return whether it is the server's own origin, as its clients see it."""
         host, scheme = self._server(conn, request)
         return check_origin(origin, host, (), scheme)
 

@@ -136,7 +136,7 @@ class ProxyGate:
         self._failed = failed  # told of connections that are not served, and why
 
     def read(self, conn: Any, data: bytes) -> int:
-        """How many bytes the header has, 0 while it is not complete; -1 when there is none.
+        """Return how many bytes the header has, 0 while it is not complete; -1 when there is none.
 
         `conn.remote` is the client's address then.
         """

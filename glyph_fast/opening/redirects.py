@@ -17,7 +17,7 @@ REDIRECT = 307  # no browser keeps it: the option may be taken back
 
 
 class Redirects:
-    """Where requests for other spellings of routes and files lead to."""
+    """Answers that lead from other spellings of routes and files to those that are served."""
 
     def __init__(self, is_on: bool, site: Site) -> None:
         self._is_on = is_on
@@ -40,7 +40,7 @@ class Redirects:
         return Reject(404, _not_found(request))
 
     def _location(self, request: Request) -> str | None:
-        """Where it leads to, a relative reference. Only for GET and HEAD: a body is not sent twice.
+        """Return where it leads to, relative; GET and HEAD alone, for no body should be sent twice.
 
         Looks for files, so it may wait for a disk.
         """

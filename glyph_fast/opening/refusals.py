@@ -1,4 +1,4 @@
-"""How an upgrade that is refused is answered: by HTTP, or by a close for those who see no status.
+"""Answers to an upgrade that is refused: by HTTP, or by a close for those who see no status.
 
 A browser does not tell a page why a WebSocket was refused, so our client libraries could not tell a
 bad token from a server that is away. They offer the subprotocol `glyph-fast`. What they can act on

@@ -1,4 +1,4 @@
-"""What runs for requests: tasks that wait, and what becomes of them when their client goes.
+"""Tasks that run for requests, and what becomes of them when their client goes.
 
 A handler of the program's is cancelled, after a moment to finish. What answers by itself, as an
 application does, is told, and may go on.
@@ -35,7 +35,7 @@ class Running:
         self._exchanges: dict[Connection, Exchange] = {}  # whose task runs
 
     def __contains__(self, conn: object) -> bool:
-        """Whether a request of that connection is being answered by a task."""
+        """Return whether a request of that connection is being answered by a task."""
         return conn in self._exchanges
 
     def go_on(

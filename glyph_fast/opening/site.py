@@ -1,4 +1,4 @@
-"""What is served on a port, as the opening of connections needs to know it."""
+"""Everything that is served on a port, as the opening of connections needs to know it."""
 
 from __future__ import annotations
 

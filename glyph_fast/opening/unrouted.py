@@ -57,13 +57,13 @@ class Unrouted:
         return None
 
     def may_be_file(self, request: Request) -> bool:
-        """Whether the path is one of those below which there are files."""
+        """Return whether the path is one of those below which there are files."""
         return request.method in READING and any(
             each.covers(request.raw_path) for each in self._statics
         )
 
     def instead(self, request: Request, status: int) -> Response | None:
-        """What the server says where an application has nothing, as its 404 or 405 tells."""
+        """Return the server's answer where an application answered 404 or 405, if it has one."""
         if status == 404 and request.method in READING:
             if request.raw_path == HEALTH_PATH:
                 return self._health()

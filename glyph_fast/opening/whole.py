@@ -1,4 +1,4 @@
-"""What is limited for a server of several workers as a whole: asked of main, and counted there.
+"""Limits of a server of several workers as a whole: asked of main, and counted there.
 
 Connections are lent to a worker in blocks, so that it asks for one in many; addresses, users and
 handshakes are asked for each time, where there is a limit. Main never gives more than there is.
@@ -32,12 +32,12 @@ ADDRESS, USER = "address", "user"  # what is counted, with which one
 
 
 def block_of(limit: int, workers: int) -> int:
-    """How many connections a worker may have and not use."""
+    """Return how many connections a worker may hold in reserve."""
     return max(1, min(LARGEST_BLOCK, limit // (BLOCKS * workers)))
 
 
 class Shares:
-    """What main has given to which worker. For its loop."""
+    """The shares that main has given to each worker. For its loop."""
 
     def __init__(self, config: Config, clock: Callable[[], float] = time.monotonic) -> None:
         self._free = config.max_connections
@@ -52,7 +52,7 @@ class Shares:
         self._of: dict[Hashable, Counter[tuple[str, str]]] = {}  # the counts of each worker
 
     def answers(self) -> dict[str, Callable[..., Any]]:
-        """What a worker may ask, by name."""
+        """Return the questions that a worker may ask, by name."""
         return {
             "lend": self.lend, "return": self.give_back, "handshake": self.handshake,
             "take": self.take, "release": self.release,
@@ -84,7 +84,7 @@ class Shares:
         return True
 
     def release(self, link: Hashable, taken: list[tuple[str, str]]) -> None:
-        """What was taken is free again."""
+        """Free again what was taken."""
         own = self._of.get(link)
         for key in taken if own is not None else ():
             self._subtract(own or Counter(), key, 1)
@@ -123,7 +123,7 @@ class Whole:
         self.waiting = 0  # handshakes that wait to be lent one; they are not counted as lent yet
 
     def must_ask(self, remote: str | None) -> bool:
-        """Whether main has to be asked before one more from there may come."""
+        """Return whether main has to be asked before one more from there may come."""
         if self.used() >= self.lent:
             return True
         return remote is not None and (self._counts_address or self._has_rate)
@@ -161,7 +161,7 @@ class Whole:
             raise Refusal("address", 429, "too many connections from this address")
 
     def checked(self, conn: Any, identity: Any) -> Any:
-        """What an authenticator has returned; where users have a limit, once main has agreed."""
+        """Return an authenticator's result; where users have a limit, once main has agreed."""
         return self._check(conn, identity) if self._counts_user else identity
 
     async def _check(self, conn: Any, identity: Any) -> Any:
