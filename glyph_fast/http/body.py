@@ -57,8 +57,8 @@ class BodyReader:
 
     @property
     def needs_continue(self) -> bool:
-        """Whether the client waits for `CONTINUE` before it sends; no longer once it sent a byte
-        or `continue_sent` was called (RFC 9110 §10.1.1).
+        """Return whether the client waits for `CONTINUE` before it sends; no longer once it sent a
+        byte or `continue_sent` was called (RFC 9110 §10.1.1).
         """
         return self._expects_continue
 

@@ -69,7 +69,7 @@ def _check(name: str, value: str) -> None:
 def _check_prefix(
     name: str, path: str, domain: str | None, secure: bool, needs_secure: bool
 ) -> None:
-    """What browsers demand (RFC 6265bis §4.1.3, §5.7)."""
+    """Check what browsers demand of a name's prefix (RFC 6265bis §4.1.3, §5.7)."""
     lower = name.lower()
     if not secure and (needs_secure or lower.startswith(("__secure-", "__host-"))):
         raise ValueError(f"cookie {name!r} needs secure=True, else browsers drop it")

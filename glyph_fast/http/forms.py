@@ -36,7 +36,7 @@ _BOUNDARY_TEXT = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-.
 
 
 class Bounds(NamedTuple):
-    """What a form may have: files, fields, and bytes in a field."""
+    """The limits of a form: files, fields, and bytes in a field."""
 
     files: int
     fields: int

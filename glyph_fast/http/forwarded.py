@@ -1,4 +1,4 @@
-"""Who a client is behind proxies: `Forwarded` (RFC 7239) and the `X-Forwarded-…` fields.
+"""The client behind proxies: `Forwarded` (RFC 7239) and the `X-Forwarded-…` fields.
 
 Anybody can send these fields, so they count only from proxies the operator trusts. Each proxy
 appends what it saw, so a list is read from its end: the last entry is the trusted peer's word, the
@@ -44,7 +44,7 @@ _SEPARATOR = re.compile(r"[ \t]*([;,])")
 
 
 class Client(NamedTuple):
-    """Who asked, and what for, as far as trusted proxies know better than the connection."""
+    """The client, and what it asked for, where trusted proxies know better than the connection."""
 
     remote: str | None  # the address as text
     scheme: str | None = None  # http or https
@@ -52,7 +52,7 @@ class Client(NamedTuple):
 
 
 class Hop(NamedTuple):
-    """What one proxy said of whoever connected to it."""
+    """The word of one proxy about the peer that connected to it."""
 
     address: str | None  # None where it keeps that to itself
     scheme: str | None = None
@@ -68,11 +68,11 @@ class Proxies:
         self._trusts = lru_cache(maxsize=1024)(self._look_up)  # proxies are few, and come again
 
     def __bool__(self) -> bool:
-        """Whether any proxy is trusted."""
+        """Return whether any proxy is trusted."""
         return bool(self._networks)
 
     def trusts(self, address: str | None) -> bool:
-        """Whether what a peer of this address says of its clients counts."""
+        """Return whether what a peer of this address says of its clients counts."""
         return bool(self._networks) and (address is None or self._trusts(address))
 
     def _look_up(self, address: str) -> bool:
@@ -83,7 +83,7 @@ class Proxies:
         return any(found in network for network in self._networks)
 
     def client(self, request: Request, peer: str | None) -> Client:
-        """Who sent a request that came from `peer`.
+        """Return who sent a request that came from `peer`.
 
         HandshakeError 400 for fields of a trusted proxy that are malformed or disagree.
         """
@@ -112,7 +112,7 @@ class Proxies:
         return found
 
     def _common(self, request: Request, peer: str | None, addresses: list[str]) -> Client:
-        """What the fields without a standard say."""
+        """Read what the fields without a standard say."""
         nodes = _elements(addresses, "X-Forwarded-For")
         remote, steps = peer, 0
         for node in reversed(nodes):
@@ -222,7 +222,7 @@ def _host(text: str | None, field: str) -> str | None:
 
 
 def _nth_from_end(request: Request, field: str, steps: int) -> str | None:
-    """What the proxy said that named the client; the earliest, where fewer proxies append here."""
+    """Return what the proxy said that named the client; the earliest, where fewer append here."""
     elements = _elements(_said(request.headers.getlist(field.lower())), field)
     return elements[-min(max(steps, 1), len(elements))] if elements else None
 
@@ -237,7 +237,7 @@ def _malformed(field: str) -> HandshakeError:
 
 
 def network_of(address: str) -> str:
-    """What limits per address count by: an IPv4 address itself, of an IPv6 address its /64.
+    """Return what limits per address count by: an IPv4 address, or the /64 of an IPv6 address.
 
     Whoever has one IPv6 address has the 2**64 of its network as well (RFC 6177). A text that is no
     address stands for itself.

@@ -90,7 +90,7 @@ def parse_head(head: bytes, remote: str | None = None) -> Request:
 
 
 def _is_sound(values: Mapping[bytes, bytes]) -> bool:
-    """Whether the fields of a plain head say to whom it goes, and nothing about a body."""
+    """Return whether the fields of a plain head say to whom it goes, and nothing about a body."""
     host = values.get(b"host")
     return (
         host is not None

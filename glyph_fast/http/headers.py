@@ -46,7 +46,7 @@ class Headers(Mapping[str, str]):
     __slots__ = ("fields", "is_repeated", "raw", "_first")
 
     def __init__(self, fields: Sequence[Field], values: dict[bytes, bytes] | None = None) -> None:
-        """Of fields as they came; `values` are theirs by name in lower case, where known."""
+        """Make them of fields as they came; `values` are theirs by lower-case name, where known."""
         self.fields = fields
         if values is None:
             values = {name.lower(): value for name, value in fields}
@@ -121,7 +121,7 @@ def split_list(values: Sequence[str], limit: int, separator: str = ",") -> list[
 
 
 def unescape(quoted: str) -> str:
-    """What stands in a quoted string, between its quotes (RFC 9110 §5.6.4)."""
+    """Return what stands in a quoted string, between its quotes (RFC 9110 §5.6.4)."""
     return "".join(_ESCAPED.findall(quoted)) if "\\" in quoted else quoted
 
 

@@ -16,7 +16,7 @@ BODY_WINDOW = 64 * 1024  # bytes kept for a handler that does not take them
 
 
 class Source(Protocol):
-    """Where the bytes come from."""
+    """The source of a body's bytes."""
 
     def ask(self) -> None:
         """A client that waits for it is to be told to send (RFC 9110 §10.1.1)."""
@@ -53,12 +53,12 @@ class IncomingBody:
 
     @property
     def is_ended(self) -> bool:
-        """Whether all of it was taken."""
+        """Return whether all of it was taken."""
         return self._reader.is_complete and not self._reader.held
 
     @property
     def is_full(self) -> bool:
-        """Whether no more should be read for now."""
+        """Return whether no more should be read for now."""
         return self._reader.held >= BODY_WINDOW
 
     def came(self) -> None:

@@ -71,7 +71,7 @@ class Parts:
 
     @property
     def waits_for_disk(self) -> bool:
-        """Whether `write` may take its time."""
+        """Return whether `write` may take its time."""
         return any(to_disk for _, _, to_disk in self._writes)
 
     def write(self) -> None:

@@ -15,7 +15,7 @@ FieldReader = Callable[[bytes], list[Field]]
 
 
 class _Fields(list[Field]):
-    """What httptools found; it calls `on_header` for each field."""
+    """The fields that httptools found; it calls `on_header` for each."""
 
     __slots__ = ()
 

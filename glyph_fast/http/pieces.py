@@ -90,7 +90,7 @@ class FilePieces:
 
 
 class IteratedPieces:
-    """What an iterator or asynchronous iterator gives: bytes, or str as UTF-8.
+    """The pieces that an iterator or asynchronous iterator gives: bytes, or str as UTF-8.
 
     `size` is what the program has announced, if it has.
     """
@@ -123,7 +123,7 @@ class IteratedPieces:
 
 
 def is_iterated(body: object) -> bool:
-    """Whether a body is an iterator of pieces: lists and other JSON values are none."""
+    """Return whether a body is an iterator of pieces: lists and other JSON values are none."""
     return hasattr(body, "__aiter__") or hasattr(body, "__next__")
 
 

@@ -1,4 +1,4 @@
-"""What a page of one file may do: nothing but what stands in it."""
+"""The policy of a page that is one file: nothing may run but what stands in it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hashlib import sha256
 
 
 def content_security_policy(html: str) -> str:
-    """What the page may do. Its script and style are named by their hash, so no other would run."""
+    """Return the policy of a page: its script and style by their hash, so that no other runs."""
     return "; ".join(
         (
             "default-src 'none'",

@@ -64,7 +64,7 @@ def percent_decode(text: str) -> str:
 
 
 class ConnectCommand(NamedTuple):
-    """How a client of the Centrifuge protocol has introduced itself.
+    """The command by which a client of the Centrifuge protocol has introduced itself.
 
     `token` is "" without one; `data` is a value of JSON, bytes where it is none, or None; `name`
     and `version` are the client library's.
@@ -147,7 +147,7 @@ class Request:
 
     @property
     def _kept(self) -> Kept:
-        """What `_from_head` needs, in as few bytes as can be."""
+        """Return what `_from_head` needs, in as few bytes as can be."""
         host = self._host
         if host is not None and host == self._host_of_head():  # as most proxies have it
             host = None
@@ -214,7 +214,7 @@ class Request:
 
     @property
     def _keep_alive(self) -> bool:
-        """Whether the client lets the connection serve further requests (RFC 9112 §9.3)."""
+        """Return whether the client lets the connection serve further requests (RFC 9112 §9.3)."""
         headers = self._headers
         if headers is None:
             headers = self.headers
@@ -231,12 +231,12 @@ class Request:
 
     @property
     def _is_chunked(self) -> bool:
-        """Whether the body comes in chunks (RFC 9112 §7.1), the only transfer coding accepted."""
+        """Return whether the body is chunked (RFC 9112 §7.1), the only transfer coding accepted."""
         return self.headers.raw(b"transfer-encoding") is not None
 
     @property
     def _has_body(self) -> bool:
-        """Whether bytes of a body follow the head."""
+        """Return whether bytes of a body follow the head."""
         headers = self._headers
         if headers is None:
             headers = self.headers

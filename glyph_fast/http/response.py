@@ -179,7 +179,7 @@ class Response:
 
     @property
     def _wants_close(self) -> bool:
-        """Whether the handler asked for the connection to be closed after this answer."""
+        """Return whether the handler asked for the connection to be closed after this answer."""
         connection = self.header("connection") or ""
         return "close" in (token.strip() for token in connection.lower().split(","))
 
@@ -247,7 +247,7 @@ def encode_head(
 
 
 def has_body(status: int) -> bool:
-    """Whether an answer of that status may have a body (RFC 9110 §15.3.5, §15.4.5)."""
+    """Return whether an answer of that status may have a body (RFC 9110 §15.3.5, §15.4.5)."""
     return status not in (204, 304)
 
 

@@ -27,7 +27,7 @@ _BAD_CHARACTER = re.compile(r"[\x00-\x20\x7f?#%:*{}\\]")
 
 
 class Match(NamedTuple, Generic[T]):
-    """What a path led to: the route's target and pattern, and the values of its parameters."""
+    """The end of a look-up: the route's target and pattern, and the values of its parameters."""
 
     target: T
     pattern: str
@@ -75,7 +75,7 @@ class _Pattern(Generic[T]):
         self.params.append((index, name))
 
     def admits(self, segments: tuple[str, ...]) -> bool:
-        """Whether a path with equally many segments is one of the pattern."""
+        """Return whether a path with equally many segments is one of the pattern."""
         for index, segment in self.statics:  # twice as quick as `all`
             if segments[index] != segment:
                 return False
@@ -178,7 +178,7 @@ class Router(Generic[T]):
         return iter(self._routes)
 
     def _segments(self, path: str) -> tuple[str, ...]:
-        """What stands behind each slash; none of a path with as many as no pattern has."""
+        """Split a path at its slashes; give none for one with as many as no pattern has."""
         # Counted first: a path may have thousands, and escapes in each.
         return segments_of(path) if path.count("/") in self._counts else ()
 
@@ -189,7 +189,7 @@ class Router(Generic[T]):
 
 
 def segments_of(path: str) -> tuple[str, ...]:
-    """What stands behind each slash; none of a path without, as of `OPTIONS *`."""
+    """Split a path behind each slash; give none for one without, as of `OPTIONS *`."""
     if not path.startswith("/"):
         return ()
     if "%" not in path:

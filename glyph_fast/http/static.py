@@ -62,7 +62,7 @@ class StaticFiles:
             raise ValueError(f"static directory {str(directory)!r} does not exist")
 
     def covers(self, raw_path: str) -> bool:
-        """Whether a path is below the prefix, be there a file or not."""
+        """Return whether a path is below the prefix, be there a file or not."""
         return self._parts(raw_path) is not None
 
     def respond(self, request: Request) -> Response | None:
@@ -80,7 +80,7 @@ class StaticFiles:
         return None if index is None else _respond_with(index, request)
 
     def has(self, raw_path: str) -> bool:
-        """Whether there is a file, or a directory with an index, at a path below the prefix."""
+        """Return whether a file, or a directory with an index, is at a path below the prefix."""
         parts = self._parts(raw_path)
         path = None if parts is None else self._resolve(parts)
         if path is None or path.is_dir():
@@ -181,7 +181,7 @@ def content_type(path: Path, head: bytes = b"") -> str:
 
 
 def _is_utf8(head: bytes) -> bool:
-    """Whether a text that begins like that does not say it is encoded in another way."""
+    """Return whether a text that begins like that does not say it is encoded in another way."""
     if head.startswith(_UTF16_MARKS):
         return False
     match = _DECLARED.search(_COMMENT.sub(b"", head))
@@ -189,7 +189,7 @@ def _is_utf8(head: bytes) -> bool:
 
 
 def _is_another(request: Request, etag: str, modified: float) -> bool:
-    """Whether the client asks for another version only (RFC 9110 §13.1.1, §13.1.4)."""
+    """Return whether the client asks for another version only (RFC 9110 §13.1.1, §13.1.4)."""
     wanted = request.headers.getlist("if-match")
     if wanted:  # If-Unmodified-Since is then ignored; and a weak tag is never the same
         return not {etag, "*"}.intersection(_tags(wanted))
@@ -198,7 +198,7 @@ def _is_another(request: Request, etag: str, modified: float) -> bool:
 
 
 def _is_unchanged(request: Request, etag: str, modified: float) -> bool:
-    """Whether the client's copy is still good (RFC 9110 §13.1.2, §13.1.3)."""
+    """Return whether the client's copy is still good (RFC 9110 §13.1.2, §13.1.3)."""
     known = request.headers.getlist("if-none-match")
     if known:  # If-Modified-Since is then ignored
         return bool({etag, "*"}.intersection(tag.removeprefix("W/") for tag in _tags(known)))

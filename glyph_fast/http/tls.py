@@ -1,4 +1,4 @@
-"""What TLS tells about the peer of a request."""
+"""Facts that TLS tells about the peer of a request."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ def _schema_of(handler: Callable[..., Any], parameter: Parameter) -> Schema | No
 
 
 def _is_form_data(handler: Callable[..., Any], parameter: Parameter) -> bool:
-    """Whether a parameter is for the form as it came."""
+    """Return whether a parameter is for the form as it came."""
     if parameter.name != FORM or parameter.annotation is parameter.empty:
         return False
     from .forms import FormData  # for who takes forms
@@ -148,7 +148,7 @@ def _name_of(handler: Callable[..., Any]) -> str:
 def _values(
     takes: Mapping[str, Schema], request: Request, content: bytes, *, is_body_optional: bool
 ) -> dict[str, Any]:
-    """What the declared parameters are given. Raises Reject."""
+    """Return the values of the declared parameters. Raises Reject."""
     values = {}
     try:
         if QUERY in takes:
@@ -164,7 +164,7 @@ def _values(
 
 
 def _of_form(schema: Schema | None, form: FormData) -> Any:
-    """What the declared parameter is given: the form, or of its texts a value. Raises Reject."""
+    """Return the value of a parameter for the form: itself, or one of its texts. Raises Reject."""
     if schema is None:
         return form
     texts = {name: [each for each in form.getlist(name) if isinstance(each, str)] for name in form}
