@@ -1,4 +1,4 @@
-"""Who may look and who may act: the Host header, the bearer token.
+"""Checks of who may look and who may act: the Host header, the bearer token.
 
 Without a token the port is on the loopback, where everybody on the machine may look and nobody may
 act. A page of some other site that a browser on this machine has open could still reach it under a
@@ -52,11 +52,11 @@ class Access:
 
     @property
     def needs_token(self) -> bool:
-        """Whether a token must be shown even for looking."""
+        """Return whether a token must be shown even for looking."""
         return self._token is not None
 
     def is_token(self, token: object) -> bool:
-        """Whether it is the configured one, compared in constant time."""
+        """Return whether it is the configured one, compared in constant time."""
         return (
             self._token is not None
             and isinstance(token, str)

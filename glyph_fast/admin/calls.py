@@ -124,7 +124,7 @@ def _named(hub: Hub, params: Mapping[str, Any]) -> list[Connection]:
 
 
 def _has_nodes(hub: Hub) -> bool:
-    """Whether others may be on other machines; of workers the main process sees to that."""
+    """Return whether others may be on other machines; of workers the main process sees to that."""
     rooms = hub.get_room_manager()
     return rooms._broker.has_nodes and not rooms._worker
 
@@ -159,7 +159,7 @@ def publish(hub: Hub, params: Mapping[str, Any]) -> Result:
 
 
 def publish_once(hub: Hub, params: Mapping[str, Any], key: str) -> Result:
-    """As `publish`; to one room, once for a key, though another process has answered it."""
+    """Publish as `publish` does; to one room, once for a key, whichever process has answered it."""
     if "rooms" in params:
         return publish(hub, params)
     return _publish_once(hub, params, key)
@@ -232,7 +232,7 @@ def close_room(hub: Hub, params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def close_room_here(hub: Hub, params: Mapping[str, Any]) -> dict[str, Any]:
-    """As `close_room`, in this process alone."""
+    """Close a room as `close_room` does, in this process alone."""
     rooms = hub.get_room_manager()
     members: list[Any] = list(rooms.get_room(params["room"]) or ())
     rooms._delete_here(params["room"])

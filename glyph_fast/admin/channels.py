@@ -1,4 +1,4 @@
-"""What a Channels layer in another process asks for: `POST /api/channels`.
+"""Requests of a Channels layer in another process: `POST /api/channels`.
 
 Body and answer are `glyph_fast.channels`'s own and no part of the documented API.
 """

@@ -1,4 +1,4 @@
-"""What operators ask of what rooms keep, and how it is written: `/api/rooms/NAME/history`."""
+"""Questions of operators about what rooms keep, and their answers: `/api/rooms/NAME/history`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..wire import Position
 
 
 def ask_of(request: Request, most: int) -> Ask:
-    """What is asked for: all that is kept if that is not too much.
+    """Read what is asked for; with nothing said, all that is kept if that is not too much.
 
     `limit`, `before`, and `epoch` with `offset`, in the query, ask for less. Raises Reject.
     """

@@ -16,7 +16,7 @@ ERRORS = 10  # kinds of errors that are named
 
 
 class Observation(NamedTuple):
-    """What `Metrics` has, the slowest consumers, and the latest errors of handlers."""
+    """The figures of `Metrics`, the slowest consumers, and the latest errors of handlers."""
 
     uptime: float  # seconds
     counts: Mapping[str, Any]
@@ -34,7 +34,7 @@ class Observation(NamedTuple):
 
 
 def observe(hub: Hub, errors: ErrorLog) -> Observation:
-    """What there is to see of this process."""
+    """Observe this process."""
     metrics = hub.metrics
     counts = metrics.counts()
     return Observation(
@@ -70,7 +70,7 @@ def slowest_consumers(hub: Hub) -> list[dict[str, Any]]:
 
 
 def only_counts(one: Observation) -> Observation:
-    """What is left of a process that has ended: what it did stays counted."""
+    """Return what is left of a process that has ended: what it did stays counted."""
     present: dict[str, Any] = {
         name: {} if isinstance(n, dict) else 0 for name, n in one.present.items()
     }

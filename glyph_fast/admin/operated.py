@@ -1,4 +1,4 @@
-"""What an operators' port is about: the seam between its answers and who has the connections."""
+"""The seam between the answers of an operators' port and whoever has the connections."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Operated(Protocol):
         """The rooms that remember most."""
 
     async def rooms(self) -> Mapping[str, int]:
-        """How many members each room has."""
+        """Count the members of each room."""
 
     async def room(self, name: str) -> RoomSeen | None:
         """One room, if it is there."""
@@ -65,19 +65,19 @@ class Operated(Protocol):
         """
 
     def remembers(self, room: str) -> bool:
-        """Whether a room has a history."""
+        """Return whether a room has a history."""
 
     async def history(self, room: str, ask: Ask) -> Page:
-        """What a room keeps."""
+        """Return what a room keeps."""
 
     async def remove_history(self, room: str) -> Position:
         """Forget what a room keeps; its position stays."""
 
     def shows(self, room: str) -> bool:
-        """Whether it can be asked who is in a room."""
+        """Return whether it can be asked who is in a room."""
 
     async def presence(self, room: str) -> tuple[PresenceStats, list[Present]]:
-        """Who is in a room."""
+        """Return who is in a room."""
 
     def check_name(self, room: str) -> None:
         """Raise ValueError unless a room may be called so."""
@@ -86,7 +86,7 @@ class Operated(Protocol):
         """Publish in a room, once for an id; the place it got. Raises BrokerUnavailable."""
 
     async def each(self, call: str, *args: Any) -> list[Any]:
-        """What a method of `centrifugo.connections.Here` returns in each process that serves."""
+        """Call a method of `centrifugo.connections.Here` in each process that serves."""
 
 
 class OneProcess:
@@ -131,7 +131,7 @@ class OneProcess:
         return await finished(CALLS[name](self._hub, params, key))
 
     async def rooms(self) -> Mapping[str, int]:
-        """How many members each room has."""
+        """Count the members of each room."""
         return {room.name: len(room) for room in self._rooms}
 
     async def room(self, name: str) -> RoomSeen | None:
@@ -151,11 +151,11 @@ class OneProcess:
         return True
 
     def remembers(self, room: str) -> bool:
-        """Whether a room has a history."""
+        """Return whether a room has a history."""
         return self._rooms._terms(room) is not None
 
     async def history(self, room: str, ask: Ask) -> Page:
-        """What a room keeps."""
+        """Return what a room keeps."""
         page: Page = await self._rooms._broker.history(room, ask)
         return page
 
@@ -165,11 +165,11 @@ class OneProcess:
         return (await self._hub.history(room, limit=0)).position
 
     def shows(self, room: str) -> bool:
-        """Whether it can be asked who is in a room."""
+        """Return whether it can be asked who is in a room."""
         return self._rooms._shows(room)
 
     async def presence(self, room: str) -> tuple[PresenceStats, list[Present]]:
-        """Who is in a room."""
+        """Return who is in a room."""
         members = await self._hub.presence(room)
         return await self._hub.presence_stats(room), members
 
@@ -182,7 +182,7 @@ class OneProcess:
         return (await self._hub._publish_once(what.publication(room), id)).position
 
     async def each(self, call: str, *args: Any) -> list[Any]:
-        """What a method returns here."""
+        """Call a method here."""
         return [self._here.do(call, *args)]
 
 

@@ -46,7 +46,7 @@ Check = Callable[[Request], None]
 
 
 class OperatorsPort:
-    """What is served about a server and may be done to it; who runs it tells `listening` where.
+    """Routes that tell about a server and act on it; whoever runs it tells `listening` where.
 
     `status` is that of the public port: `ok` while it takes new connections, `starting` before and
     `draining` after.
@@ -161,7 +161,7 @@ class OperatorsPort:
         return Response({"status": status}, 200 if status == "ok" else 503)
 
     def _ready(self, request: Request) -> Response:
-        """Whether clients should be sent here; a broker that is lost has not gone for ever."""
+        """Tell whether clients should be sent here; a broker that is lost has not gone for ever."""
         status, broker = self.status(), self.broker()
         if status == "ok" and broker == "waiting":
             status = "starting"

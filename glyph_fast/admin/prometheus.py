@@ -167,7 +167,7 @@ class WorkersCollector(Collector):
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """What each has and costs."""
+        """Yield what each worker has and costs."""
         for name, help, made in (
             ("connections", "Open WebSocket connections of a worker", GaugeMetricFamily),
             ("cpu_seconds", "Processor time that a worker has used", CounterMetricFamily),

@@ -1,4 +1,4 @@
-"""What the dashboard, `/stats` and `/api/info` tell of a server."""
+"""Figures of a server for the dashboard, `/stats` and `/api/info`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Stats:
         }
 
     async def info(self) -> dict[str, Any]:
-        """What runs, since when, and how much there is of it."""
+        """Return what runs, since when, and how much there is of it."""
         loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]
         observed = await self._operated.observe()
         return {
@@ -43,13 +43,13 @@ class Stats:
         return self._everything(await self._operated.observe())
 
     async def live(self, *, is_step: bool = False) -> dict[str, Any]:
-        """As `everything`; at a step of the timeline with the `point` of it, where there is one."""
+        """Return what `everything` does; at a step of the timeline with its `point`, if any."""
         observed = await self._operated.observe()
         point = self.timeline.add(observed) if is_step else None
         return {**self._everything(observed), **({} if point is None else {"point": point})}
 
     async def beginning(self) -> dict[str, Any]:
-        """As `everything`, with the `history`: the columns of the timeline."""
+        """Return what `everything` does, and the `history`: the columns of the timeline."""
         return {**await self.everything(), "history": self.timeline.columns()}
 
     def _everything(self, observed: Observation) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a worker answers to the operators' port, which is main's: about itself alone."""
+"""Answers of a worker to the operators' port, which is main's: about itself alone."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class WorkerSide:
         self._here = Here(hub)
 
     def answer(self, call: str, *args: Any) -> Any:
-        """What the method of that name returns."""
+        """Return what the method of that name returns."""
         return getattr(self, call)(*args)
 
     def observe(self) -> Observation:
@@ -39,11 +39,11 @@ class WorkerSide:
         return find(self._hub, text, limit)
 
     def sizes(self, names: Sequence[str]) -> dict[str, int]:
-        """How many members each of these rooms has here."""
+        """Count the members here of each of these rooms."""
         return {name: self._rooms.get_room_size(name) for name in names}
 
     def rooms(self) -> dict[str, int]:
-        """How many members each room has here."""
+        """Count the members here of each room."""
         return {room.name: len(room) for room in self._rooms}
 
     def room(self, name: str) -> RoomSeen | None:
@@ -73,5 +73,5 @@ class WorkerSide:
         return closed
 
     def centrifugo(self, call: str, *args: Any) -> Any:
-        """What a method of `Here` returns here."""
+        """Call a method of `Here` here."""
         return self._here.do(call, *args)

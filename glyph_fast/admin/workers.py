@@ -104,7 +104,7 @@ class AllWorkers:
         return dict(Counter({name: max(sums[name], n) for name, n in named.items()}).most_common())
 
     def _own(self) -> Observation:
-        """What main has itself: what rooms remember. It has no clients."""
+        """Observe main itself, for what rooms remember. It has no clients."""
         metrics = Metrics()
         counts = metrics.counts()
         counts["messages_dropped"] = {"worker": self._switchboard.dropped}
@@ -250,7 +250,7 @@ class AllWorkers:
         return largest_streams(self._keeper.memory, limit)
 
     async def rooms(self) -> Mapping[str, int]:
-        """How many members each room has."""
+        """Count the members of each room."""
         sums: Counter[str] = Counter()
         for sizes in (await self._ask_all("rooms")).values():
             sums.update(sizes)
@@ -271,11 +271,11 @@ class AllWorkers:
         return True
 
     def remembers(self, room: str) -> bool:
-        """Whether a room has a history."""
+        """Return whether a room has a history."""
         return self._keeper.memory.histories.terms_of(room) is not None
 
     async def history(self, room: str, ask: Ask) -> Page:
-        """What a room keeps."""
+        """Return what a room keeps."""
         page: Page = await self._keeper.own.ask("history", room, ask)
         return page
 
@@ -285,12 +285,12 @@ class AllWorkers:
         return (await self.history(room, Ask(limit=0))).position
 
     def shows(self, room: str) -> bool:
-        """Whether it can be asked who is in a room."""
+        """Return whether it can be asked who is in a room."""
         declared = self._declared.of(room)
         return declared is not None and declared.presence
 
     async def presence(self, room: str) -> tuple[PresenceStats, list[Present]]:
-        """Who is in a room."""
+        """Return who is in a room."""
         self._switchboard.settle()
         found = RoomPresence(room)
         for snapshot in await self._keeper.own.ask("gather", room, False):
@@ -313,12 +313,12 @@ class AllWorkers:
         return position
 
     async def each(self, call: str, *args: Any) -> list[Any]:
-        """What a method returns in each worker that answers in time."""
+        """Call a method in each worker that answers in time."""
         return list((await self._ask_all("centrifugo", call, *args)).values())
 
 
 def _sum(answers: Iterable[Sequence[int]], *, is_whole: bool) -> dict[str, Any]:
-    """What became of a message, of the workers that have told; the others are still to come."""
+    """Add up what workers have told of a message; the others are still to come."""
     answer: dict[str, Any] = sent([SendResult(*each) for each in answers])
     if not is_whole:
         answer["pending"] = True

@@ -1,4 +1,4 @@
-"""What Centrifugo's HTTP API does to the connections of one process."""
+"""Calls of Centrifugo's HTTP API to the connections of one process."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Here:
         self._hub = hub
 
     def do(self, call: str, *args: Any) -> Any:
-        """What the method of that name returns."""
+        """Return what the method of that name returns."""
         return getattr(self, call)(*args)
 
     def publish(self, room: str, what: Outgoing) -> None:
@@ -81,7 +81,7 @@ class Here:
         return ""
 
     def node(self) -> dict[str, Any]:
-        """What runs here, and how much there is of it."""
+        """Return what runs here, and how much there is of it."""
         connections = self._hub.get_connections()
         rooms = self._hub.get_room_manager()
         sizes = [len(room) for room in rooms]

@@ -28,7 +28,7 @@ _KEY = "x-api-key"
 
 
 def is_theirs(request: Request) -> bool:
-    """Whether a POST is one of this API. Raises Reject for a key in the URL."""
+    """Return whether a POST is one of this API. Raises Reject for a key in the URL."""
     headers = request.headers
     if "authorization" in headers:
         return False

@@ -39,5 +39,5 @@ class ApiError(Exception):
         return _STATUSES[self.code]
 
     def as_json(self) -> dict[str, Any]:
-        """What stands under `error`."""
+        """Return what stands under `error`."""
         return {"code": self.code, "message": self.message}

@@ -21,7 +21,7 @@ _INT64 = 1 << 63
 
 
 class Field(NamedTuple):
-    """What is expected, in words, and how it is told from what is not."""
+    """The type of a field, in words, and the test of a value for it."""
 
     expected: str
     accepts: Callable[[Any], bool]

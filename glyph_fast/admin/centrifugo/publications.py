@@ -19,7 +19,7 @@ EVENT = "event"  # the tag that is the name of an event; others are metadata
 
 
 class Outgoing(NamedTuple):
-    """What is to be published, in plain values, so that it can go to another process."""
+    """A message to be published, in plain values, so that it can go to another process."""
 
     payload: bytes
     is_json: bool
@@ -43,7 +43,7 @@ class Outgoing(NamedTuple):
 
 
 def outgoing(params: Params) -> Outgoing:
-    """What a command publishes. Raises ApiError where it has no data."""
+    """Read what a command publishes. Raises ApiError where it has no data."""
     tags = params.get("tags", {})
     if text := params.get("b64data"):
         return _of_bytes(b64decode(text), tags)
@@ -63,7 +63,7 @@ def _of_bytes(data: bytes, tags: Mapping[str, str]) -> Outgoing:
 
 
 def asked(page: Page, params: Params, most: int) -> list[dict[str, Any]]:
-    """Of all that a room keeps, what a `history` asks for, at most `most`. Raises ApiError.
+    """Return what a `history` asks for, at most `most` messages. Raises ApiError.
 
     The first `limit` of those after `since`, or with `reverse` the latest of those before it.
     """
