@@ -1,1 +1,1 @@
-"""What is found before a program runs: modules, names, calls, types."""
+"""Checks before a program runs: modules, names, calls, types."""

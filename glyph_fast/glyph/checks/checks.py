@@ -63,7 +63,7 @@ def check_program(source: Source, offered: Iterable[FunctionSymbol] = ()) -> lis
 
 
 def is_api_key(middleware: Middleware) -> bool:
-    """Whether `+ auth(…)` asks for an API key; everything else asks for a bearer token."""
+    """Return whether `+ auth(…)` asks for an API key; everything else asks for a bearer token."""
     return middleware.arguments[:1] == ["apikey"]
 
 
@@ -293,7 +293,7 @@ def _meant(name: str) -> str:
 
 
 def _is_query_type(declared: TypeExpression | None) -> bool:
-    """Whether text can become a value of a type: int, float, bool, str, arrays of them."""
+    """Return whether text can become a value of a type: int, float, bool, str, arrays of them."""
     if isinstance(declared, OptionalType):
         return _is_query_type(declared.inner)
     if isinstance(declared, ArrayType):

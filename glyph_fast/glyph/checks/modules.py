@@ -31,7 +31,7 @@ class LoadedModule:
     imports: dict[int, LoadedModule] = field(default_factory=dict)  # by id of the import's node
 
     def python_name(self, prefix: str, name: str) -> str:
-        """What a name of the top level is called in generated code."""
+        """Return the name in generated code of a name of the top level."""
         return f"{prefix}_{name}" if self.number == 0 else f"{prefix}{self.number}_{name}"
 
 

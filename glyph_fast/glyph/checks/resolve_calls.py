@@ -1,4 +1,4 @@
-"""What names and calls stand for: variables, constants, functions, built-ins, `ws`, namespaces."""
+"""The meaning of names and calls: variables, constants, functions, built-ins, namespaces."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ class CallResolver:
         return self._method(callee)
 
     def _is_provided(self, base: Expression) -> bool:
-        """Whether a call is one of a provider, as far as the types of parameters tell."""
+        """Return whether a call is one of a provider, as far as the types of parameters tell."""
         while isinstance(base, Field | Index | Call):
             base = base.callee if isinstance(base, Call) else base.base
         return isinstance(base, Name) and base.variable is not None and base.variable.is_provided

@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 
 class Arity(NamedTuple):
-    """How many arguments a function takes; `most` is None where more are ignored."""
+    """The number of arguments a function takes; `most` is None where more are ignored."""
 
     least: int
     most: int | None
 
     def accepts(self, count: int) -> bool:
-        """Whether a call with `count` arguments can succeed."""
+        """Return whether a call with `count` arguments can succeed."""
         return self.least <= count and (self.most is None or count <= self.most)
 
     def __str__(self) -> str:

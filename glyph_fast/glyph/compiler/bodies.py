@@ -1,4 +1,4 @@
-"""What the compiler knows of the body it is at: a handler, a function, a constant's value."""
+"""The compiler's knowledge of the body it is at: a handler, a function, a constant's value."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Body:
         return ast.BinOp(emit.load("depth", at), ast.Add(), emit.constant(1, at), **emit.place(at))
 
     def may_be_huge(self, message: Expression) -> bool:
-        """Whether a message could hold a value again and again, and has to be weighed first."""
+        """Return whether a message could hold a value many times, and has to be weighed."""
         if _is_flat(message, self.kinds):
             return False
         if not self._builds:
@@ -97,7 +97,7 @@ class Body:
         return True
 
     def relays(self, message: Expression) -> bool:
-        """Whether a message to be sent is the received one, unchanged."""
+        """Return whether a message to be sent is the received one, unchanged."""
         return (
             self.relayed is not None
             and isinstance(message, Name)
@@ -106,14 +106,14 @@ class Body:
 
 
 def _is_flat(node: Expression, kinds: Kinds) -> bool:
-    """Whether an expression's value holds no other values, as far as that is known."""
+    """Return whether an expression's value holds no other values, as far as that is known."""
     if isinstance(node, Call) and node.means is not None and node.means.kind == "socket":
         return True
     return kinds.of(node) in _FLAT
 
 
 def _repeats(node: Node) -> bool:
-    """Whether something is done again and again, which may make a value of any size."""
+    """Return whether something is done again and again, which may make a value of any size."""
     if isinstance(node, While | For):
         return True
     if isinstance(node, Call) and node.means is not None:
@@ -123,7 +123,7 @@ def _repeats(node: Node) -> bool:
 
 
 def _copies(node: Node) -> int:
-    """How often a value may stand in what a node makes of it."""
+    """Return how often a value may stand in what a node makes of it."""
     match node:
         case ArrayLiteral():
             return max(1, sum(not isinstance(item, LiteralValue) for item in node.items))
@@ -140,7 +140,7 @@ def _copies(node: Node) -> int:
 
 
 def cost_of(parts: Iterable[Node]) -> int:
-    """What one turn of a loop or one call makes at most of small values, in bytes.
+    """Return the bytes of small values that one turn of a loop, or one call, makes at most.
 
     Large ones are charged by whoever makes them.
     """
@@ -173,7 +173,7 @@ def _cost(node: Node) -> int:
 
 
 def can_relay(block: Block, received: Variable) -> bool:
-    """Whether a handler leaves what it received as it came.
+    """Return whether a handler leaves what it received as it came.
 
     Then it can be sent on without being written out again. Anything that could change it, or a
     value inside it that has got another name, rules that out: an assignment to a field or an
@@ -194,7 +194,7 @@ def _may_change(node: Node) -> bool:
 
 
 def reads(block: Block, variable: Variable, *, but_relays_of: Body | None = None) -> bool:
-    """Whether a body reads a variable; sending it on unchanged does not count if so asked."""
+    """Return whether a body reads a variable; relaying it does not count if so asked."""
     relayed: set[int] = set()
     if but_relays_of is not None:
         for node in walk(block):
@@ -208,7 +208,7 @@ def reads(block: Block, variable: Variable, *, but_relays_of: Body | None = None
 
 
 def tells_integers(roots: Iterable[Node], kinds: Kinds) -> bool:
-    """Whether a body could tell the number 7 from the number 7.0.
+    """Return whether a body could tell the number 7 from the number 7.0.
 
     Only arithmetic can, and what writes numbers as text. Where there is none, the numbers of a
     message need not be made floats first, nor be written as integers again afterwards.
@@ -235,7 +235,7 @@ def _tells_integers(node: Node, kinds: Kinds) -> bool:
 
 
 def message_of(node: Node) -> Expression | None:
-    """What a call sends to others: the message of `ws.send` and the broadcasts."""
+    """Return what a call sends to others: the message of `ws.send` and the broadcasts."""
     if isinstance(node, Call) and node.means is not None and node.means.kind == "socket":
         index = _MESSAGES.get(node.means.name)
         if index is not None and index < len(node.arguments):

@@ -23,7 +23,7 @@ class Place(TypedDict):
 
 
 def place(at: Position) -> Place:
-    """Where a node stands; Python counts columns from 0."""
+    """Return the place of a node; Python counts columns from 0."""
     line, column, length = at
     return Place(
         lineno=line, col_offset=column - 1, end_lineno=line, end_col_offset=column - 1 + length

@@ -265,7 +265,7 @@ class ExpressionCompiler:
         return emit.call("wrong_arity", [*head, *arguments], at)
 
     def _run(self, at: Position) -> list[ast.expr]:
-        """What every call hands on: the event, the run's steps, the depth of the call."""
+        """Return what every call hands on: the event, the run's steps, the depth of the call."""
         self.body.needs_steps = True
         return [emit.load("event", at), emit.load("steps", at), self.body.next_depth(at)]
 

@@ -1,4 +1,4 @@
-"""What is known of values before the program runs: enough to add two integers without asking.
+"""Kinds of values known before the program runs: enough to add two integers without asking.
 
 Each variable of a body gets the kind all values assigned to it have, or none. The order of
 assignments plays no part, so what is found holds everywhere in the body.

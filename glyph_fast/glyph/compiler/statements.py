@@ -178,7 +178,7 @@ class StatementCompiler(ExpressionCompiler):
         return [ast.For(target, iterable, body, [], **where)]
 
     def _turn(self, at: Position, parts: list[Node]) -> list[ast.stmt]:
-        """What a turn of a loop begins with: it is a step, and charged for the values it makes."""
+        """Return what begins a turn of a loop: a step, and the charge for the values it makes."""
         return [emit.take_step(at), *emit.charge(cost_of(parts), at)]
 
     def _switch(self, node: Switch) -> list[ast.stmt]:

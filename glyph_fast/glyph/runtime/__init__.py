@@ -1,1 +1,1 @@
-"""What running code is made of: values and their limits, operators, functions, events, requests."""
+"""The parts of running code: values and their limits, operators, functions, events, requests."""

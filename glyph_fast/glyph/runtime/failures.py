@@ -1,4 +1,4 @@
-"""Where a handler failed: exceptions of generated code, told in places of the Glyph source."""
+"""The place where a handler failed: exceptions of generated code, told in the Glyph source."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a received frame is to a program: the value of `input`, and the text it is sent on as.
+"""A received frame as a program has it: the value of `input`, and the text it is sent on as.
 
 A frame that is not JSON is a string. An object whose `type` is `json` or `text` is an envelope:
 `input` is its `data`, or null where it has none and nothing else to say. All other JSON is `input`
@@ -46,7 +46,7 @@ def read_input(text: str, read: Callable[[str], Value] = read) -> Value:
 
 
 def relay(text: str) -> str:
-    """What `input` is for a frame, as its sender wrote it, to be sent on."""
+    """Return the text by which a frame is sent on as `input`."""
     sliced = _slicer(text) if text[:1] in _FIRST else None
     if type(sliced) is bytes:
         return sliced.decode()
@@ -140,7 +140,7 @@ def stdlib_slicer() -> Slicer:
 
 
 def _span(text: str, scan: Any, scan_string: Any) -> tuple[int, int]:
-    """Where the value of the last member `data` stands in a valid object."""
+    """Find the value of the last member `data` in a valid object."""
     at = text.index("{") + 1
     span = (0, 0)
     while True:

@@ -78,7 +78,7 @@ def read(text: bytes | str) -> Value:
 
 
 def read_exactly(text: bytes | str) -> Value:
-    """As `read`, its integers as they are: for code that cannot tell them from floats."""
+    """Read as `read` does, and keep integers: for code that cannot tell them from floats."""
     return _loads(text)
 
 

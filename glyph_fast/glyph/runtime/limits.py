@@ -1,4 +1,4 @@
-"""What one run of a handler may use before it fails: steps, calls, time, memory, sizes.
+"""Limits of one run of a handler: steps, calls, time, memory, sizes.
 
 A failing handler costs its own event, never the process. Steps are turns of loops and calls of
 functions; generated code takes each from an iterator, which is the cheapest way to count.
@@ -34,7 +34,7 @@ _COLLECT_EVERY = 8  # looks, in programs that may tie values into circles
 
 
 class _Account(local):
-    """What the run at hand, of this thread, has been charged.
+    """The account of the run at hand, of this thread.
 
     `deadline` is 0 until somebody has asked for it: an event that charges nothing costs no more
     than setting it so.
@@ -81,7 +81,7 @@ def charge(size: int) -> None:
 
 
 def _memory() -> int:
-    """What the process has in memory, in bytes; 0 where nothing tells."""
+    """Return what the process has in memory, in bytes; 0 where nothing tells."""
     try:
         # Opened each time: kept open, it would go on telling of a process that has forked.
         with open("/proc/self/statm", "rb", buffering=0) as file:
@@ -104,7 +104,7 @@ def _largest_memory() -> int:
 
 
 class _End:
-    """What stands behind the last step: asking for another one fails, as often as it is asked."""
+    """The end of all steps: asking for another one fails, as often as it is asked."""
 
     def __init__(self) -> None:
         self.is_late = False

@@ -29,7 +29,7 @@ Clock = Callable[[], float]
 
 
 class Caller(Protocol):
-    """What a guard looks at: who asks, and with which headers."""
+    """The client a guard looks at, and its headers."""
 
     @property
     def remote(self) -> str | None:
@@ -88,7 +88,7 @@ class RateLimit:
         self._clients: dict[str, tuple[float, float]] = {}  # requests left, and when that was
 
     def allows(self, client: str) -> bool:
-        """Whether a client may make a request now, which is then counted."""
+        """Return whether a client may make a request now, which is then counted."""
         now = self.clock()
         left, since = self._clients.pop(client, (float(self.budget), now))
         left = min(float(self.budget), left + (now - since) * self.budget / 60)
@@ -176,7 +176,7 @@ def bearer_token(authorization: str) -> str:
 
 
 def auth_value(guards: list[Guard], caller: Caller) -> Value:
-    """What `auth` is behind these guards: a user nobody knows, or the one a demo token names."""
+    """Return `auth` behind these guards: a user nobody knows, or the one a demo token names."""
     credentials = [guard for guard in guards if isinstance(guard, Credentials)]
     token = next(filter(None, [each.verified_token(caller) for each in credentials]), "")
     found = _DEMO_TOKEN.fullmatch(token)

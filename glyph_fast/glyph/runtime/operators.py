@@ -147,7 +147,7 @@ class _Comparison:
         self._like: dict[int, int] = {}  # a value that is equal to it, by ids
 
     def alike(self, a: Value, b: Value) -> bool:
-        """Whether two arrays, objects or Results are equal."""
+        """Return whether two arrays, objects or Results are equal."""
         first, second = self._known(id(a)), self._known(id(b))
         if first == second and first in self._like:
             return True
@@ -312,7 +312,7 @@ def _put(base: dict[str, Value], key: str, value: Value) -> None:
 
 
 def values(iterable: Value) -> Iterable[Value]:
-    """What `for v in …` goes over: an array's elements, an object's values."""
+    """Return what `for v in …` goes over: an array's elements, an object's values."""
     if type(iterable) is list:
         return iterable
     if isinstance(iterable, dict):
@@ -322,7 +322,7 @@ def values(iterable: Value) -> Iterable[Value]:
 
 
 def pairs(iterable: Value) -> Iterable[tuple[Value, Value]]:
-    """What `for k, v in …` goes over: positions or keys, with the values."""
+    """Return what `for k, v in …` goes over: positions or keys, with the values."""
     if type(iterable) is list:
         return enumerate(iterable)
     if isinstance(iterable, dict):
@@ -332,34 +332,34 @@ def pairs(iterable: Value) -> Iterable[tuple[Value, Value]]:
 
 
 def matchable(value: Value) -> Value:
-    """What patterns look at: a Result shows as `{ok: value}` or `{error: value}`."""
+    """Return what patterns look at: a Result shows as `{ok: value}` or `{error: value}`."""
     if type(value) is Result:
         return {"ok" if value.is_ok else "error": value.value}
     return value
 
 
 def has_key(value: Value, key: str) -> bool:
-    """Whether an object has a key, be its value null."""
+    """Return whether an object has a key, be its value null."""
     return isinstance(value, dict) and key in value
 
 
 def is_object(value: Value) -> bool:
-    """Whether an object pattern can match."""
+    """Return whether an object pattern can match."""
     return isinstance(value, dict)
 
 
 def has_length(value: Value, length: int) -> bool:
-    """Whether an array pattern without a rest can match."""
+    """Return whether an array pattern without a rest can match."""
     return type(value) is list and len(value) == length
 
 
 def is_longer(value: Value, length: int) -> bool:
-    """Whether an array pattern with a rest can match."""
+    """Return whether an array pattern with a rest can match."""
     return type(value) is list and len(value) >= length
 
 
 def rest(value: list[Value], start: int) -> list[Value]:
-    """What `...rest` binds."""
+    """Return what `...rest` binds."""
     walked(8 * len(value))
     return value[start:]
 

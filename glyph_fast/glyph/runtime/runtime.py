@@ -36,7 +36,7 @@ def unsupported(reason: str) -> NoReturn:
 
 
 def validation_error(check: Callable[[], Value], name: str) -> str | None:
-    """What `? f(x)` has against going on: the call gave false, or failed.
+    """Return the reason why `? f(x)` stops the handler: the call gave false, or failed.
 
     A mistake of the program and a limit it has run into are no answer to that question.
     """

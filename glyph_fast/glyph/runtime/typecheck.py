@@ -82,7 +82,7 @@ _BASIC: dict[str, Check] = {
 
 
 def accepts_everything(declared: TypeExpression) -> bool:
-    """Whether a type is one that needs no check."""
+    """Return whether a type is one that needs no check."""
     return isinstance(declared, NamedType) and declared.name in ("any", "object")
 
 

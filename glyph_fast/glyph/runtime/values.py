@@ -53,7 +53,7 @@ class Result:
 
 
 class Future:
-    """What an async block returned, or how it failed."""
+    """The result of an async block, or its failure."""
 
     __slots__ = ("_error", "_value")
 
@@ -164,7 +164,7 @@ _KINDS: dict[type, str] = {
 
 
 def kind(value: Value) -> str:
-    """What a value is, in words, for messages. A float without fraction shows as an integer."""
+    """Name the kind of a value, for messages. A float without fraction shows as an integer."""
     if type(value) is float and value.is_integer():
         return "an integer"
     return _KINDS.get(type(value), "a value")

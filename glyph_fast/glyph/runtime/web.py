@@ -27,7 +27,7 @@ class IncomingRequest(Protocol):
 
     @property
     def query_string(self) -> str:
-        """What follows the `?`, as sent."""
+        """The query string, as sent, without its `?`."""
 
     @property
     def body(self) -> bytes:
@@ -46,7 +46,7 @@ class IncomingRequest(Protocol):
 
 @dataclass(slots=True)
 class InputType:
-    """What `< input: Type` asks for."""
+    """The type that `< input: Type` asks for."""
 
     check: Check
     defaults: list[tuple[str, Callable[[Event], Value]]] = field(default_factory=list)

@@ -31,7 +31,7 @@ class Handshake(Protocol):
 
     @property
     def query_string(self) -> str:
-        """What follows the `?`."""
+        """The query string, without its `?`."""
 
     @property
     def headers(self) -> HeaderItems:
@@ -51,7 +51,7 @@ class Peer(Member, Protocol):
 
     @property
     def is_open(self) -> bool:
-        """Whether it can be sent to."""
+        """Return whether it can be sent to."""
 
     def send(self, message: str) -> object:
         """Send a text frame. Raises ConnectionClosed."""
@@ -104,7 +104,7 @@ class Hub(Protocol):
         """Send JSON to the members of a room."""
 
     def get_connection_count(self) -> int:
-        """How many connections there are."""
+        """Return the number of connections."""
 
     def get_room_manager(self) -> Rooms:
         """The rooms."""
@@ -125,7 +125,7 @@ class Site:
 
 
 class Event:
-    """What a handler's code gets first and hands on: the server, perhaps a connection."""
+    """The event that a handler's code gets first and hands on: the server, perhaps a connection."""
 
     __slots__ = ("conn", "site")
 

@@ -1,4 +1,4 @@
-"""How large a value is, written out.
+"""The size of a value, written out.
 
 A value may hold another one twice, which may hold a third one twice, and so on: it is small in
 memory, and its text would fill any. So whatever is written is weighed first.
@@ -36,7 +36,7 @@ def _parts(value: Value) -> Iterable[Value]:
 
 
 def _weigh(value: Value, known: dict[int, _Weight]) -> _Weight:
-    """How much a value has, what its parts have included each time they come up."""
+    """Weigh a value; what its parts have counts each time they come up."""
     known[id(value)] = 0, 0  # a value inside itself is found out by whoever writes it
     parts = characters = 0
     if isinstance(value, dict):

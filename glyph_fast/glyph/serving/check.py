@@ -41,7 +41,7 @@ def check_files(
 
 
 def has_errors(found: Iterable[Diagnostic]) -> bool:
-    """Whether anything is worse than a warning."""
+    """Return whether anything is worse than a warning."""
     return any(diagnostic.severity != "warning" for diagnostic in found)
 
 
@@ -60,7 +60,7 @@ def as_json(found: Iterable[Diagnostic]) -> str:
 
 
 def summary(found: Iterable[Diagnostic]) -> str:
-    """How much is wrong: `2 errors, 1 warning`, or `no problems`."""
+    """Count what is wrong, in words: `2 errors, 1 warning`, or `no problems`."""
     warnings = errors = 0
     for diagnostic in found:
         if diagnostic.severity == "warning":

@@ -107,7 +107,7 @@ class HttpRunner:
         self._route = route
 
     def function(self) -> Callable[[Request], Any]:
-        """What the server calls: one that reads the body only where there may be one."""
+        """Return the function the server calls: it reads the body only where there may be one."""
 
         def answer(request: Request) -> Response:
             return self._respond(Incoming(request, b""))
@@ -147,7 +147,7 @@ class Incoming:
 
     @property
     def query_string(self) -> str:
-        """What follows the `?`, as sent."""
+        """The query string, as sent, without its `?`."""
         return self.request.query_string
 
     @property
@@ -178,7 +178,7 @@ class ProgramFiles(StaticFiles):
         return Response({"error": text}, status)
 
     def _is_missing(self, parts: list[str]) -> bool:
-        """Whether there is nothing of this name below the directory.
+        """Return whether there is nothing of this name below the directory.
 
         What lies behind a link that leads out of it is not looked at: the answer would tell whether
         it exists.

@@ -59,15 +59,15 @@ class Cursor:
         return token
 
     def at(self, kind: str) -> bool:
-        """Whether the current token is of this kind (an operator's kind is its text)."""
+        """Return whether the current token is of this kind (an operator's kind is its text)."""
         return self.current.kind == kind
 
     def at_word(self, text: str) -> bool:
-        """Whether the current token is this word."""
+        """Return whether the current token is this word."""
         return self.current.kind == "word" and self.current.text == text
 
     def at_double_colon(self) -> bool:
-        """Whether `::` follows, glued or not."""
+        """Return whether `::` follows, glued or not."""
         return self.current.kind == ":" and self.peek().kind == ":"
 
     def accept(self, kind: str) -> Token | None:
@@ -89,7 +89,7 @@ class Cursor:
         return self.accept(kind) is not None
 
     def newlines(self) -> int:
-        """How many newlines stand here."""
+        """Count the newlines here."""
         distance = 0
         while self.peek(distance).kind == "newline":
             distance += 1
@@ -122,7 +122,7 @@ class Cursor:
     # --- errors ----------------------------------------------------------------------------------
 
     def here(self) -> Position:
-        """Where an unexpected current token is reported.
+        """Return where an unexpected current token is reported.
 
         The first token of a line usually means that the line before lacks something, so then (and
         at the end of a line or of the file) it is the place behind the last token.
@@ -208,7 +208,7 @@ class Cursor:
     # --- going on after an error -----------------------------------------------------------------
 
     def at_item_start(self) -> bool:
-        """Whether the current token can only begin a new top-level item."""
+        """Return whether the current token can only begin a new top-level item."""
         token = self.current
         if not token.starts_line:
             return False
@@ -231,7 +231,7 @@ class Cursor:
         self._lose(started)
 
     def _goes_on(self) -> bool:
-        """Whether the next line begins with `else`, or what else belongs to a statement before."""
+        """Return whether the next line goes on with `else`, or the like, of a statement before."""
         distance = self.newlines()
         return distance > 0 and self.peek(distance).text in CONTINUES
 

@@ -134,12 +134,12 @@ class Report:
 
     @property
     def unsupported(self) -> list[str]:
-        """What is not supported, in the order in which it was found."""
+        """Return what is not supported, in the order in which it was found."""
         return [found.message for found in self._found if found.severity == "unsupported"]
 
     @property
     def has_errors(self) -> bool:
-        """Whether anything worse than a warning was found."""
+        """Return whether anything worse than a warning was found."""
         return any(found.severity != "warning" for found in self._found)
 
 

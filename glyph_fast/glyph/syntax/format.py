@@ -71,7 +71,7 @@ def _tokens(source: Source) -> list[Token]:
 
 
 class _Roles:
-    """What the tree knows of tokens, by their places."""
+    """The roles of tokens that the tree knows, by their places."""
 
     def __init__(self, items: object) -> None:
         self.binary: set[tuple[int, int]] = set()
@@ -169,7 +169,7 @@ class _Layout:
         return not self._is_tight_behind(earlier, before) and not self._is_tight(before, token)
 
     def _is_tight_behind(self, earlier: Token | None, before: Token) -> bool:
-        """Whether nothing may stand behind `before`."""
+        """Return whether nothing may stand behind `before`."""
         kind, place = before.kind, before.position[:2]
         if kind in ("(", "[", ".", "..."):
             return True
@@ -187,7 +187,7 @@ class _Layout:
         return False
 
     def _is_tight(self, before: Token, token: Token) -> bool:
-        """Whether nothing may stand before `token`."""
+        """Return whether nothing may stand before `token`."""
         kind, place = token.kind, token.position[:2]
         if kind == ":":
             return before.kind != ","

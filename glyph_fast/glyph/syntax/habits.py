@@ -1,4 +1,4 @@
-"""What is written by habit in other languages, and what Glyph has instead.
+"""Habits from other languages, and what Glyph has instead.
 
 Most of these words are ordinary names in Glyph, so they are looked up only where a program is wrong
 anyway: they turn "expected `{`, found `and`" into what its author wanted to know.

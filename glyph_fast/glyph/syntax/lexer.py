@@ -199,7 +199,7 @@ class _Lexer:
         self._add("int", text, value, at)
 
     def _expects_path(self) -> bool:
-        """Whether the tokens just before are `@ WORD`, on one line."""
+        """Return whether the tokens just before are `@ WORD`, on one line."""
         tokens = self.tokens
         return (
             len(tokens) >= 2
@@ -243,7 +243,7 @@ class _Lexer:
         return size
 
     def _could_follow(self, tail: str) -> bool:
-        """Whether the brackets of `tail` close those of this line, and perhaps open a block."""
+        """Return whether brackets of `tail` close those of this line, perhaps open a block."""
         opened = self.open[self.open_before :]
         for number, character in enumerate(tail):
             if character in _CLOSES:
@@ -254,7 +254,7 @@ class _Lexer:
         return True
 
     def _other_string(self, text: str, at: int) -> None:
-        """What stands between quotes that are none in this language."""
+        """Take what stands between quotes that are none in this language."""
         self._wrong_quote(text, at)
         self._add("string", text, "", at)
         self._count_lines(text, at)

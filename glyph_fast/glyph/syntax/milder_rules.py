@@ -1,4 +1,4 @@
-"""What can be said of a program that is served nevertheless, or could be in part.
+"""Diagnostics of a program that is served nevertheless, or could be in part.
 
 As in `rules.py`: parts of the language that a server does not run, and warnings.
 """

@@ -247,7 +247,7 @@ class Parser(RouteParser):
 
 
 def _fits(kind: TypeExpression, value: object) -> bool:
-    """Whether a literal default suits a declared type; user types are not judged here."""
+    """Return whether a literal default suits a declared type; user types are not judged here."""
     if isinstance(kind, OptionalType):
         return value is None or _fits(kind.inner, value)
     if not isinstance(kind, NamedType) or kind.module:

@@ -33,7 +33,7 @@ class RouteParser(StatementParser):
     """The part of the parser for routes."""
 
     def directive(self) -> Item:
-        """What `@` begins."""
+        """Parse what `@` begins."""
         at = self.expect("@").position
         word = self.any_word("a method, `ws`, `static` or another directive")
         name = word.text

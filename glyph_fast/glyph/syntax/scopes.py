@@ -76,7 +76,7 @@ class TypeSymbol:
 
 @dataclass(slots=True, frozen=True)
 class Callee:
-    """What a call calls.
+    """The thing that a call calls.
 
     `builtin`, `socket` (a `ws` function) and `result` (a method of Result values) go by `name`,
     `function` by its symbol; `value` calls whatever the callee expression gives; `unknown` fails.
@@ -92,7 +92,7 @@ class Callee:
 
 @dataclass(slots=True, eq=False)
 class ModuleScope:
-    """What the top level of one file declares or imports."""
+    """The names that the top level of one file declares or imports."""
 
     functions: dict[str, FunctionSymbol] = field(default_factory=dict)
     constants: dict[str, Variable] = field(default_factory=dict)
@@ -134,7 +134,7 @@ class Blocks:
         return None
 
     def is_here(self, name: str) -> bool:
-        """Whether the innermost block itself declares the name."""
+        """Return whether the innermost block itself declares the name."""
         return name in self._open[-1]
 
     def declare(self, name: str, kind: VariableKind = "local") -> Variable:

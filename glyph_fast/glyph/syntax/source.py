@@ -85,7 +85,7 @@ class Source:
 
 
 def _narrow(char: str) -> str:
-    """What stands for a character where one column is one character, and none is a command."""
+    """Replace a character that is a command, or not one column wide."""
     if char.isprintable() or char == "\t":
         return char
     return " " if char == "\r" else "\ufffd"

@@ -243,7 +243,7 @@ class StatementParser(ExpressionParser):
         return token.kind == "word" and token.text == "else"
 
     def _is_condition(self, distance: int) -> bool:
-        """Whether a condition and a block stand there; `elif` may be any name, too."""
+        """Return whether a condition and a block stand there; `elif` may be any name, too."""
         token = self.peek(distance)
         if token.kind != "(":
             return token.kind in ("word", "!", "-", "string", "int", "float")
@@ -289,7 +289,7 @@ class StatementParser(ExpressionParser):
 
 
 def _called(call: Call) -> str:
-    """What a call is called in a message: the name, with what stands before its dot."""
+    """Return the name of a call for a message, with what stands before its dot."""
     if isinstance(call.callee, Name):
         return call.callee.name
     if isinstance(call.callee, Field):
