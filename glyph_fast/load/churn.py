@@ -127,7 +127,7 @@ class Churn(Steady):
         return self.under_way
 
     def notes(self) -> dict[str, object]:
-        """How memory and descriptors went, from the first quarter of the run to the last."""
+        """Tell how memory and descriptors went, from the first quarter of the run to the last."""
         if len(self.samples) < 8:
             return {}
         quarter = len(self.samples) // 4

@@ -220,7 +220,7 @@ def _is_terminal() -> bool:
 
 
 def _drawing() -> ModuleType:
-    """What draws on a terminal. Raises UsageError where its package is missing."""
+    """Load what draws on a terminal. Raises UsageError where its package is missing."""
     try:
         from . import live
     except ModuleNotFoundError as exc:

@@ -113,7 +113,7 @@ class FanOut(Steady):
                     raise LoadError("members of a room saw messages in different orders")
 
     def notes(self) -> dict[str, object]:
-        """What became of the members that never read."""
+        """Tell what became of the members that never read."""
         notes: dict[str, object] = {}
         if self.stalled:
             notes["members_that_never_read"] = len(self.stalled)

@@ -28,7 +28,7 @@ class WindowFull(Exception):
 
 
 class Tally:
-    """What all flows of a run count together, and the handler of every message received."""
+    """The counts of all flows of a run, and the handler of every message received."""
 
     def __init__(self, mismatch: Callable[[Any, Any, Any], object]) -> None:
         self.latency = Histogram()
@@ -47,7 +47,7 @@ class Tally:
 
 
 class Flow:
-    """What one publisher sends, and what of it is still on the way."""
+    """The messages of one publisher, and which of them are still on the way."""
 
     def __init__(self, tally: Tally, publisher: Any, script: Script, first: int = 0) -> None:
         self.tally = tally

@@ -22,7 +22,7 @@ PERCENTILES = (50.0, 75.0, 90.0, 99.0, 99.9, 99.99)
 
 
 class Histogram:
-    """How often each duration, in nanoseconds, was seen."""
+    """The number of times that each duration, in nanoseconds, was seen."""
 
     def __init__(self) -> None:
         self._counts = array("q", bytes(8 * _SIZE))
@@ -81,7 +81,7 @@ class Histogram:
                 yield _upper_bound(index), self._counts[index]
 
     def to_dict(self) -> dict[str, object]:
-        """What a report holds: microseconds, and the buckets for whoever wants to plot them."""
+        """Return what a report holds: microseconds, and the buckets for those who plot them."""
         return {
             "count": self.count,
             "mean_us": round(self.mean / 1e3, 3),

@@ -1,4 +1,4 @@
-"""What a person sees on the terminal: progress while it runs, a table when it is done."""
+"""The view on the terminal: progress while it runs, a table when it is done."""
 
 from __future__ import annotations
 

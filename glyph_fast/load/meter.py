@@ -1,4 +1,4 @@
-"""Who was busy: the CPU time of server and client between two moments."""
+"""The CPU time of server and client between two moments: who of them was busy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NS = 1_000_000_000
 
 @dataclass(frozen=True)
 class Usage:
-    """What a stretch of time took. All in nanoseconds; `server_ns` is None for a remote server."""
+    """The cost of a stretch of time, in nanoseconds; `server_ns` is None for a remote server."""
 
     wall_ns: int
     client_ns: int
@@ -52,7 +52,7 @@ class Usage:
 
     @property
     def limit(self) -> str:
-        """Who set the pace: `server`, `client`, `both`, or `neither` had its CPU full."""
+        """Name who set the pace: `server`, `client`, `both`, or `neither` had its CPU full."""
         server = self.server_busy is not None and self.server_busy >= _SATURATED
         client = self.client_busy >= _SATURATED
         if server and client:
@@ -74,7 +74,7 @@ class Meter:
         self._server = self.server.cpu_ns() if self.server else None
 
     def elapsed(self) -> Usage:
-        """What was used since the start."""
+        """Return what was used since the start."""
         used = None
         if self.server is not None and self._server is not None:
             used = self.server.cpu_ns() - self._server

@@ -74,7 +74,7 @@ def check_answer(head: bytes, key: bytes) -> None:
 
 
 def compression_of(head: bytes, key: bytes) -> ClientCodec:
-    """What keeps to the compression that `head` agrees to; OpeningFailed when it declines."""
+    """Return the codec of what `head` agrees to; OpeningFailed when it declines."""
     try:
         parameters = accept(check_accept(head, key.decode()).extensions)
     except HandshakeError as exc:

@@ -68,7 +68,7 @@ def render_page(report: Report, earlier: Comparison | None = None) -> str:
 
 
 def _headline(report: Report) -> str:
-    """What most people look for, large."""
+    """Write the figures that most people look for, large."""
     figures = [(f"{report.rate:,.0f}", f"{report.units} per second")]
     if report.latency.count:
         figures += [
@@ -119,7 +119,7 @@ def _plots(report: Report, earlier: Comparison | None) -> Sequence[str]:
 
 
 def _nines(percent: float) -> float:
-    """Where a percentile stands: 90 → 1, 99 → 2, 99.9 → 3."""
+    """Return the place of a percentile on the axis: 90 → 1, 99 → 2, 99.9 → 3."""
     return -math.log10(1 - percent / 100)
 
 

@@ -1,4 +1,4 @@
-"""What a server process costs: its CPU clock, its memory, its descriptors.
+"""The costs of a server process: its CPU clock, its memory, its descriptors.
 
 The CPU clock of a process (`clock_getcpuclockid`, Linux) counts nanoseconds over all its threads,
 while `/proc/PID/stat` counts ticks of 10 ms. A server with worker processes is judged as the sum of

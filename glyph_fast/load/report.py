@@ -1,4 +1,4 @@
-"""What a run found, as data: for JSON, for the summary on a terminal, for the page with plots."""
+"""The findings of a run, as data: for JSON, for the summary, for the page with plots."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Report:
 
     @property
     def loop_text(self) -> str:
-        """How latency was taken, in words: a closed loop hides the waits of a slow server."""
+        """Tell how latency was taken: a closed loop hides the waits of a slow server."""
         if self.is_open_loop:
             return "open loop: latency counts from when a message was due"
         return (
@@ -73,7 +73,7 @@ class Report:
 
     @property
     def taken_by(self) -> str:
-        """When and with what it was measured, in words."""
+        """Tell when and with what it was measured."""
         core = f"{CORE} core, {'compiled' if flow.is_compiled else 'interpreted'} client"
         when = f"{self.taken_at:%Y-%m-%d %H:%M} UTC"
         return f"{when}, glyph-fast {__version__} ({core}), Python {platform.python_version()}"

@@ -75,7 +75,7 @@ class Steady(Workload):
         """Look at the whole once the last answers are in. Raises LoadError."""
 
     def notes(self) -> dict[str, object]:
-        """What only this mode has to say at the end."""
+        """Return what only this mode has to say at the end."""
         return {}
 
     def mismatch(self, peer: Peer, got: Payload, expected: Payload) -> None:

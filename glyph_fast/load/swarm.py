@@ -35,7 +35,7 @@ _READ, _WRITE = 1, 4  # EPOLLIN, EPOLLOUT; `select` has the names on Linux alone
 
 
 def ended_by(code: int, reason: str) -> str:
-    """How a connection ended, in words."""
+    """Tell how a connection ended."""
     if code == ABNORMAL:
         return "lost"
     return f"closed with {code} {visible(reason)}".rstrip()
@@ -130,7 +130,7 @@ class _Bystander:
 
 
 class Workload:
-    """What a mode does with its connections: the handler of the core's client connections.
+    """The work of a mode: the handler of the core's client connections.
 
     A mode overrides `opened`, `message` and perhaps `closed`. What goes wrong is kept in `error`
     and ends the run at the end of the turn.
