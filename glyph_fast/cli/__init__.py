@@ -206,7 +206,7 @@ def tolerate(stream: TextIO | None) -> None:
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Whether a person is there; a process started without the stream has None."""
+    """Return whether a person is there; a process started without the stream has None."""
     return stream is not None and stream.isatty()
 
 

@@ -40,7 +40,7 @@ def check(
 
 
 def _skips() -> bool:
-    """Whether `serve` would skip by the environment or the file of options.
+    """Return whether `serve` would skip by the environment or the file of options.
 
     What is wrong with other options there is no matter of a program's.
     """

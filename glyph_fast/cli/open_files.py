@@ -26,5 +26,5 @@ def raise_open_file_limit() -> int | None:
 
 
 def is_too_low(limit: int | None, max_connections: int) -> bool:
-    """Whether `limit` files are not enough for so many connections."""
+    """Return whether `limit` files are not enough for so many connections."""
     return limit is not None and limit < max_connections + MARGIN

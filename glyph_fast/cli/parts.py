@@ -15,7 +15,7 @@ from . import PROGRAM, Failure
 
 
 class Parts(NamedTuple):
-    """What runs."""
+    """The parts that run: core, engine, loop."""
 
     core: str
     engine: str

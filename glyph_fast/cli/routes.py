@@ -84,7 +84,7 @@ def describe(route: RouteInfo) -> Row:
 
 
 def declared_row(declared: RoomDeclaration) -> Row:
-    """What the file declares about rooms."""
+    """Return a row for what the file declares about rooms."""
     return {"kind": ROOM, "method": "", "pattern": declared.pattern, "handlers": [str(declared)]}
 
 

@@ -41,7 +41,7 @@ _ON_THE_WAY = (
 
 
 class Servable(Protocol):
-    """What a target turns out to be: a Server or a GlyphServer."""
+    """The server that a target turns out to be: a Server or a GlyphServer."""
 
     @property
     def config(self) -> Config:
@@ -152,7 +152,7 @@ def _server_of_application(app: Any, config: Config) -> Servable:
 
 
 def _made_by(factory: object, name: str) -> object:
-    """What the program's function returns."""
+    """Return what the program's function returns."""
     if not callable(factory):
         raise Failure(f"{name} is {_kind(factory)}, not a function that makes a Server")
     try:
@@ -231,12 +231,12 @@ def _is_users(filename: str) -> bool:
 
 
 def _is_servers(filename: str) -> bool:
-    """Whether the server or its loop is on the way to the program's own code there."""
+    """Return whether the server or its loop is on the way to the program's own code there."""
     return filename.startswith(_ON_THE_WAY)
 
 
 def _is_server(value: object) -> bool:
-    """Whether it behaves as one: `Server` itself is not loaded for the question."""
+    """Return whether it behaves as one: `Server` itself is not loaded for the question."""
     has_config = isinstance(getattr(value, "config", None), Config)
     return has_config and all(callable(getattr(value, each, None)) for each in ("run", "routes"))
 

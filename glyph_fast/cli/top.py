@@ -67,7 +67,7 @@ class Server:
         self._headers = _authorization(parts, token)
 
     def figures(self) -> Figures:
-        """What `/stats` says now."""
+        """Fetch what `/stats` says now."""
         status, body = self._answer()
         if status == 401 and self._headers:
             raise Failure(f"{self._netloc} refuses this token")
@@ -142,7 +142,7 @@ def _authorization(parts: SplitResult, token: str | None) -> dict[str, str]:
 
 
 def _are_figures(figures: object) -> bool:
-    """Whether an answer has the shape that is shown."""
+    """Return whether an answer has the shape that is shown."""
     if not isinstance(figures, dict):
         return False
     try:
@@ -213,7 +213,7 @@ def _now(now: Figures, before: Figures | None) -> Table:
 
 
 def _process(now: Figures, before: Figures | None) -> Table:
-    """What all processes cost; the files are those of the one nearest to its limit."""
+    """Lay out what all processes cost; the files are those of the one nearest to its limit."""
     table, own = _rows("", ""), now["process"]
     used = own["cpu_seconds"]
     seconds = 0.0 if before is None else now["uptime_seconds"] - before["uptime_seconds"]
@@ -288,7 +288,7 @@ def _errors(now: Figures) -> Table:
 
 
 def _name(name: str) -> Text:
-    """What others have called something, as it may be shown."""
+    """Show a name that others have chosen, made harmless and short."""
     return Text(visible(name[:MAX_NAME]))
 
 

@@ -1,4 +1,4 @@
-"""What this process costs: processor time, memory, open files."""
+"""The costs of this process: processor time, memory, open files."""
 
 from __future__ import annotations
 

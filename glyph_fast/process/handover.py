@@ -53,7 +53,7 @@ class Place(NamedTuple):
 
 
 class Inherited:
-    """What this process got from the one that started it: by role, `listening` or `admin`.
+    """The sockets this process got from the one that started it: by role, `listening` or `admin`.
 
     `channel` leads to the starter, `is_watched` says that it is the watcher of `--reload`, and
     `former` leads to the process that served before, if there is one.
@@ -145,7 +145,7 @@ def _close(sockets: Sequence[socket.socket]) -> None:
 
 
 def is_watched(environ: Mapping[str, str]) -> bool:
-    """Whether this process was started by the watcher of `--reload`."""
+    """Return whether this process was started by the watcher of `--reload`."""
     text = environ.get(VARIABLE, "")
     return bool(text) and bool(json.loads(text)["is_watched"])
 

@@ -54,7 +54,7 @@ class LoopWatch:
             self._handle = None
 
     def lag(self) -> float:
-        """How late the loop was at most, in seconds, since this was asked before."""
+        """Return how late the loop was at most, in seconds, since this was asked before."""
         longest, self._longest = self._longest, 0.0
         return longest
 

@@ -92,7 +92,7 @@ class Part(Protocol):
 
     @property
     def is_serving(self) -> bool:
-        """Whether it accepts connections and has not been asked to end."""
+        """Return whether it accepts connections and has not been asked to end."""
 
     @property
     def place(self) -> Place:
@@ -115,7 +115,7 @@ class Part(Protocol):
 
 
 class Process:
-    """What `Server.run` adds to a run of the server.
+    """The process that `Server.run` adds to a run of the server.
 
     Made before the run, which takes its sockets from `inherited`; `add` names its parts as they
     are made, and `serving` is called when clients can connect.

@@ -1,4 +1,4 @@
-"""What a service manager tells a service and wants to hear: systemd's two small protocols.
+"""The two small protocols of systemd: sockets it passes, and news it wants to hear.
 
 `sd_listen_fds(3)`: sockets that were opened for us, as descriptors from 3 on. `sd_notify(3)`: a
 datagram per change of state. Both are there by environment variables, and neither needs systemd.

@@ -41,19 +41,19 @@ LEFT_TO_MAIN = (signal.SIGINT, signal.SIGHUP) if os.name == "posix" else ()
 
 
 class Told(NamedTuple):
-    """What a worker tells once it has loaded the program: main has not, and will not."""
+    """The news of a worker that has loaded the program: main has not, and will not."""
 
     config: Config
     declared: tuple[RoomDeclaration, ...]  # in the program
     files: tuple[str, ...]  # it is made of, beside Python modules
 
     def to_bytes(self) -> bytes:
-        """As it goes over the link."""
+        """Return its bytes for the link."""
         return pickle.dumps(tuple(self), protocol=5)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Told:
-        """What `to_bytes` made. Raises pickle.UnpicklingError for what is of other modules."""
+        """Read what `to_bytes` made. Raises pickle.UnpicklingError for what is of other modules."""
         return cls(*own_classes(data))
 
 
@@ -66,7 +66,7 @@ class Seat(NamedTuple):
 
     @staticmethod
     def is_taken(environ: Mapping[str, str]) -> bool:
-        """Whether this process was started as a worker."""
+        """Return whether this process was started as a worker."""
         return VARIABLE in environ
 
     @classmethod
@@ -86,7 +86,7 @@ class Seat(NamedTuple):
 
 
 class WorkerProcess:
-    """What a run of a server needs of its process, in a worker. Compare `Process`."""
+    """The process of a run of a server, in a worker. Compare `Process`."""
 
     def __init__(self, seat: Seat) -> None:
         keep_freed_memory()

@@ -40,7 +40,7 @@ _OWN = frozenset({int(Kind.HELLO), int(Kind.READY), int(Kind.BEAT)})
 
 
 class Owner(Protocol):
-    """Who has the workers: hears of them, and gives them sockets."""
+    """The owner of workers: it hears of them, and gives them sockets."""
 
     def sockets_for(self, worker: Worker, told: Told) -> Sequence[socket.socket]:
         """The listening sockets of a worker that has loaded the program. Raises GlyphFastError."""
@@ -87,7 +87,7 @@ class Worker:
 
     @property
     def status(self) -> int | None:
-        """How it ended; None while it runs."""
+        """Return how it ended; None while it runs."""
         return self._process.poll()
 
     def drain(self, code: int, timeout: float, *, is_succeeded: bool) -> None:
@@ -190,7 +190,7 @@ class Workers:
 
     @property
     def restarts(self) -> Mapping[int, int]:
-        """How often each has been started again, by number."""
+        """Return how often each has been started again, by number."""
         return self._restarts
 
     def fail(self, exc: BaseException) -> None:
@@ -202,7 +202,7 @@ class Workers:
 
     @property
     def has_started(self) -> bool:
-        """Whether every worker has served."""
+        """Return whether every worker has served."""
         return self._all_serve.done()
 
     async def end(self, code: int, timeout: float, *, is_succeeded: bool = False) -> None:
