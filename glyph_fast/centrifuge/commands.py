@@ -145,7 +145,7 @@ async def publish(session: Session, fields: Fields, id: int) -> Fields | None:
 
 
 def _message_of(fields: Fields, name: str, id: str) -> Message:
-    """What is published: data of JSON in the form in which it came, if that is known."""
+    """Make the message that is published: JSON in the form in which it came, if that is known."""
     data, written = fields["data"], getattr(fields, "written", None)
     if written is None or b"\n" in written or b"\r" in written:
         kind = MessageType.BINARY if isinstance(data, bytes) else MessageType.JSON
@@ -156,7 +156,7 @@ def _message_of(fields: Fields, name: str, id: str) -> Message:
 
 
 async def presence(session: Session, fields: Fields, id: int) -> Fields:
-    """Who is in a room."""
+    """Answer who is in a room."""
     name = _shown(session, fields)
     members = await _asked(session.conn._manager._presence._members(name))
     format = session.codec.format
@@ -164,7 +164,7 @@ async def presence(session: Session, fields: Fields, id: int) -> Fields:
 
 
 async def presence_stats(session: Session, fields: Fields, id: int) -> Fields:
-    """How many are in a room."""
+    """Answer how many are in a room."""
     stats = await _asked(session.conn._manager._presence.stats(_shown(session, fields)))
     return {"num_clients": stats.clients, "num_users": stats.users}
 

@@ -1,4 +1,4 @@
-"""Who a client is, as its `connect` and its tokens say."""
+"""The identity of a client, as its `connect` and its tokens say."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Who(NamedTuple):
-    """Who a client is: `identity` and `info` are the connection's.
+    """The identity of a client: `identity` and `info` are the connection's.
 
     `expires_at` is when that ends, in seconds since the epoch; None: never.
     """
@@ -43,7 +43,7 @@ class Who(NamedTuple):
 
 
 async def identify(server: CentrifugeServer, conn: Connection, fields: Fields) -> Who:
-    """Who connects by a command. Raises CommandError and Disconnect."""
+    """Return who connects by a command. Raises CommandError and Disconnect."""
     if server.ready is not None:
         return await _by_token(server, conn, fields.get("token", ""))
     request = conn.request
@@ -107,7 +107,7 @@ async def _by_token(server: CentrifugeServer, conn: Connection, token: str) -> W
 async def subscription_end(
     server: CentrifugeServer, conn: Connection, token: str, channel: str
 ) -> float | None:
-    """When a subscription's token, which gives the right to join, ends; None: never.
+    """Return when a subscription's token, which gives the right to join, ends; None for never.
 
     Raises CommandError, and Disconnect for one of another user or channel.
     """
@@ -131,7 +131,7 @@ def _end(claims: Fields) -> float | None:
 
 
 def ttl(at: float, now: float) -> int:
-    """How many seconds are left until a time, at least one."""
+    """Return how many seconds are left until a time, at least one."""
     return max(1, min(2**31, math.ceil(at - now)))
 
 

@@ -1,4 +1,4 @@
-"""What members get of publications, in both wire formats: each is encoded once for all of them.
+"""Publications for members, in both wire formats: each is encoded once for all of them.
 
 The frames of rooms are made by a `Format` and pass the codec of a connection as they are. What else
 is sent to a connection, as by `conn.send`, is no frame of the protocol, and the codec makes it one:
@@ -34,7 +34,7 @@ from .wireformat import Fields, WireFormat
 
 
 class Format:
-    """How publications look to members that speak the protocol in one wire format."""
+    """The form of publications for members that speak the protocol in one wire format."""
 
     def __init__(self, wire: WireFormat, reset: Callable[[Iterable[Any], str], object]) -> None:
         self.wire = wire
@@ -111,7 +111,7 @@ class Format:
         return self.message(payload, is_binary=True) if kind == BINARY else self.message(payload)
 
     def message(self, payload: bytes, *, is_binary: bool = False) -> bytes:
-        """What was sent to a connection itself as data: JSON as it is, other text a string."""
+        """Return what was sent to one connection as data: JSON as it is, other text as a string."""
         if is_binary:
             return self.wire.binary(payload)
         try:

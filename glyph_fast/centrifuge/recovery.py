@@ -15,7 +15,7 @@ REFUSE_UNRECOVERED = 2  # of the flags of a subscription
 
 
 def ask_of(conn: Connection, name: str, fields: Fields) -> Ask:
-    """What a subscription asks the history of its room for."""
+    """Return what a subscription asks the history of its room for."""
     terms = conn._manager._terms(name)
     if terms is None or not fields.get("recover"):
         return Ask(limit=0)
@@ -26,13 +26,13 @@ def ask_of(conn: Connection, name: str, fields: Fields) -> Ask:
 
 
 def is_cache(conn: Connection, name: str) -> bool:
-    """Whether a room keeps but its newest message: then that is all that anybody can miss."""
+    """Return whether a room keeps one message, its newest: nobody can miss another."""
     terms = conn._manager._terms(name)
     return terms is not None and terms.history_size == 1
 
 
 def missed(fields: Fields, page: Page, id: str = "") -> list[tuple[int, Any]] | None:
-    """What came after the position that is asked for; None where that is not known any more."""
+    """Return what came after the position that is asked for; None where that is not known."""
     offset, epoch = fields.get("offset", 0), fields.get("epoch", "")
     top = page.position
     if (epoch and epoch != top.epoch) or offset > top.offset:

@@ -58,7 +58,7 @@ class Frames(Dialect):
 
 
 class CentrifugeServer:
-    """What sessions need of the server that they are in.
+    """The part of the server that its sessions need.
 
     `path` is the route whose handlers of the program are theirs. `authenticate` is asked who
     connects; `ready` in its place verifies tokens.

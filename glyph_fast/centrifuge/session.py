@@ -308,7 +308,7 @@ class Session:
 
     @property
     def is_connected(self) -> bool:
-        """Whether `connect` was answered."""
+        """Return whether `connect` was answered."""
         return self._state == CONNECTED
 
     # Rooms that the program puts it into, or takes it out of.

@@ -60,7 +60,7 @@ def event(payload: bytes) -> bytes:
 
 
 class UniFormat(Format):
-    """How publications look to unidirectional clients over WebSocket: a push is no reply."""
+    """The form of publications for unidirectional clients over WebSocket: a push is no reply."""
 
     def push(self, fields: Fields) -> core.Frame:
         """The frame of a push."""
@@ -76,7 +76,7 @@ class BodyFrame(core.Frame):
 
 
 class BodyFormat(Format):
-    """How publications look to clients that read a body."""
+    """The form of publications for clients that read a body."""
 
     def __init__(
         self, wire: WireFormat, reset: Callable[[Iterable[Any], str], object], *, is_uni: bool
@@ -85,7 +85,7 @@ class BodyFormat(Format):
         self._is_uni = is_uni
 
     def push(self, fields: Fields) -> core.Frame:
-        """What codecs make pieces of bodies of."""
+        """Return a frame of which codecs make pieces of bodies."""
         if self._is_uni:
             return BodyFrame(self.wire.write("Push", fields))
         return BodyFrame(self.wire.write("Reply", {"push": fields}))

@@ -98,7 +98,7 @@ class StreamDoor:
         return protobuf()
 
     def _first_of(self, request: Request) -> bytes:
-        """What the client says first."""
+        """Return what the client says first."""
         if request.method == "POST":
             first = request._body
         else:
@@ -166,7 +166,7 @@ class _Entry(Door):
 
 
 def checked(request: Request) -> Upgrade:
-    """What is judged of a request that becomes a stream. HandshakeError for one that cannot."""
+    """Check a request that becomes a stream. HandshakeError for one that cannot."""
     origins = request.headers.getlist("origin")
     if len(origins) > 1:
         raise HandshakeError(400, "more than one Origin field")

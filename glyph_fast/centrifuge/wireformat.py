@@ -1,4 +1,4 @@
-"""What both wire formats of the protocol have in common, and JSON, the first of them.
+"""The part that both wire formats of the protocol share, and JSON, the first of them.
 
 A command or a reply is a dict with the names of `fields.py`, without what is empty. What is `bytes`
 there holds in a command any value of JSON, or bytes where it is none; in a reply what
@@ -32,7 +32,7 @@ class BadFrame(Exception):
 
 
 class WireFormat:
-    """How commands are read and replies are written."""
+    """A format in which commands are read and replies are written."""
 
     name: str
 
@@ -135,7 +135,7 @@ _SCALARS: Mapping[str, Callable[[Any], Any]] = {
 
 
 def _read(message: str, value: Any, depth: int) -> Fields:
-    """What an object says as a message; members that are none of its fields are ignored."""
+    """Read an object as a message; members that are none of its fields are ignored."""
     if not isinstance(value, dict) or depth > MAX_DEPTH:
         raise BadFrame(f"{message} is no object")
     known, found = MESSAGES[message], {}
