@@ -37,7 +37,7 @@ _WAITED_FOR, _BEGUN, _LEAVING, _WHOLE, _ENDING = WAITED_FOR, BEGUN, LEAVING, WHO
 
 
 class Answer:
-    """What is written for one request of an application."""
+    """The answer that an application writes to one request."""
 
     __slots__ = (
         "_at_once", "_conn", "_exchange", "_has_left", "_head", "_holds_head", "_instead",

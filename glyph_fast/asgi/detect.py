@@ -1,4 +1,4 @@
-"""What is an ASGI application, told by its looks: nothing of it is called."""
+"""The signs of an ASGI application, told by its looks: nothing of it is called."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _NAMES = ["scope", "receive", "send"]
 
 
 def is_asgi(value: object) -> bool:
-    """Whether it is an ASGI 3 application: `async` over three arguments, or named like one."""
+    """Return whether it is an ASGI 3 application: `async` over three arguments, or named so."""
     if isinstance(value, type) or not callable(value):
         return False
     call: Any = value

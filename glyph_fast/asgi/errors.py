@@ -1,4 +1,4 @@
-"""What goes wrong between an ASGI application and its client."""
+"""Errors between an ASGI application and its client."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ class ClientDisconnected(OSError):
 
 
 def comes_of_disconnect(exc: BaseException | None) -> bool:
-    """Whether an exception is, or came of, a client that has left; so it is nobody's failure."""
+    """Return whether it is, or came of, a client that has left, and so is nobody's failure."""
     seen: set[int] = set()
     while exc is not None and id(exc) not in seen:
         if isinstance(exc, ClientDisconnected):

@@ -33,7 +33,7 @@ Fields = Iterable[tuple[bytes, bytes]]
 
 
 def _meaning(name: bytes) -> int:
-    """What a name means that was not seen before. ValueError for one that is none."""
+    """Judge a name that was not seen before. ValueError for one that is none."""
     if not _TOKEN.fullmatch(name):
         raise ValueError(f"bad header name {name!r}")
     meaning = _MEANINGS.get(name.lower(), _PLAIN)

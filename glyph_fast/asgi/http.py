@@ -24,7 +24,7 @@ from .wakeup import wakeup
 
 
 class HttpCall(Answer):
-    """What an application is given for one request, and how it ends."""
+    """The call of an application for one request: what it is given, and how it ends."""
 
     __slots__ = ()
 

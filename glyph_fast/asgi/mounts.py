@@ -41,12 +41,12 @@ class Mounted:
         self.app = app
 
     def covers(self, path: str) -> bool:
-        """Whether the path is the prefix or below it."""
+        """Return whether the path is the prefix or below it."""
         return not self.prefix or path == self.prefix or path.startswith(f"{self.prefix}/")
 
     @property
     def pattern(self) -> str:
-        """Where it is, as tables and logs have it."""
+        """Return where it is, as tables and logs have it."""
         return f"{self.prefix}/*"
 
 

@@ -1,5 +1,5 @@
 # cython: annotation_typing=False
-"""What an application is told of a request: its scope (ASGI 3.0, HTTP and WebSocket 2.5).
+"""The scope of a request, which its application is told (ASGI 3.0, HTTP and WebSocket 2.5).
 
 That of a request is a copy of what is the same for all; compiled where the core is, by `scope.pxd`.
 """

@@ -80,11 +80,11 @@ class Wakeup:
         return self._loop
 
     def done(self) -> bool:
-        """Whether the wait is over."""
+        """Return whether the wait is over."""
         return self._is_done
 
     def cancelled(self) -> bool:
-        """Whether it was cancelled."""
+        """Return whether it was cancelled."""
         return self._is_cancelled
 
     def cancel(self, msg: Any = None) -> bool:

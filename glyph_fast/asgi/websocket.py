@@ -35,7 +35,7 @@ Message = MutableMapping[str, Any]
 
 
 class WebSocketCall(deque[Any]):
-    """What an application is given for one WebSocket, and the messages it has not taken."""
+    """The call of an application for one WebSocket, and the messages it has not taken."""
 
     __slots__ = (
         "_conn", "_ended", "_head", "_is_behind", "_body", "_mount", "_request", "_state",

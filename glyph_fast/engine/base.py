@@ -1,4 +1,4 @@
-"""What both engines share: how a turn wakes its loop, and the sweep that makes time pass."""
+"""The part both engines share: a turn wakes its loop, and a sweep makes time pass."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class Listening:
 
     @property
     def is_unix(self) -> bool:
-        """Whether they are Unix sockets."""
+        """Return whether they are Unix sockets."""
         return self.sockets[0].family == getattr(socket, "AF_UNIX", None)
 
     @property

@@ -25,7 +25,7 @@ NewEngine: TypeAlias = "Callable[[core.Turn, asyncio.AbstractEventLoop], Engine]
 
 
 def engine_of(config: Config, *, preface: Any = None) -> NewEngine:
-    """What makes the engine that the options ask for.
+    """Return what makes the engine that the options ask for.
 
     `preface` reads what stands before TLS. Raises ConfigError for what cannot work here.
     """

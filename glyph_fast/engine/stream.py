@@ -31,7 +31,7 @@ NO_LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)  # on, 
 
 
 class Owner(Protocol):
-    """What a stream needs of its engine."""
+    """The part of an engine that its streams need."""
 
     turn: Turn
     loop: asyncio.AbstractEventLoop
@@ -252,11 +252,11 @@ class Stream(asyncio.BaseProtocol):
 
     @property
     def tls(self) -> Tls | None:
-        """What TLS tells about the peer."""
+        """Return what TLS tells about the peer."""
         return None if self._tls is None else self._tls.tls
 
     def _read_preface(self, data: bytes) -> bytes:
-        """What is left of `data` for TLS: nothing while the preface is not complete."""
+        """Return what is left of `data` for TLS: nothing while the preface is not complete."""
         assert self._engine.preface is not None
         size = self._engine.preface(self._conn, data)
         self._preface = None if size else data
@@ -317,7 +317,7 @@ class BufferStream(Stream, asyncio.BufferedProtocol):
     __slots__ = ()
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Where asyncio may put what comes."""
+        """Return the buffer into which asyncio may put what comes."""
         buffer = self._engine.buffer
         if buffer is None:
             self._engine.buffer = buffer = memoryview(bytearray(READ_SIZE))

@@ -75,7 +75,7 @@ def client_context(ca: str | None = None, *, insecure: bool = False) -> ssl.SSLC
 def _unusable_pair(
     cert: str, key: str | None, password: str | None, was_asked: bool, exc: Exception
 ) -> str:
-    """What is wrong with a certificate and its key, and with which of the files."""
+    """Say what is wrong with a certificate and its key, and with which of the files."""
     holder = key or cert
     if was_asked:  # the certificate itself was read before
         if password is None:
@@ -144,7 +144,7 @@ class Certificates:
         )
 
     def _look(self) -> list[tuple[int, int, int] | None]:
-        """What tells one state of the files from the next; None for one that is not there."""
+        """Return what tells one state of the files from the next; None for a missing file."""
         found: list[tuple[int, int, int] | None] = []
         for file in (self._cert, self._key, self._client_ca):
             try:
@@ -169,7 +169,7 @@ class TlsSession:
 
     @property
     def tls(self) -> Tls:
-        """What it tells about the peer."""
+        """Return what it tells about the peer."""
         return Tls(self._object)
 
     def feed(self, ciphertext: bytes | memoryview) -> None:

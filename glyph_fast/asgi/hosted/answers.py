@@ -47,12 +47,12 @@ class AnswerReader:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the answer is at its end."""
+        """Return whether the answer is at its end."""
         return self._state == _OVER
 
     @property
     def ends_with_the_connection(self) -> bool:
-        """Whether only the end of the connection tells where its body ends."""
+        """Return whether only the end of the connection tells where its body ends."""
         return self._state == _UNTIL_END
 
     def feed(self, data: bytes) -> Iterator[Any]:

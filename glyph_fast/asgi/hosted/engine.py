@@ -115,11 +115,11 @@ class Pipe:
 
     @property
     def is_cut(self) -> bool:
-        """Whether the server has aborted the connection."""
+        """Return whether the server has aborted the connection."""
         return self._is_cut
 
     async def output(self) -> bytes:
-        """What the server has written since, once there is some; nothing at the end."""
+        """Return what the server has written since, once there is some; nothing at the end."""
         while not self._out and not self._is_over:
             self._waiter = self._engine.loop.create_future()
             try:

@@ -28,7 +28,7 @@ def masked(opcode: int, payload: bytes) -> bytes:
 
 
 def close_payload(code: int | None, reason: str) -> bytes:
-    """What a close frame has; nothing without a code."""
+    """Return the payload of a close frame; nothing without a code."""
     return b"" if code is None else struct.pack("!H", code) + reason.encode()[:123]
 
 
@@ -41,7 +41,7 @@ class FrameReader:
         self._opcode = 0  # of that message
 
     def feed(self, data: bytes) -> Iterator[tuple[int, bytes]]:
-        """What is whole."""
+        """Yield the frames that are whole."""
         self._data += data
         at = 0
         while (head := self._head(at)) is not None:
