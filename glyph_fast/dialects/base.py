@@ -43,7 +43,7 @@ class Dialect:
         return self.message_of(value, payload, connection_id)
 
     def message_of(self, value: Any, payload: str, connection_id: str) -> Message:
-        """As `read`, of a text whose JSON is this value; None when it is none."""
+        """Read as `read` does a text whose JSON is this value; None when it is no message."""
         if isinstance(value, dict) and ("type" in value or "event" in value):
             type_ = envelope.type_of(value, self.words)
             if type_ is not None:
@@ -67,7 +67,7 @@ class Dialect:
 
 
 def as_json(message: Message, dialect: Dialect) -> Message:
-    """What a message to the server is where its word means nothing: one of JSON.
+    """Make a message of JSON of one to the server, where its word means nothing.
 
     With an event it is still an envelope.
     """

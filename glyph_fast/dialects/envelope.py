@@ -146,7 +146,7 @@ def read_all(message: Message, data: bytes | str) -> None:
 
 
 def _read_members(message: Message, value: dict[str, Any]) -> None:
-    """What its sender may set, members of the right kind only."""
+    """Read what its sender may set, members of the right kind only."""
     message.event = _text(value, "event")
     message.room = _text(value, "room")
     message.target = _text(value, "target")

@@ -91,7 +91,7 @@ class Message(core.Message):
 
     @property
     def timestamp(self) -> str:
-        """When the message was made, RFC 3339 in UTC, or the sender's own text."""
+        """Return when the message was made, RFC 3339 in UTC, or the sender's own text."""
         if not self._timestamp:
             self._timestamp = rfc3339_now()
         return self._timestamp
@@ -102,7 +102,7 @@ class Message(core.Message):
 
     @property
     def _has_timestamp(self) -> bool:
-        """Whether the sender, or anyone since, has given it a timestamp."""
+        """Return whether the sender, or anyone since, has given it a timestamp."""
         return bool(self._timestamp)
 
     @property

@@ -73,14 +73,14 @@ class Publication(core.Frame):
         return made
 
     def leaves_out(self, id: str) -> bool:
-        """Whether the member of that id is excluded."""
+        """Return whether the member of that id is excluded."""
         exclude = self.exclude
         return exclude is not None and (
             id == exclude if isinstance(exclude, str) else id in exclude
         )
 
     def is_after(self, position: Position) -> bool:
-        """Whether its place is not among the messages up to a position."""
+        """Return whether its place is not among the messages up to a position."""
         return self.epoch != position.epoch or self.offset > position.offset
 
     @property

@@ -48,7 +48,7 @@ class StreamMessage(Message):
 
 
 def payload_of(frame: bytes) -> bytes:
-    """What an unmasked frame carries."""
+    """Return the payload of an unmasked frame."""
     size = frame[1]
     return frame[2 if size < 126 else 4 if size == 126 else 10 :]
 
@@ -88,7 +88,7 @@ def enveloped(publication: Publication) -> core.Frame:
 
 
 def skip(publication: Publication) -> core.Frame:
-    """What a member who is left out gets in the place of M."""
+    """Make the frame for a member who is left out, in the place of a message."""
     return core.Frame(
         f'{{"type":"skip","room":{_json_of(publication.name).decode()},'
         f'"offset":{publication.offset}}}'
@@ -96,7 +96,7 @@ def skip(publication: Publication) -> core.Frame:
 
 
 def room_reset(room: str, position: Position) -> core.Frame:
-    """What tells members that the room begins anew, behind a position."""
+    """Make the frame that tells members that the room begins anew, behind a position."""
     data = {"epoch": position.epoch, "offset": position.offset}
     return core.Frame(dumps({"type": "room_reset", "room": room, "data": data}).decode())
 
@@ -154,7 +154,7 @@ def with_room(text: bytes, room: str) -> bytes:
 
 
 def read(offset: int, kept: Kept) -> StreamMessage:
-    """What is kept as a message."""
+    """Read what is kept as a message."""
     frame, at, kind, _, user = kept
     payload = payload_of(frame)
     message = StreamMessage.__new__(StreamMessage)

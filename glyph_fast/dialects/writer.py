@@ -1,4 +1,4 @@
-"""What a server writes JSON with: the way of all, or one that knows a program's own values."""
+"""Writers of a server's JSON: the one for all, or one that knows a program's own values."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ TAIL = b"\x00\x00\xff\xff"  # what a sender leaves out of each message (RFC 7692
 
 
 class Parameters(NamedTuple):
-    """What both sides agreed on. Window sizes are powers of two; the booleans forbid takeover."""
+    """The terms that both sides agreed on. Windows are powers of two; booleans forbid takeover."""
 
     server_no_context_takeover: bool
     client_no_context_takeover: bool
@@ -296,7 +296,7 @@ class ClientCodec(DedicatedCodec):
 
 
 def accept(extensions: Sequence[Extension], offer: str = CLIENT_OFFER) -> Parameters | None:
-    """What a server's answer agrees to, for a client that sent `offer`; None: no compression.
+    """Return what a server's answer agrees to, for a client that sent `offer`; None for nothing.
 
     `extensions` are those of the answer, as `handshake.check_accept` reads them. HandshakeError 400
     for an answer the client must refuse (RFC 6455 §4.1, RFC 7692 §7.1): of an extension that was
@@ -322,7 +322,7 @@ def accept(extensions: Sequence[Extension], offer: str = CLIENT_OFFER) -> Parame
 
 
 def _grants(answer: _Offer, hint: _Offer) -> bool:
-    """Whether an answer gives a client what its offer asked for, and takes no more than it said."""
+    """Return whether an answer grants what an offer asked for, and takes no more than it said."""
     if answer.client_bits is not None and answer.client_bits > (hint.client_bits or 0):
         return False
     if hint.server_bits is not None and (answer.server_bits or MAX_BITS) > hint.server_bits:
@@ -331,7 +331,7 @@ def _grants(answer: _Offer, hint: _Offer) -> bool:
 
 
 class Agreement(NamedTuple):
-    """What a server answers to the offers, and what keeps to it."""
+    """The answer of a server to the offers, and the codec that keeps to it."""
 
     header: str  # the value of Sec-WebSocket-Extensions
     codec: SharedCodec | DedicatedCodec

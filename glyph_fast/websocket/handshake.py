@@ -67,7 +67,7 @@ class Upgrade(NamedTuple):
 
 
 def is_upgrade(request: Request) -> bool:
-    """Whether the client means to open a WebSocket, soundly or not."""
+    """Return whether the client means to open a WebSocket, soundly or not."""
     if request._plain_upgrade is not None:
         return True
     headers = request._headers
@@ -256,7 +256,7 @@ def client_request(
 
 
 class Accepted(NamedTuple):
-    """What a server agreed to."""
+    """The terms that a server agreed to."""
 
     subprotocol: str | None
     extensions: list[Extension]
@@ -264,7 +264,7 @@ class Accepted(NamedTuple):
 
 
 def check_accept(head: bytes, key: str) -> Accepted:
-    """What a server's complete answer to `key` agrees to (RFC 6455 §4.1, the client's checks).
+    """Check a server's complete answer to `key`, and return what it agrees to (RFC 6455 §4.1).
 
     HandshakeError with the answer's status when it is not a 101, with status 400 when it is an
     unsound one. Whether the subprotocol and the extensions had been offered is the caller's check.
