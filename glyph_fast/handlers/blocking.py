@@ -20,7 +20,7 @@ class Blocking:
         self._feeding: dict[Connection, set[Connection]] = {}  # who is paused → the full ones
 
     def __len__(self) -> int:
-        """How many there are, paused or full."""
+        """Return how many there are, paused or full."""
         return len(self._fed) + len(self._feeding)
 
     def pause(self, feeder: Connection, full: Connection) -> None:

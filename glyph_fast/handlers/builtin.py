@@ -178,7 +178,7 @@ class ClientCommands(HistoryCommands):
         return room
 
     def is_meant(self, conn: Connection, message: Message) -> bool:
-        """Whether one of `ELSE_ORDINARY` is a message to the server."""
+        """Return whether one of `ELSE_ORDINARY` is a message to the server."""
         if not self._is_auto:
             return True
         if message.type is MessageType.REPLY:
@@ -224,13 +224,13 @@ def reject_text(exc: Reject, dumps: Callable[[object], bytes]) -> str:
 
 
 def _has_member(ctx: MessageContext, name: str) -> bool:
-    """Whether the message as it came has a member, be it of the wrong kind."""
+    """Return whether the message as it came has a member, be it of the wrong kind."""
     assert ctx.message.raw is not None
     return name in loads(ctx.message.raw)
 
 
 def _lacks_room(ctx: MessageContext) -> bool:
-    """Whether a message that names no room has no such member: one of the wrong kind is ignored."""
+    """Return whether a message has no member for a room; one of the wrong kind is a member."""
     return not _has_member(ctx, "room")
 
 

@@ -1,4 +1,4 @@
-"""What a message handler is given: the message, who sent it, and ways to answer."""
+"""The context that a message handler is given: the message, its sender, and ways to answer."""
 
 from __future__ import annotations
 

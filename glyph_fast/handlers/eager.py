@@ -82,11 +82,11 @@ class HandlerTask(asyncio.Task[Any]):
         self.cancel()
 
     def ended_as_asked(self, exc: BaseException | None) -> bool:
-        """Whether `exc` is the server's own cancellation, which is nobody's failure."""
+        """Return whether `exc` is the server's own cancellation, which is nobody's failure."""
         return self.is_given_up and isinstance(exc, asyncio.CancelledError)
 
     def cancelling(self) -> int:
-        """How often it was cancelled; asked by every `asyncio.timeout`, so kept cheap."""
+        """Return how often it was cancelled; asked by every `asyncio.timeout`, so kept cheap."""
         return 0 if self._rest is None else super().cancelling()
 
     def uncancel(self) -> int:
@@ -94,7 +94,7 @@ class HandlerTask(asyncio.Task[Any]):
         return 0 if self._rest is None else super().uncancel()
 
     def failure(self) -> BaseException | None:
-        """What it ended in, once it is done: what its coroutine raised, or None."""
+        """Return what it ended in, once it is done: what its coroutine raised, or None."""
         if self.cancelled():
             return asyncio.CancelledError()
         exc = self.exception()
@@ -124,7 +124,7 @@ for _name in (
 
 
 class _Rest(Coroutine[Any, Any, Any]):
-    """What a started coroutine still has to do, as the coroutine of a task.
+    """The rest of a started coroutine, as the coroutine of a task.
 
     While a step runs, `turn.current` is the connection whose handler this is.
     """
@@ -237,7 +237,7 @@ def _finish_without_loop(coro: Awaited) -> None:
 
 
 def was_given_up() -> bool:
-    """Whether the server has cancelled the handler that runs."""
+    """Return whether the server has cancelled the handler that runs."""
     task = asyncio.current_task()
     return isinstance(task, HandlerTask) and task.is_given_up
 

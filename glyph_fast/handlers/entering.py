@@ -1,4 +1,4 @@
-"""How a stream of events comes in: into which rooms it may, and into them once it is open."""
+"""The way in for streams of events: the rooms they may join, and joining once they are open."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .permission import Refused
 
 
 class Entrance:
-    """What streams of events need of the hub and the handlers of a program."""
+    """The part of the hub and the handlers of a program that streams of events need."""
 
     def __init__(self, hub: Hub, dispatcher: Dispatcher) -> None:
         self._hub = hub
@@ -78,14 +78,14 @@ class Entrance:
             conn.close(INTERNAL_ERROR, str(exc))
 
     def may_know(self, session: str) -> bool:
-        """Whether there may be such a session; for certain where it would be of this process."""
+        """Return whether there may be such a session; for certain if it is this process's."""
         worker = worker_of(session)
         if worker is None or worker != self._rooms._worker:
             return worker is not None
         return self._rooms._broker.has_nodes or self._hub._sessions.has(session)
 
     def _is_here(self, session: str) -> bool:
-        """Whether a session of this worker's number is this process's, and of no other node."""
+        """Return whether a session of this worker's number is of this node, not another."""
         return self._hub._sessions.has(session) or not self._rooms._broker.has_nodes
 
     async def take(self, session: str, message: str | bytes) -> str:

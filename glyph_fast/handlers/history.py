@@ -1,4 +1,4 @@
-"""What clients may ask of rooms that remember: to resume, to read, to be told that they were heard.
+"""Requests of clients to rooms that remember: to resume, to read, to be told they were heard.
 
 join_room   with `since`, `history`, `was`: what was missed comes with the answer
 history     messages that are kept, in pages
@@ -122,7 +122,7 @@ NO_CLIENT_HISTORY = "clients may not ask for the history of this room"
 
 
 def ask_of_joining(members: Members, terms: RoomDeclaration, most: int, id: str) -> Ask:
-    """What a `join_room` asks for: what was missed, the latest messages, or nothing."""
+    """Read what a `join_room` asks for: what was missed, the latest messages, or nothing."""
     since, was = _since(members), members.get("was", "")
     if not isinstance(was, str):
         raise Refused("was must be text")
@@ -135,7 +135,7 @@ def ask_of_joining(members: Members, terms: RoomDeclaration, most: int, id: str)
 
 
 def ask_of(members: Members, most: int, id: str) -> Ask:
-    """What a `history` asks for."""
+    """Read what a `history` asks for."""
     since, before = _since(members), _count(members, "before", 1)
     if since is not None and before is not None:
         raise Refused("since and before do not go together")
@@ -197,7 +197,7 @@ def history_answer(room: str, members: Members, page: Page, id: str) -> str:
 
 
 def _fit(messages: list[bytes]) -> int:
-    """How many of these, from the first on, one answer may hold: JSON can be larger than frames."""
+    """Count the messages, from the first on, that one answer may hold: JSON can outgrow frames."""
     size = 0
     for count, text in enumerate(messages):
         size += len(text) + 1

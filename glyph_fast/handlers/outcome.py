@@ -1,4 +1,4 @@
-"""What comes of the application's code, whatever it raises.
+"""The outcome of the application's code, whatever it raises.
 
 A failure ends its message, never the turn, the loop or the server: not by `sys.exit()`, not by a
 panic of an extension (a BaseException of its own), not by a CancelledError nobody asked for. Only
@@ -45,7 +45,7 @@ def running_task() -> asyncio.Task[Any] | None:
 
 
 def is_failure(exc: BaseException, task: asyncio.Task[Any] | None) -> bool:
-    """Whether what came of the application's code that `task` ran is a failure of that code.
+    """Return whether what came of the application's code that `task` ran is a failure of that code.
 
     All is, SystemExit, CancelledError and GeneratorExit too, but the user at the keyboard, and the
     end of a coroutine that nobody awaits any more: it is thrown away by another task, or by none.
@@ -68,7 +68,8 @@ def _raise(exc: BaseException) -> NoReturn:
 
 
 def is_cancelled(exc: BaseException) -> bool:
-    """Whether `exc` is the cancellation of the current task, not one that came of something else.
+    """Return whether `exc` is the cancellation of the current task, not one that came of something
+    else.
 
     A handler raises CancelledError also when what it awaits was cancelled, or by itself.
     """

@@ -1,4 +1,4 @@
-"""Where clients may use the built-in words of rooms, as far as `--client-commands auto` decides.
+"""Permission for clients to use the built-in words of rooms, under `--client-commands auto`.
 
 A room is covered by an `on_join` whose pattern matches its name, or by what is declared about it
 (`server.room`, `[rooms]` in the file). Elsewhere a program has not thought of clients that name

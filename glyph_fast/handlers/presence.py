@@ -1,4 +1,4 @@
-"""What clients may ask of presence: `join_room` with `presence`, and the word itself."""
+"""Requests of clients for presence: `join_room` with `presence`, and the word itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from .permission import Refused
 
 
 def wants_presence(ctx: MessageContext, room: str) -> bool:
-    """Whether a `join_room` asks to follow the presence of a room that has it. Raises Refused."""
+    """Return whether a `join_room` asks for presence that the room has. Raises Refused.
+
+    Raises Refused.
+    """
     if not ctx.hub.get_room_manager()._shows(room):
         return False
     wants = loads(ctx.message.raw).get("presence")

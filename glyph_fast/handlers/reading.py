@@ -1,4 +1,4 @@
-"""What a message is that may be an envelope, and who handles it."""
+"""The kind of a message that may be an envelope, and the handlers it goes to."""
 
 from __future__ import annotations
 
@@ -76,6 +76,6 @@ class Reading(core.Dispatch):
         return message, plan.json
 
     def _textless(self, calls: tuple[Call, ...]) -> tuple[Call, ...]:
-        """Who handles an envelope of type `text` that has none: the stream, which reads it raw."""
+        """Return who handles a `text` envelope without one: the stream, which reads it raw."""
         streams = calls[:1] if calls[:1] == (self.deliver,) else ()
         return calls if calls in (streams, self.nobody) else (*streams, refuse_text)

@@ -1,4 +1,4 @@
-"""What the application registered, and for each route the handlers that run.
+"""The handlers that an application registered, and for each route those that run.
 
 Everything that can be decided at registration is: how many arguments a handler takes, which
 handlers a message of a type goes to. What is left for a message is one look-up in a `Plan`. Plans
@@ -54,7 +54,7 @@ class _Registered(NamedTuple):
 
 
 class Judge(NamedTuple):
-    """Who decides about clients that ask to join rooms of some names."""
+    """A function that decides about clients that ask to join rooms of some names."""
 
     pattern: re.Pattern[str]
     call: Call
@@ -129,7 +129,7 @@ class Registry:
 
     @property
     def has_handlers(self) -> bool:
-        """Whether there is a handler of connections, messages or events."""
+        """Return whether there is a handler of connections, messages or events."""
         return bool(self._registered)
 
     def add_route(self, route: str) -> None:
@@ -148,16 +148,16 @@ class Registry:
         self.renew()
 
     def is_open(self, route: str) -> bool:
-        """Whether `open_route` was called for it."""
+        """Return whether `open_route` was called for it."""
         return route in self._open_routes
 
     def handlers_of_events(self) -> list[tuple[str, str | None, Call]]:
-        """Of each handler of an event: its name, the route if it is for one, and what is called."""
+        """List the handlers of events: the name, the route if it is for one, and what is called."""
         found = [each for each in self._registered if each.kind == EVENT]
         return [(each.key, each.route, each.call) for each in found]
 
     def judges_of(self, room: str) -> list[Judge]:
-        """Who decides about clients that ask to join the room of that name."""
+        """Return who decides about clients that ask to join the room of that name."""
         return [each for each in self.judges if each.pattern.match(room)]
 
     # Decorators. Each may stand bare (`@on_connect`) or with arguments (`@on_connect(route=…)`).

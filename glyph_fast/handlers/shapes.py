@@ -1,4 +1,4 @@
-"""What a handler of each kind takes, for type checkers; `signature` judges the same at run time.
+"""Shapes of handlers, for type checkers; `signature` judges the same at run time.
 
 A handler may take fewer arguments than it is given, so each kind is a union of what it may look
 like. Where nothing is said of what it returns, it may be `def` or `async def`.

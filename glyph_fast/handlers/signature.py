@@ -1,4 +1,4 @@
-"""What a function that a program registers takes, and whether it can do what it is registered for.
+"""The parameters of a function that a program registers, and whether it fits its purpose.
 
 All of it is decided at registration, where the program's own line is at fault, not at a message.
 """
@@ -62,7 +62,7 @@ def _name_of(parameter: inspect.Parameter) -> str:
 
 
 def parameters_of(function: Callable[..., Any]) -> list[inspect.Parameter]:
-    """What `function` itself takes, whatever it wraps. ValueError when that is not known."""
+    """Return what `function` itself takes, whatever it wraps. ValueError when that is unknown."""
     return list(inspect.signature(function, follow_wrapped=False).parameters.values())
 
 
@@ -99,7 +99,7 @@ def _demands_more(parameters: list[inspect.Parameter], n: int) -> bool:
 
 
 def _accepted(handler: Callable[..., Any], parameters: list[inspect.Parameter], n: int) -> int:
-    """How many of `n` arguments a handler that demands no more is given."""
+    """Return how many of `n` arguments a handler that demands no more is given."""
     if not any(each.kind is each.VAR_POSITIONAL for each in parameters):
         return min(n, len(_positional(parameters)))
     wrapped = getattr(handler, "__wrapped__", None)

@@ -24,7 +24,7 @@ WORDS = {MessageType.TEXT: "text", MessageType.BINARY: "binary messages"}
 
 
 def failure_of(handler: object, exc: BaseException) -> dict[str, str]:
-    """What is told of an error: what it is, whose, and the line of the program."""
+    """Return what is told of an error: what it is, whose, and the line of the program."""
     error = type(exc).__qualname__
     try:
         text = str(exc)

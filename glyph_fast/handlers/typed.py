@@ -53,7 +53,7 @@ def event_call(handler: Callable[..., Any]) -> Call:
 
 
 def checked_answer(call: Call, value: Any) -> Any:
-    """What the handler behind `call` has returned, as the type it declares.
+    """Return what the handler behind `call` has returned, as the type it declares.
 
     Raises TypeError where that is another.
     """
