@@ -1,4 +1,4 @@
-"""Where a request carries its token.
+"""Places in which a request carries its token.
 
 In this order, and the first that is there counts: the field `Authorization: Bearer TOKEN` (RFC 6750
 §2.1), the cookie `access_token`, the subprotocols `bearer, TOKEN`, the parameter `access_token` of

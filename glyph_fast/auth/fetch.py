@@ -34,7 +34,7 @@ def read_file(path: str) -> bytes:
 
 
 def fetch(url: str, timeout: float = TIMEOUT_S) -> bytes:
-    """What a GET of `url` answers, within `timeout` seconds. Raises OSError and ValueError.
+    """Return the answer to a GET of `url`, within `timeout` seconds. Raises OSError and ValueError.
 
     Redirects are followed to https, and from http to the same host.
     """
@@ -60,7 +60,7 @@ def _check_size(size: int) -> None:
 
 
 class _Deadline:
-    """When all of it must be over: a time-out of sockets is one for each wait."""
+    """The time when all of it must be over: a time-out of sockets is one for each wait."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -101,7 +101,7 @@ class _InTime(HTTPHandler, HTTPSHandler):
 
 
 class _Socket:
-    """What an answer is read from: all it asks of a socket is a file."""
+    """A socket that an answer is read from: all that is asked of it is a file."""
 
     def __init__(self, sock: Any, deadline: _Deadline) -> None:
         self._sock = sock

@@ -91,7 +91,7 @@ class KeySet:
         return found[0] if len(found) == 1 else None
 
     async def find_again(self, kid: str | None, algorithm: str) -> Any:
-        """As `find`, after a look whether the set has changed. Raises KeysUnavailable."""
+        """Find a key as `find` does, after another look at the set. Raises KeysUnavailable."""
         task = self._read_again()
         if task is not None:
             # A client that leaves, or a server that ends, must not take the others' answer along.

@@ -42,7 +42,7 @@ _CHALLENGE = 'Bearer realm="glyph-fast"'  # RFC 6750 §3
 
 
 class TokenAuthentication:
-    """What the options `jwt_…` lead to. Raises ConfigError when they cannot work."""
+    """Authentication by the options `jwt_…`. Raises ConfigError when they cannot work."""
 
     def __init__(self, config: Config, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher

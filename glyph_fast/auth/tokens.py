@@ -1,4 +1,4 @@
-"""Whether a token is good: signed with an accepted algorithm and key, in time, for this audience.
+"""The check of a token: signed with an accepted algorithm and key, in time, for this audience.
 
 The work is PyJWT's. What is decided here is what an attacker could turn against it: the algorithm
 and the key come from the options, never from the token, whose header only chooses among them.
@@ -27,7 +27,7 @@ class ExpiredToken(InvalidToken):
 
 
 class Keys(Protocol):
-    """Where keys are found: see `keys.py`."""
+    """The keys by which tokens are checked: see `keys.py`."""
 
     def find(self, kid: str | None, algorithm: str) -> Any:
         """The key a token was signed with, or None."""
@@ -38,7 +38,7 @@ class RenewableKeys(Keys, Protocol):
     """Keys among which a new one may turn up."""
 
     async def find_again(self, kid: str | None, algorithm: str) -> Any:
-        """As `find`, after another look. Raises KeysUnavailable."""
+        """Find a key as `find` does, after another look. Raises KeysUnavailable."""
         ...
 
 
@@ -115,5 +115,5 @@ class Tokens:
 
 
 def expires_at(claims: Claims) -> float | None:
-    """When connections with these claims end, in seconds since the epoch; None for never."""
+    """Return when connections with these claims end, in seconds since the epoch; None for never."""
     return None if claims.get("exp") is None else int(claims["exp"]) + LEEWAY_S

@@ -245,7 +245,7 @@ class TestClient:
 
 
 def _raised(errors: Iterable[BaseException]) -> str:
-    """What handlers have raised: mostly the reason why something did not come."""
+    """Say what handlers have raised: mostly the reason why something did not come."""
     lines = [f"\n  a handler raised {exc!r}" for exc in errors]
     return "".join(lines[-3:])
 

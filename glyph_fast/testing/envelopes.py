@@ -1,4 +1,4 @@
-"""What clients say to a server in envelopes, and how a test says it in one line."""
+"""Envelopes that clients send to a server, each by a line of a test."""
 
 from __future__ import annotations
 

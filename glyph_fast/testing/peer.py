@@ -19,7 +19,7 @@ NO_LIMITS = Limits(
 
 
 class CloseInfo(NamedTuple):
-    """How a connection ended; 1006 without a close frame, 1005 with one that had no code."""
+    """The end of a connection; 1006 without a close frame, 1005 with one that had no code."""
 
     code: int
     reason: str

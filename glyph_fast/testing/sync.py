@@ -90,7 +90,7 @@ class _Portal:
             del error  # its traceback holds this frame
 
     def _place(self) -> str:
-        """Where the thread stands: the frames of whom the server called."""
+        """Return where the thread stands: the frames of the code that the server called."""
         frame = sys._current_frames().get(self._thread.ident or 0)
         frames = [] if frame is None else traceback.extract_stack(frame)
         called = list(frames)
@@ -213,7 +213,7 @@ class SyncWebSocket:
 
     @property
     def is_open(self) -> bool:
-        """Whether it has not ended, as far as this side knows."""
+        """Return whether it has not ended, as far as this side knows."""
         return self._socket.is_open
 
     @property
@@ -223,7 +223,7 @@ class SyncWebSocket:
 
     @property
     def is_paused(self) -> bool:
-        """Whether the server has stopped reading from this client."""
+        """Return whether the server has stopped reading from this client."""
         return self._socket.is_paused
 
     def __enter__(self) -> SyncWebSocket:

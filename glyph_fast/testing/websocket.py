@@ -274,12 +274,12 @@ class TestWebSocket(Envelopes):
 
     @property
     def is_open(self) -> bool:
-        """Whether it has not ended, as far as this side knows."""
+        """Return whether it has not ended, as far as this side knows."""
         return self._close is None
 
     @property
     def is_paused(self) -> bool:
-        """Whether the server has stopped reading from this client (policy `block`, full inbox)."""
+        """Return whether the server has stopped reading (policy `block`, full inbox)."""
         return self._pipe.is_paused
 
     @property
@@ -329,7 +329,7 @@ class TestWebSocket(Envelopes):
             await waiter
 
     def _state(self) -> str:
-        """What one wants to know when something did not come."""
+        """Describe the connection for a test in which something did not come."""
         if self._close is not None:
             return f"closed: {self._close.code} {self._close.reason}".rstrip()
         words = ["open" if self._conn is not None else "opening"]
