@@ -78,7 +78,7 @@ class Layer(BaseChannelLayer):  # type: ignore[misc]  # Channels has no types
 
     @property
     def client_prefix(self) -> str:
-        """What the names of channels have that were made in this process."""
+        """Return the beginning of the names of channels that were made in this process."""
         pid = os.getpid()
         if self._made_by[0] != pid:
             self._made_by = pid, secrets.token_hex(8)

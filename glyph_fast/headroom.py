@@ -57,7 +57,7 @@ _PROMISED = _promised() if resource is not None else 0
 
 
 def _is_given_all() -> bool:
-    """Whether this process gets what memory it asks for, and holds no text that needs it all."""
+    """Return whether this process may use all memory, and never used a large part of it."""
     if not _PROMISED:
         return False
     for limit in (resource.RLIMIT_AS, resource.RLIMIT_DATA):
@@ -68,7 +68,7 @@ def _is_given_all() -> bool:
 
 
 def has_room(size: int) -> bool:
-    """Whether so many bytes of memory can be had now. Nothing of them is touched."""
+    """Return whether so many bytes of memory can be had now. Nothing of them is touched."""
     found = True
     try:
         mmap.mmap(-1, size + MARGIN, **_OPTIONS).close()
@@ -78,14 +78,14 @@ def has_room(size: int) -> bool:
 
 
 def can_read(data: bytes | str) -> bool:
-    """Whether there is room for all that orjson needs to read this."""
+    """Return whether there is room for all that orjson needs to read this."""
     if len(data) <= READ:
         return True
     return has_room(len(data) * (64 if isinstance(data, bytes) or data.isascii() else 96))
 
 
 def can_write(value: object, plain: Callable[[object], object]) -> bool:
-    """Whether there is room for all that orjson needs to write this.
+    """Return whether there is room for all that orjson needs to write this.
 
     `plain` gives what is written in the place of a value that JSON does not have, or raises
     TypeError. What is nested too deeply for orjson cannot be written.
@@ -98,7 +98,7 @@ def can_write(value: object, plain: Callable[[object], object]) -> bool:
 
 
 def _to_write(value: object, plain: Callable[[object], object], depth: int, left: int) -> int:
-    """How many bytes it needs at most; it looks no further when that exceeds `left`."""
+    """Return how many bytes it needs at most; look no further when that exceeds `left`."""
     size = 64
     if isinstance(value, str):
         if len(value) > 256 and value.isascii():

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Sink(Protocol):
-    """Where the bytes of one connection go. All calls come from the loop's thread."""
+    """The way of the bytes of one connection. All calls come from the loop's thread."""
 
     def writev(self, buffers: Sequence[bytes | memoryview]) -> int:
         """Take bytes in order and return how many were taken.
@@ -54,7 +54,7 @@ class Sink(Protocol):
 
 
 class Handler(Protocol):
-    """What a connection tells its owner. Called in the loop's thread, never from within `publish`.
+    """The owner of connections, told what they do. In the loop's thread, never within `publish`.
 
     A method that raises ends that message, never the turn: the exception goes to `failed`.
     """
@@ -121,7 +121,7 @@ class Handler(Protocol):
 
 
 class Engine(Protocol):
-    """Who owns the sockets of a server."""
+    """The owner of a server's sockets."""
 
     also: Callable[[], object] | None  # called after each sweep, for what else passes with time
 
@@ -179,7 +179,7 @@ class Broker(Protocol):
 
     @property
     def state(self) -> str:
-        """Of the link to what joins several machines: `waiting` at first, then `up` or `lost`.
+        """Return the state of the link that joins several machines: `waiting`, then `up` or `lost`.
 
         Empty where there is none.
         """
@@ -202,7 +202,7 @@ class Broker(Protocol):
         ...
 
     async def count(self, room: str | None) -> int:
-        """How many connections, or members of a room, other processes have.
+        """Return how many connections, or members of a room, other processes have.
 
         Raises BrokerUnavailable.
         """
@@ -245,7 +245,10 @@ class Broker(Protocol):
         ...
 
     async def count_seats(self, room: str) -> int:
-        """How many members of a room are counted, in all processes. Raises BrokerUnavailable."""
+        """Count a room's members that have seats, in all processes. Raises BrokerUnavailable.
+
+        Raises BrokerUnavailable.
+        """
         ...
 
     def change_seats(self, room: str, change: int) -> None:
@@ -310,7 +313,7 @@ class Broker(Protocol):
         ...
 
     async def publish_once(self, publication: Any, id: str = "", user: str = "") -> Any:
-        """As `publish`; return, once it has its place and is kept, a `Published`.
+        """Publish as `publish` does; return, once it has its place and is kept, a `Published`.
 
         Where the same id came with the same user for the same room within five minutes, that is
         the first one, and nothing is published. Raises BrokerUnavailable.
@@ -333,11 +336,11 @@ class Broker(Protocol):
         ...
 
     def forget_all(self) -> None:
-        """As `forget`, of all rooms."""
+        """Forget all rooms, as `forget` does one."""
         ...
 
     def figures(self) -> Mapping[str, int]:
-        """What lies in this process: `history_bytes`, `history_messages`; `ids_forgotten`."""
+        """Return what is kept here: `history_bytes`, `history_messages`, `ids_forgotten`."""
         ...
 
     def sweep(self) -> None:
@@ -346,7 +349,7 @@ class Broker(Protocol):
 
 
 class PresenceOfProcess(Protocol):
-    """Who is in rooms, as this process knows it; what a broker asks and tells.
+    """The members of rooms, as this process knows them; what a broker asks and tells.
 
     A process has a name, its node, which it does not use again after it has ended.
     """

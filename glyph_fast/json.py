@@ -158,7 +158,7 @@ _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def _has_large_integer(data: bytes | str) -> bool:
-    """Whether some integer does not fit 64 bits, or some text in a string looks like one.
+    """Return whether some integer does not fit 64 bits, or some text in a string looks like one.
 
     Of a text that is too large for the careful way it says so only when it is true.
     """
@@ -198,7 +198,7 @@ def _spells_large_integer(octets: bytes) -> bool:
 
 
 def _is_finite(value: object, plain: Default) -> bool:
-    """Whether no float in `value`, which orjson has written and so is not circular, is NaN or ∞."""
+    """Return whether no float in `value`, which orjson wrote, so not circular, is NaN or ∞."""
     nodes = [value]
     for node in nodes:  # grows while it is walked
         if node is None or isinstance(node, (str, int)):
@@ -216,7 +216,7 @@ def _is_finite(value: object, plain: Default) -> bool:
 
 
 def _plain_or(default: Default | None) -> Default:
-    """What tells what stands in the place of a value beyond JSON: we, and then a program's own."""
+    """Return the function for values beyond JSON: ours first, and then a program's own."""
     if default is None:
         return _plain
 
@@ -231,7 +231,7 @@ def _plain_or(default: Default | None) -> Default:
 
 
 def _plain(value: Any, of_member: Default | None = None) -> object:
-    """What stands in the place of a value beyond JSON; both codecs go by it.
+    """Return what stands in the place of a value beyond JSON; both codecs go by it.
 
     `of_member` says the same of what a Struct holds, where that is more than this.
     """

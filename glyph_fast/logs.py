@@ -213,7 +213,7 @@ class Throttle:
 
 
 class AccessLog:
-    """What is said of the clients of one port; `port` is named in every line, unless it is "".
+    """The log of the clients of one port; `port` is named in every line, unless it is "".
 
     A client can be refused at will, so of refusals only some are told, each with the number of
     `others_unsaid` before it; what must be exact is a counter's.
@@ -225,7 +225,7 @@ class AccessLog:
 
     @property
     def is_on(self) -> bool:
-        """Whether lines are written at all, so that their fields need to be known."""
+        """Return whether lines are written at all, so that their fields need to be known."""
         if SERVER.disabled:
             enable_loggers()
         return ACCESS.isEnabledFor(logging.INFO)
@@ -368,6 +368,6 @@ def _is_ours(file: str) -> bool:
 
 
 def is_of_a_library(file: str) -> bool:
-    """Whether a source file is ours, the standard library's or installed: not the program's."""
+    """Return whether a source file is of a library, ours included, and not the program's."""
     installed = {"site-packages", "dist-packages"} & {*file.replace("\\", "/").split("/")}
     return bool(installed) or _is_ours(file) or file.startswith((_STANDARD_LIBRARY, "<frozen "))

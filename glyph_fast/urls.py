@@ -13,7 +13,7 @@ _PORTS = {"ws": 80, "wss": 443}
 
 
 def is_sound_url(url: str, schemes: Collection[str]) -> bool:
-    """Whether a URL has one of the schemes, a host, and a port that can be, where it has one."""
+    """Return whether a URL has one of the schemes, a host, and no port that cannot be."""
     try:
         parts = urlsplit(url)
         return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0

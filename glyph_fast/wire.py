@@ -86,7 +86,7 @@ CLOSE_REASONS = {
 
 
 def is_sendable_code(code: int) -> bool:
-    """Whether a close frame may carry `code`: 1000–1003, 1007–1014 (IANA), 3000–4999."""
+    """Return whether a close frame may carry `code`: 1000–1003, 1007–1014 (IANA), 3000–4999."""
     return 3000 <= code <= 4999 or 1000 <= code <= 1014 and code not in (1004, NO_STATUS, ABNORMAL)
 
 
@@ -115,13 +115,13 @@ class SendResult(_Fates):
 
     @property
     def displaced(self) -> int:
-        """How many older messages this call displaced, of all its receivers."""
+        """Return how many older messages this call displaced, of all its receivers."""
         displaced: int = self.__dict__.get("displaced", 0)
         return displaced
 
     @property
     def pending(self) -> bool:
-        """Whether receivers are still to come: the call was handed over, to the loop's thread."""
+        """Return whether receivers are still to come: the call was handed to the loop's thread."""
         return "pending" in self.__dict__
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""What PyInstaller asks an installed package for, by the entry point `pyinstaller40`."""
+"""Hooks that PyInstaller asks an installed package for, by the entry point `pyinstaller40`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a packed program needs and PyInstaller cannot see: modules that are imported by name.
+"""Modules of a packed program that are imported by name, so that PyInstaller cannot see them.
 
 The core is one of two, a public name is loaded when it is first asked for, and so is a command.
 """

@@ -46,7 +46,7 @@ class DevelopmentPage:
 
 
 def described(server: Declaring) -> dict[str, Any]:
-    """What the page knows of the program."""
+    """Describe the program for the page."""
     program = program_of(server)
     return {
         "version": __version__,

@@ -1,4 +1,4 @@
-"""What a program declares, as documents that other tools read.
+"""Documents about what a program declares, for other tools to read.
 
 program      the events and HTTP routes of a server, with their types
 schemas      the JSON schemas of these types, each named once

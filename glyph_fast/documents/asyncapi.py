@@ -92,7 +92,7 @@ def _error() -> dict[str, Any]:
 
 
 def _envelope(type_: str, data: dict[str, Any]) -> dict[str, Any]:
-    """What the server answers a message in an envelope."""
+    """Return the schema of the server's answer to a message in an envelope."""
     properties = {
         "type": {"const": type_},
         "data": data,

@@ -18,7 +18,7 @@ _PARAMETER = re.compile(r":(\w+)")
 
 
 class Declaring(Protocol):
-    """What has registered routes and handlers: a server."""
+    """The server that has registered routes and handlers."""
 
     _http: Router[Any]
 
@@ -50,7 +50,7 @@ class HttpRoute(NamedTuple):
 
 
 class Program(NamedTuple):
-    """What the documents are about."""
+    """The program that the documents are about."""
 
     routes: tuple[str, ...]  # of WebSockets
     events: tuple[Event, ...]
@@ -66,7 +66,7 @@ class Program(NamedTuple):
 
 
 def program_of(server: Declaring) -> Program:
-    """What a server has registered."""
+    """Collect what a server has registered."""
     routes = tuple(server._websocket_patterns())
     http = tuple(_http_route(each) for each in server._http.routes() if each.method)
     return Program(routes, tuple(_events(server, routes)), http)

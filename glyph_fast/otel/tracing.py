@@ -98,7 +98,7 @@ class HandlerSpans:
 
 
 def within(span: Span, call: Call, *args: Any) -> Any:
-    """What `call` returns; the span is current while it runs and ends with it, or its awaitable."""
+    """Call within a span, which ends with the call, or with its awaitable."""
     try:
         with trace.use_span(span, record_exception=False, set_status_on_exception=False):
             result = call(*args)

@@ -1,4 +1,4 @@
-"""Where a value does not fit the type that was declared for it, and why."""
+"""Faults of a value that does not fit the type declared for it: where, and why."""
 
 from __future__ import annotations
 
@@ -32,6 +32,6 @@ class Mismatch(ValueError):
         )
 
     def _place(self, path: Path) -> str:
-        """As a program would write it: `data.points[2].x`."""
+        """Write a path as a program would: `data.points[2].x`."""
         steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
         return self.subject + "".join(steps)

@@ -11,7 +11,7 @@ from .faults import Fault
 
 
 def is_model(type_: Any) -> bool:
-    """Whether a class is a model of Pydantic."""
+    """Return whether a class is a model of Pydantic."""
     return hasattr(type_, "__pydantic_validator__")
 
 
@@ -29,7 +29,7 @@ class Models:
         )
 
     def faults(self, exc: Any) -> list[Fault]:
-        """What its error says."""
+        """Return the faults that its error names."""
         return [
             Fault(tuple(each["loc"]), each["msg"][:1].lower() + each["msg"][1:], each["type"])
             for each in exc.errors(include_url=False, include_input=False, include_context=False)

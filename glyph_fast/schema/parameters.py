@@ -64,7 +64,7 @@ def type_returned(function: Callable[..., Any], *besides: type) -> Any:
 
 
 def is_structured(type_: Any) -> bool:
-    """Whether a type is a class with declared fields, or holds one: a model, not a dict."""
+    """Return whether a type is a class with declared fields, or holds one: a model, not a dict."""
     if any(hasattr(type_, name) for name in _MODELS) or is_typeddict(type_):
         return True
     return any(map(is_structured, get_args(type_)))

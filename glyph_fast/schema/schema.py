@@ -82,7 +82,8 @@ class Schema:
             raise Mismatch(self.subject, self._faults(exc)) from None
 
     def check_answer(self, value: Any) -> Any:
-        """What a function returned, as a value of the type it has promised; TypeError else.
+        """Check what a function returned, and return it as the type it has promised; TypeError
+        else.
 
         That is an error of the program, where `Mismatch` is one of its client.
         """
@@ -99,7 +100,7 @@ class Schema:
 
 
 def _fault(text: str) -> Fault:
-    """What an error of msgspec says, which finds one fault and stops."""
+    """Read an error of msgspec, which finds one fault and stops."""
     match = _ERROR.fullmatch(text)
     assert match is not None
     reason = match["reason"].replace("`", "")
