@@ -17,11 +17,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 from .rivals.comparison import commit, describe_machine
 
@@ -52,6 +54,9 @@ LISTED = 1000
 PATIENCE_S = 120.0
 
 
+C = TypeVar("C", bound="Client")
+
+
 @dataclass
 class Client:
     """One connection, and what it has been told."""
@@ -66,6 +71,11 @@ class Client:
     entries: int = 0  # in the answer and all changes
     messages: int = 0
     size: int = 0  # bytes of the messages
+
+    @property
+    def has_joined(self) -> bool:
+        """Return whether its join was answered."""
+        return self.version >= 0
 
     def take(self, data: bytes) -> None:
         """Read what has come. Raises AssertionError for what must not."""
@@ -135,32 +145,38 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def crowd(port: int, count: int) -> tuple[list[Client], float]:
-    """All come at once, and read until each knows of all; and the seconds that took."""
+def crowd(
+    port: int, count: int, new: Callable[[socket.socket], C], is_done: Callable[[C], bool]
+) -> tuple[list[C], float]:
+    """Let all come at once, and read until each is done; return them and the seconds that took."""
     selector = selectors.DefaultSelector()
-    clients: list[Client] = []
+    clients: list[C] = []
     started = time.perf_counter()
-    knowing = 0
-    while knowing < count:
-        assert time.perf_counter() - started < PATIENCE_S, f"{knowing} of {count} know of all"
-        joined = sum(each.version >= 0 for each in clients) if len(clients) < count else count
+    done = 0
+    while done < count:
+        assert time.perf_counter() - started < PATIENCE_S, f"{done} of {count} are done"
+        joined = sum(each.has_joined for each in clients) if len(clients) < count else count
         while len(clients) < min(count, joined + AT_ONCE):
-            client = Client(socket.create_connection(("127.0.0.1", port)))
+            client = new(socket.create_connection(("127.0.0.1", port)))
             client.sock.sendall(HANDSHAKE.format(f"user{len(clients)}").encode())
             client.sock.setblocking(False)
             selector.register(client.sock, selectors.EVENT_READ, client)
             clients.append(client)
         for key, _ in selector.select(0.05):
             client = key.data
-            before = client.members
+            was_done = is_done(client)
             data = client.sock.recv(1 << 20)
             assert data, "the server closed a connection"
             client.take(data)
-            knowing += (client.members == count) - (before == count)
+            done += is_done(client) - was_done
     seconds = time.perf_counter() - started
     for client in clients:
         client.sock.close()
     return clients, seconds
+
+
+def _knows(count: int, client: Client) -> bool:
+    return client.members == count
 
 
 def figures(clients: list[Client], seconds: float, cpu: float) -> dict[str, float]:
@@ -191,7 +207,7 @@ def main() -> int:
     for count in args.clients:
         with TemporaryDirectory() as folder, serving(Path(folder)) as (port, pid):
             before = cpu_seconds(pid)
-            clients, seconds = crowd(port, count)
+            clients, seconds = crowd(port, count, Client, partial(_knows, count))
             row = figures(clients, seconds, cpu_seconds(pid) - before)
         assert row["messages_most"] <= row["messages_bound"], row
         print(json.dumps(row))

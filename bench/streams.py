@@ -10,13 +10,12 @@ from __future__ import annotations
 import argparse
 import json
 import resource
-import selectors
-import socket
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.request import Request, urlopen
@@ -29,7 +28,7 @@ from glyph_fast.wire import TEXT
 
 from .hub_cases import HUB_CASES, ROOM, Hall
 from .hub_cases import TEXT as SAID
-from .presence import AT_ONCE, HANDSHAKE, PATIENCE_S, RESULTS, Client, cpu_seconds, serving
+from .presence import RESULTS, Client, cpu_seconds, crowd, serving
 from .rivals.comparison import commit, describe_machine
 
 MISSED = 100  # messages
@@ -185,6 +184,10 @@ class Returning(Client):
 
     numbers: list[int] = field(default_factory=list)
 
+    @property
+    def has_joined(self) -> bool:
+        return bool(self.numbers)
+
     def _told(self, message: dict) -> None:
         told = message["data"]
         assert told["type"] == "join_room_success" and told["resumed"] is True, told
@@ -192,33 +195,12 @@ class Returning(Client):
         assert self.numbers == list(range(MISSED)), self.numbers
 
 
-def crowd(port: int, count: int, since: dict) -> float:
+def come_back(port: int, count: int, since: dict) -> float:
     """All come at once with a position; the seconds until each has all that it missed."""
     asked = json.dumps({"type": "join_room", "room": "all", "since": since, "id": "1"}).encode()
     assert 125 >= len(asked)
     frame = bytes((0x81, 0x80 | len(asked), 0, 0, 0, 0)) + asked  # masked with zeros
-    selector = selectors.DefaultSelector()
-    clients: list[Returning] = []
-    started = time.perf_counter()
-    done = 0
-    while done < count:
-        assert time.perf_counter() - started < PATIENCE_S, f"{done} of {count} have resumed"
-        while len(clients) < min(count, done + AT_ONCE):
-            client = Returning(socket.create_connection(("127.0.0.1", port)), joining=frame)
-            client.sock.sendall(HANDSHAKE.format(f"user{len(clients)}").encode())
-            client.sock.setblocking(False)
-            selector.register(client.sock, selectors.EVENT_READ, client)
-            clients.append(client)
-        for key, _ in selector.select(0.05):
-            client = key.data
-            was_done = bool(client.numbers)
-            data = client.sock.recv(1 << 20)
-            assert data, "the server closed a connection"
-            client.take(data)
-            done += bool(client.numbers) - was_done
-    seconds = time.perf_counter() - started
-    for client in clients:
-        client.sock.close()
+    _, seconds = crowd(port, count, partial(Returning, joining=frame), lambda each: each.has_joined)
     return seconds
 
 
@@ -240,7 +222,7 @@ def returning(count: int) -> dict[str, float]:
     """Everybody comes back at once."""
     with kept_room() as (port, pid, since):
         before = cpu_seconds(pid)
-        seconds = crowd(port, count, since)
+        seconds = come_back(port, count, since)
         cpu = cpu_seconds(pid) - before
     return {"clients": count, "seconds": round(seconds, 2), "server_cpu_seconds": round(cpu, 2)}
 
