@@ -18,6 +18,7 @@ from ..http.router import Match, Router
 from ..hub.sessions import GONE, TAKEN
 from ..opening.exchange import HttpRoute
 from ..opening.mounting import Door
+from ..opening.origins import upgrade_of_stream
 from ..opening.pending import Exchange
 from ..websocket.handshake import Upgrade
 from ..wire import TRANSLATED_EVENTS
@@ -152,7 +153,7 @@ class _Entry(Door):
 
     def check(self, request: Request) -> Upgrade:
         """Its origin. HandshakeError for an unsound one."""
-        return checked(request)
+        return upgrade_of_stream(request)
 
     def let_in(
         self,
@@ -163,17 +164,6 @@ class _Entry(Door):
     ) -> None:
         """Open the stream."""
         self._door.open(conn, request, fields, self._wire, self._first)
-
-
-def checked(request: Request) -> Upgrade:
-    """Check a request that becomes a stream. HandshakeError for one that cannot."""
-    origins = request.headers.getlist("origin")
-    if len(origins) > 1:
-        raise HandshakeError(400, "more than one Origin field")
-    # A page reads a stream by a request that names its origin; an image, say, cannot.
-    if not origins and request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
-        raise HandshakeError(403, "a page of another origin must name it")
-    return Upgrade(request.host, "", origins[0] if origins else None, [], [])
 
 
 class Emulation:

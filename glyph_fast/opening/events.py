@@ -24,6 +24,7 @@ from ..options.config import Config
 from ..websocket.handshake import Upgrade
 from ..wire import ENDING, EVENTS
 from .mounting import Door
+from .origins import upgrade_of_stream
 from .pending import Exchange
 
 if TYPE_CHECKING:
@@ -34,10 +35,8 @@ if TYPE_CHECKING:
 MAX_ROOMS = 16  # named by one request
 MAX_LAST_ID = 4096  # characters of Last-Event-ID; ours are shorter
 NEW = "new"  # in the place of a session: a stream of no rooms, whose client joins by messages
-RETRY_MS = (
-    1000,
-    5000,
-)  # between these a client waits before it comes back, so that not all do at once
+# A client that was cut off waits between these before it comes back, so that not all do at once.
+RETRY_MS = (1000, 5000)
 _TYPE = "text/event-stream"
 _FIELDS = (
     ("Content-Type", _TYPE),
@@ -87,13 +86,7 @@ class EventStreams(Door):
             raise HandshakeError(400, "name a room: ?room=NAME")
         if len(names) > MAX_ROOMS:
             raise HandshakeError(400, f"a stream is of at most {MAX_ROOMS} rooms")
-        origins = request.headers.getlist("origin")
-        if len(origins) > 1:
-            raise HandshakeError(400, "more than one Origin field")
-        # A page reads events by a request that names its origin; an image, say, cannot.
-        if not origins and request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
-            raise HandshakeError(403, "a page of another origin must name it")
-        return Upgrade(request.host, "", origins[0] if origins else None, [], [])
+        return upgrade_of_stream(request)
 
     def let_in(
         self,

@@ -11,11 +11,13 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from ..errors import HandshakeError
 from ..http.forwarded import Proxies
 from ..http.request import Request
 from ..logs import SERVER, log
 from ..options.config import Config
 from ..options.origin import ANYBODY, check_origin
+from ..websocket.handshake import Upgrade
 from .admission import MAX_SHOWN, Refusal
 
 
@@ -72,3 +74,14 @@ class Origins:
 
 
 __all__ = ["Origins"]
+
+
+def upgrade_of_stream(request: Request) -> Upgrade:
+    """Judge a request that becomes a stream as an upgrade. HandshakeError for one that cannot."""
+    origins = request.headers.getlist("origin")
+    if len(origins) > 1:
+        raise HandshakeError(400, "more than one Origin field")
+    # A page reads a stream by a request that names its origin; an image, say, cannot.
+    if not origins and request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+        raise HandshakeError(403, "a page of another origin must name it")
+    return Upgrade(request.host, "", origins[0] if origins else None, [], [])
