@@ -87,6 +87,11 @@ TESTED_BY = {
         f"broker/redis/{name}.py": "broker/redis/test_bus.py"
         for name in "connection finding link login".split()
     },
+    **{
+        f"broker/redis/cluster/{name}.py": "broker/redis/cluster/test_cluster.py"
+        for name in "adopting bus leading routing shard shards streams subscriber".split()
+    },
+    "broker/redis/making.py": "broker/redis/test_broker.py",
     "broker/redis/beyond.py": "broker/redis/test_workers.py",
     "broker/redis/locating.py": "broker/redis/test_broker.py",
     "broker/redis/places.py": "broker/redis/test_broker.py",

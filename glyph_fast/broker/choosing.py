@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, needs
-from ..options.broker import CLUSTER, NATS, BrokerUrl, read_broker_url
+from ..options.broker import NATS, read_broker_url
 
 if TYPE_CHECKING:
     from .nodes.broker import NodesBroker
@@ -24,7 +24,7 @@ def beyond_of(text: str, prefix: str, switchboard: Switchboard) -> Beyond:
         from .nodes.main import Beyond
 
         return Beyond(switchboard, NatsBus(url), prefix)
-    with _redis(url):
+    with _redis():
         from .redis.beyond import RedisBeyond
     return RedisBeyond(switchboard, url, prefix)
 
@@ -37,16 +37,14 @@ def broker_of(text: str, prefix: str) -> RedisBroker | NodesBroker:
         from .nodes.broker import NodesBroker
 
         return NodesBroker(NatsBus(url), prefix)
-    with _redis(url):
+    with _redis():
         from .redis.broker import RedisBroker
     return RedisBroker(url, prefix)
 
 
 @contextmanager
-def _redis(url: BrokerUrl) -> Iterator[None]:
+def _redis() -> Iterator[None]:
     """For what is imported where Redis is asked for. Raises ConfigError."""
-    if url.kind == CLUSTER:
-        raise ConfigError(f"--broker: {url.kind} is not available in this version")
     try:
         yield
     except ModuleNotFoundError as exc:

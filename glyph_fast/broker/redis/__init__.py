@@ -7,5 +7,7 @@ link        two connections, for commands and for what is published, made again 
 bus         what is published between nodes, by the link
 scripts     what Redis does with a message in one step
 streams     rooms that remember, by scripts: places, pages, ids
+making      the parts of that which a URL asks for
+cluster     the same parts for a Redis Cluster
 broker      all of that as the broker of a server
 """

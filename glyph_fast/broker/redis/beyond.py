@@ -9,11 +9,10 @@ from ...options.broker import BrokerUrl
 from ...options.rooms import RoomDeclaration
 from ..nodes.main import Beyond
 from ..nodes.subjects import Subjects
-from .bus import RedisBus
 from .keeping import RedisKeeping
 from .lease import Lease
-from .link import Link
-from .streams import LEASE, RedisStreams
+from .making import parts_of
+from .streams import LEASE
 
 if TYPE_CHECKING:
     from ..switchboard import Switchboard
@@ -24,11 +23,8 @@ class RedisBeyond(Beyond):
 
     def __init__(self, switchboard: Switchboard, url: BrokerUrl, prefix: str) -> None:
         self._subjects = Subjects(prefix)
-        self.link = Link(url)
-        bus = RedisBus(self.link)
+        self.link, bus, self._streams, self._scripts = parts_of(url, self._subjects)
         super().__init__(switchboard, bus, prefix)
-        self._streams = RedisStreams(self.link, self._subjects)
-        bus.preparing = self._streams.opened
         self.keeping = RedisKeeping(
             bus, self._streams, switchboard._to_members, switchboard.links_of
         )
@@ -55,7 +51,7 @@ class RedisBeyond(Beyond):
 
     def seek_lease(self, changed: Callable[[bool], object]) -> None:
         """From `start` on, tell `changed` whenever this node leads all of them, or not any more."""
-        self._lease = Lease(self.link, self._streams.scripts, self._subjects.of(LEASE), changed)
+        self._lease = Lease(self.link, self._scripts, self._subjects.of(LEASE), changed)
 
     def join(self, room: bytes) -> None:
         """A worker has the first member of a room."""

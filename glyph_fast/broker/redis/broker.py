@@ -18,11 +18,10 @@ from ..base import Deliver, Obey, Published, UserOf, disobey
 from ..history import Ask, Page
 from ..nodes.broker import NodesBroker
 from ..nodes.subjects import Subjects
-from .bus import RedisBus
 from .lease import Lease
-from .link import Link
+from .making import parts_of
 from .places import Places
-from .streams import LEASE, RedisStreams
+from .streams import LEASE
 
 KNOWN_ROOMS = 4096  # names of which it is known whether they remember
 
@@ -34,11 +33,8 @@ class RedisBroker(NodesBroker):
 
     def __init__(self, url: BrokerUrl, prefix: str) -> None:
         self._subjects = Subjects(prefix)
-        self.link = Link(url)
-        self._bus = RedisBus(self.link)
+        self.link, self._bus, self._streams, self._scripts = parts_of(url, self._subjects)
         super().__init__(self._bus, prefix)
-        self._streams = RedisStreams(self.link, self._subjects)
-        self._bus.preparing = self._streams.opened
         self._terms: Callable[[str], RoomDeclaration | None] = lambda name: None
         self._user_of: UserOf = lambda publication: None
         self._places: Places
@@ -71,7 +67,7 @@ class RedisBroker(NodesBroker):
     def seek_lease(self, changed: Callable[[bool], object]) -> None:
         """From `start` on, tell `changed` whenever this node leads all of them, or not any more."""
         key = self._subjects.of(LEASE)
-        self._lease = Lease(self.link, self._streams.scripts, key, changed)
+        self._lease = Lease(self.link, self._scripts, key, changed)
 
     def remember(
         self, terms: Callable[[str], RoomDeclaration | None], memory: int, user_of: UserOf

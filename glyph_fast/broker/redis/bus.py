@@ -11,7 +11,7 @@ import hiredis
 
 from ...errors import BrokerUnavailable
 from ...logs import SERVER, log
-from ..nodes.bus import Changed, Heard
+from ..nodes.bus import Bus, Changed, Heard
 from .connection import LOST, pack
 from .link import Link
 
@@ -28,6 +28,28 @@ class Streams(Protocol):
 
     def changed(self, is_up: bool) -> None:
         """The link is there, or not any more."""
+
+    def compare(self, channels: Iterable[bytes]) -> None:
+        """Something may have been missed of these channels."""
+
+
+class RoomBus(Bus, Protocol):
+    """A bus that brings messages of rooms that remember as well."""
+
+    streams: Streams | None  # set before `attach`
+    preparing: Callable[[], Awaitable[None]] | None  # awaited with each new link
+
+    def reaches(self, subject: bytes) -> bool:
+        """Whether what is published to a subject now has somewhere to go."""
+
+    async def subscribed(self, subject: bytes) -> None:
+        """Return when what is published to a subject comes. Raises BrokerUnavailable."""
+
+    async def settled(self, subjects: Iterable[bytes]) -> None:
+        """Return when all that was published to subjects until now has been heard.
+
+        Raises BrokerUnavailable.
+        """
 
 
 class RedisBus:

@@ -77,7 +77,7 @@ class Connection(asyncio.Protocol):
 
     def tell(self, command: bytes) -> None:
         """Send a packed command whose answer nobody wants."""
-        self.send(command, _ignore)
+        self.send(command, ignore)
 
     async def ask(self, *command: Any) -> Any:
         """The answer to a command. Raises `hiredis.ReplyError` and BrokerUnavailable."""
@@ -142,7 +142,7 @@ class Subscriber(Connection):
 
     def unsubscribe(self, channels: Sequence[bytes]) -> None:
         """Hear no more of channels."""
-        self._change(b"UNSUBSCRIBE", channels, _ignore)
+        self._change(b"UNSUBSCRIBE", channels, ignore)
 
     def _change(
         self, word: bytes, channels: Sequence[bytes], done: Callable[[bytes], object]
@@ -170,5 +170,5 @@ def settle(future: asyncio.Future[Any], answer: Any) -> None:
         future.set_result(answer)
 
 
-def _ignore(answer: Any) -> None:
-    pass
+def ignore(answer: Any) -> None:
+    """Take an answer that nobody wants."""

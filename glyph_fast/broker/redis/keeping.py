@@ -19,7 +19,7 @@ from ..link import Link as WorkerLink
 from ..nodes.bus import Heard
 from ..ordering import Order
 from ..questions import answer, refusal
-from .bus import RedisBus
+from .bus import RoomBus
 from .locating import Locating
 from .streams import RedisStreams
 
@@ -33,7 +33,7 @@ class RedisKeeping:
     """What a `Keeper` leaves to Redis. `forward` sends a frame to the workers with members."""
 
     def __init__(
-        self, bus: RedisBus, streams: RedisStreams, forward: Forward, links_of: LinksOf
+        self, bus: RoomBus, streams: RedisStreams, forward: Forward, links_of: LinksOf
     ) -> None:
         self.rooms: dict[bytes, str] = {}  # with members on this machine, by channel
         self.others: Heard  # gets what was published to other channels
@@ -140,7 +140,12 @@ class RedisKeeping:
     def changed(self, is_up: bool) -> None:
         """The link is there, or not any more."""
         if is_up:
-            for room in self.rooms.values():
+            self.compare(self.rooms)
+
+    def compare(self, channels: Iterable[bytes]) -> None:
+        """Ask where rooms are of which something may have been missed."""
+        for channel in channels:
+            if (room := self.rooms.get(channel)) is not None:
                 self._locating.add(room)
 
     # What comes.

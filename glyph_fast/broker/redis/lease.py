@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from ...errors import BrokerUnavailable
-from .connection import settle
-from .link import Link
-from .scripts import RELEASE, RENEW, Scripts
+from .connection import Answer, settle
+from .link import Reached
+from .scripts import RELEASE, RENEW, Script
 from .streams import unavailable
 
 LEASE_S = 6.0  # that it lasts
@@ -23,11 +23,18 @@ TRY_S = 1.5  # between two tries to get it, or to make it longer: so it is taken
 RELEASE_S = 1.0
 
 
+class Calls(Protocol):
+    """Who calls scripts."""
+
+    def call(self, script: Script, parts: tuple[Any, ...], answer: Answer) -> None:
+        """Call one, and give on its answer."""
+
+
 class Lease:
     """Tells `changed` whenever this node gets the lease of a key, or has lost it."""
 
     def __init__(
-        self, link: Link, scripts: Scripts, key: bytes, changed: Callable[[bool], object]
+        self, link: Reached, scripts: Calls, key: bytes, changed: Callable[[bool], object]
     ) -> None:
         self._link = link
         self._scripts = scripts

@@ -11,11 +11,11 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Protocol
 
 from ...errors import BrokerRefused, BrokerUnavailable
 from ...logs import SERVER, log
-from ...options.broker import BrokerUrl
+from ...options.broker import CLUSTER, BrokerUrl
 from .connection import Connection, Pushed, Subscriber, pack
 from .finding import places
 from .login import Server, connect
@@ -26,7 +26,27 @@ RETRY_S = (0.05, 2.0)  # until the next try: the first, and the longest
 CLOSE_S = 1.0  # for what was sent last to leave
 ENDED = "the connection has ended"
 
+_WRONG_KIND = {
+    True: "it is a part of a cluster, for which there is redis+cluster://",
+    False: "it is no cluster: redis:// is for one server",
+}
 _PING = pack(("PING",))
+
+
+class Reached(Protocol):
+    """A server that has been reached, as who asks it something needs it."""
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it can be asked now."""
+
+    @property
+    def commands(self) -> Connection:
+        """The connection for that."""
+
+    @property
+    def server(self) -> Server:
+        """Who it is."""
 
 
 class Link:
@@ -107,6 +127,9 @@ class Link:
             async for address in places(self.url):
                 try:
                     self.commands, self.server = await connect(self._command, address, self.url)
+                    if self.server.is_cluster is not (self.url.kind == CLUSTER):
+                        self.commands.abort()
+                        raise BrokerRefused(_WRONG_KIND[self.server.is_cluster])
                     if not self.server.is_primary:
                         raise BrokerUnavailable("it is a replica")
                     await self._complete(address)

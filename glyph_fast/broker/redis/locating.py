@@ -15,7 +15,7 @@ from itertools import count, islice
 from ...errors import BrokerUnavailable
 from ...logs import SERVER, log
 from ...wire import Position
-from .bus import RedisBus
+from .bus import RoomBus
 from .streams import RedisStreams
 
 AT_ONCE = 200  # rooms whose positions are asked for together
@@ -26,7 +26,7 @@ class Locating:
     """Tells `found` where each room is that was added, once all up to there has been heard."""
 
     def __init__(
-        self, bus: RedisBus, streams: RedisStreams, found: Callable[[str, Position], object]
+        self, bus: RoomBus, streams: RedisStreams, found: Callable[[str, Position], object]
     ) -> None:
         self._bus = bus
         self._streams = streams

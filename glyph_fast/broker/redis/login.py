@@ -97,6 +97,6 @@ def read_info(answer: Any) -> Server:
     return Server(
         said["run_id"],
         said.get("role") == "master",
-        said.get("redis_mode") == "cluster",
+        said.get("cluster_enabled") == "1",
         said["redis_version"],
     )

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from typing import Any
 
@@ -27,7 +27,7 @@ from ..catching_up import CatchingUp
 from ..history import Ask, Page
 from ..nodes.bus import Heard
 from ..ordering import order, parts_of, read_placed
-from .bus import RedisBus
+from .bus import RoomBus
 from .connection import settle
 from .locating import Locating
 from .streams import Placed, RedisStreams
@@ -43,9 +43,7 @@ class Places:
     `deliver` gets what has its place, and `reset` is told of rooms of which something is lost.
     """
 
-    def __init__(
-        self, bus: RedisBus, streams: RedisStreams, deliver: Deliver, reset: Reset
-    ) -> None:
+    def __init__(self, bus: RoomBus, streams: RedisStreams, deliver: Deliver, reset: Reset) -> None:
         self.lost = 0  # messages that got no place
         self._bus = bus
         self._streams = streams
@@ -124,7 +122,12 @@ class Places:
         """The link is there, or not any more."""
         if is_up:
             self._said = ""
-            for room in self.rooms.values():
+            self.compare(self.rooms)
+
+    def compare(self, channels: Iterable[bytes]) -> None:
+        """Ask where rooms are of which something may have been missed."""
+        for channel in channels:
+            if (room := self.rooms.get(channel)) is not None:
                 self._locating.add(room)
 
     # What is kept.

@@ -104,6 +104,14 @@ class Script:
 PUBLISH = Script(_PUBLISH % (_BEGIN, Kind.PLACED, "PUBLISH"))
 SPUBLISH = Script(_PUBLISH % (_BEGIN, Kind.PLACED, "SPUBLISH"))
 READ = Script(_READ % _BEGIN)
+# Note whose offsets a room goes on with. KEYS: its hash. ARGV: run_ids as above.
+ADOPT = Script("""#!lua
+local former = redis.call('HMGET', KEYS[1], 'r')[1]
+local run = string.match(ARGV[1], '^[^ ]+')
+if former and former ~= run and string.find(ARGV[1], former, 1, true) then
+    redis.call('HSET', KEYS[1], 'r', run)
+end
+""")
 # Forget a lease, or make it longer, if it is still ours. KEYS: it. ARGV: whose, how long (ms).
 RENEW = Script("""#!lua
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
@@ -113,7 +121,7 @@ RELEASE = Script("""#!lua
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])
 """)
-ALL = (PUBLISH, SPUBLISH, READ, RENEW, RELEASE)
+ALL = (PUBLISH, SPUBLISH, READ, ADOPT, RENEW, RELEASE)
 
 _Call = tuple[bytes, Answer]  # a packed command, and who gets its answer
 
@@ -167,4 +175,4 @@ class Scripts:
             self.send(*call)
 
 
-__all__ = ["ALL", "PUBLISH", "READ", "RELEASE", "RENEW", "SPUBLISH", "Script", "Scripts"]
+__all__ = ["ADOPT", "ALL", "PUBLISH", "READ", "RELEASE", "RENEW", "SPUBLISH", "Script", "Scripts"]

@@ -18,8 +18,8 @@ from ..history import NO_LIMIT, Ask, Page, fitting, leaves_out
 from ..ids import LIFETIME_S
 from ..nodes.subjects import Subjects, encode
 from ..ordering import PARTS_AT, read_placed
-from .connection import LOST, Answer, pack, settle
-from .link import Link
+from .connection import LOST, Answer, ignore, pack, settle
+from .link import Reached
 from .scripts import PUBLISH, READ, Script, Scripts
 
 CHUNK = 1000  # messages of one answer of the server
@@ -54,7 +54,7 @@ class RedisStreams:
 
     publishing = PUBLISH  # the script
 
-    def __init__(self, link: Link, subjects: Subjects) -> None:
+    def __init__(self, link: Reached, subjects: Subjects) -> None:
         self.terms_of: Callable[[str], RoomDeclaration | None] = lambda name: None
         self._link = link
         self._subjects = subjects
@@ -105,7 +105,7 @@ class RedisStreams:
             self.failed(BrokerUnavailable(LOST))
             return
         before, _, _, last = self._around.get(name) or self._call_around(name)
-        command = b"%b$%d\r\n%b%b%b" % (before, len(parts), parts, last, _UNANSWERED)
+        command = b"%b$%d\r\n%b%b%b" % (before, len(parts), parts, last, UNANSWERED)
         self.scripts.send(command, self._telling)
 
     def _call_around(self, name: str) -> _Around:
@@ -208,7 +208,7 @@ class RedisStreams:
 
     async def _read(
         self, name: str, above: int, below: int, most: int, *, from_newest: bool
-    ) -> _Chunk:
+    ) -> Chunk:
         terms = self.terms_of(name)
         if not self._link.is_up or terms is None:
             raise BrokerUnavailable(LOST)
@@ -224,7 +224,7 @@ class RedisStreams:
         if position.epoch == self._epoch:
             self._draw_epoch()
         messages = [(start + at, read_placed(each).kept) for at, each in enumerate(raw)]
-        return _Chunk(position, length, messages)
+        return Chunk(position, length, messages)
 
     async def empty(self, name: str) -> None:
         """Forget what a room keeps; its position stays. Raises BrokerUnavailable."""
@@ -232,12 +232,12 @@ class RedisStreams:
             raise BrokerUnavailable(LOST)
         await self._ask("DEL", self.keys(name).stream)
 
-    def forget(self, name: str) -> None:
+    def forget(self, name: str, answer: Answer = ignore) -> None:
         """Forget what a room keeps, and its position."""
         if self._link.is_up:
             keys = self.keys(name)
             self._draw_epoch()  # never the one before
-            self._link.commands.tell(pack(("DEL", keys.meta, keys.stream)))
+            self._link.commands.send(pack(("DEL", keys.meta, keys.stream)), answer)
 
     async def forget_all(self) -> None:
         """As `forget`, of all rooms of this server. Raises BrokerUnavailable."""
@@ -248,9 +248,12 @@ class RedisStreams:
             while True:
                 cursor, keys = await self._ask("SCAN", cursor, "MATCH", pattern, "COUNT", CHUNK)
                 if keys:
-                    await self._ask("UNLINK", *keys)
+                    await self._unlink(keys)
                 if cursor == b"0":
                     break
+
+    async def _unlink(self, keys: list[bytes]) -> None:
+        await self._ask("UNLINK", *keys)
 
     async def _ask(self, *command: Any) -> Any:
         try:
@@ -259,7 +262,9 @@ class RedisStreams:
             raise BrokerUnavailable(str(exc)) from None
 
 
-class _Chunk(NamedTuple):
+class Chunk(NamedTuple):
+    """Some of the messages of a room, as one answer has them."""
+
     position: Position
     length: int  # of all that is kept
     messages: list[tuple[int, Kept]]
@@ -297,7 +302,7 @@ def _call(count: int, script: Script, keys: int) -> bytes:
     return b"*%d\r\n" % count + _bulks("EVALSHA", script.sha, keys)
 
 
-_UNANSWERED = _bulks("")  # how one ends that wants no position
+UNANSWERED = _bulks("")  # how one ends that wants no position
 
 
 def _ms(seconds: float) -> int:

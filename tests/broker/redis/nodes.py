@@ -12,14 +12,18 @@ import json
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
+import httpx
 from websockets.asyncio.client import ClientConnection, connect
 
 from glyph_fast import Server
 from tests.broker_servers import RedisServer
+from tests.serving import ServeProcess
 
 ROOM = "kept:chat"
+APP = Path(__file__).parent / "app"
 PAUSE_S = 0.02  # between two tries of what was refused
 
 
@@ -240,3 +244,55 @@ class Publisher(Client):
         last = f"{self.name} is done"
         await self.publish(last)
         return last
+
+
+class Watcher(Client):
+    """A member that keeps the list of members, and how often each has left."""
+
+    def __init__(self, at: Any) -> None:
+        super().__init__(at)
+        self.present: set[str] = set()
+        self.left: list[str] = []
+
+    async def __aenter__(self) -> Any:
+        await super().__aenter__()
+        self.present |= {
+            each["id"] for each in (await self.join(presence=True))["presence"]["members"]
+        }
+        return self
+
+    def take(self, message):
+        if message["type"] == "presence":
+            self.present |= {each["id"] for each in message["data"]["joined"]}
+            gone = [each["id"] for each in message["data"]["left"]]
+            self.left += gone
+            self.present -= set(gone)
+
+
+class Served(Node):
+    """A server with two workers, in processes of its own."""
+
+    def __init__(self, process: ServeProcess) -> None:
+        assert process.process.stdout is not None
+        self.process = process
+        self.url = process.ws("/ws")
+        self.admin = process.process.stdout.readline().decode().split()[-1]
+
+    async def get(self, path: str) -> Any:
+        async with httpx.AsyncClient() as client:
+            return (await client.get(self.admin + path)).json()
+
+
+@asynccontextmanager
+async def served(redis: RedisServer, program: str = "nodes:server") -> AsyncIterator[Served]:
+    """One, until the end of the block."""
+    process = await asyncio.to_thread(
+        ServeProcess, program, "--workers", "2", "--admin", "127.0.0.1:0", cwd=APP,
+        env={"GLYPH_FAST_BROKER": redis.url},
+    )  # fmt: skip
+    try:
+        yield Served(process)
+        assert await asyncio.to_thread(process.stop) == 0, process.log()
+    finally:
+        process.kill()
+        process.release()

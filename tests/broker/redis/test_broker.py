@@ -6,17 +6,26 @@ import asyncio
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from glyph_fast import HistoryLost, Position
-from glyph_fast.errors import BrokerUnavailable, ConfigError
-from tests.broker.redis.nodes import ROOM, Client, Follower, Publisher, node, nodes, program, until
+from glyph_fast.errors import BrokerUnavailable
+from tests.broker.redis.nodes import (
+    APP,
+    ROOM,
+    Client,
+    Follower,
+    Publisher,
+    Watcher,
+    node,
+    nodes,
+    program,
+    until,
+)
 from tests.broker_servers import BINARIES, redis_server
 from tests.serving import serving
 
-APP = Path(__file__).parent / "app"
 PAGE = (Path(__file__).parents[3] / "docs/scaling.md").read_text()
 
 
@@ -125,11 +134,6 @@ def test_members_of_rooms_without_history_users_and_everybody_are_reached(run):
     run(main())
 
 
-def test_what_cannot_be_asked_of_a_broker_is_refused():
-    with pytest.raises(ConfigError, match="not available in this version"):
-        asyncio.run(program().serve(broker="redis+cluster://127.0.0.1:1", port=0))
-
-
 def test_a_server_serves_again_without_its_broker(run):
     async def main():
         server = program()
@@ -141,29 +145,6 @@ def test_a_server_serves_again_without_its_broker(run):
                 assert (await at.hub.publish(ROOM, "a")).offset == 1
 
     run(main())
-
-
-class Watcher(Client):
-    """A member that keeps the list of members, and how often each has left."""
-
-    def __init__(self, at: Any) -> None:
-        super().__init__(at)
-        self.present: set[str] = set()
-        self.left: list[str] = []
-
-    async def __aenter__(self) -> Any:
-        await super().__aenter__()
-        self.present |= {
-            each["id"] for each in (await self.join(presence=True))["presence"]["members"]
-        }
-        return self
-
-    def take(self, message):
-        if message["type"] == "presence":
-            self.present |= {each["id"] for each in message["data"]["joined"]}
-            gone = [each["id"] for each in message["data"]["left"]]
-            self.left += gone
-            self.present -= set(gone)
 
 
 def test_who_is_there_and_how_many_is_known_on_all_nodes(run):

@@ -5,48 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 
-from tests.broker.redis.nodes import ROOM, Follower, Node, Publisher, until
-from tests.broker_servers import RedisServer, redis_server
+from tests.broker.redis.nodes import APP, ROOM, Follower, Publisher, served, until
+from tests.broker_servers import redis_server
 from tests.serving import ServeProcess
-
-APP = Path(__file__).parent / "app"
-
-
-class Served(Node):
-    """A server with two workers, in processes of its own."""
-
-    def __init__(self, process: ServeProcess) -> None:
-        assert process.process.stdout is not None
-        self.process = process
-        self.url = process.ws("/ws")
-        self.admin = process.process.stdout.readline().decode().split()[-1]
-
-    async def get(self, path: str) -> Any:
-        async with httpx.AsyncClient() as client:
-            return (await client.get(self.admin + path)).json()
-
-
-@asynccontextmanager
-async def served(redis: RedisServer, program: str = "nodes:server") -> AsyncIterator[Served]:
-    """One, until the end of the block."""
-    process = await asyncio.to_thread(
-        ServeProcess, program, "--workers", "2", "--admin", "127.0.0.1:0", cwd=APP,
-        env={"GLYPH_FAST_BROKER": redis.url},
-    )  # fmt: skip
-    try:
-        yield Served(process)
-        assert await asyncio.to_thread(process.stop) == 0, process.log()
-    finally:
-        process.kill()
-        process.release()
 
 
 def test_members_of_all_workers_of_all_machines_get_one_order_and_survive_a_restart(run):
