@@ -24,7 +24,7 @@ function bundle(entry, format) {
     format,
     minify: true,
     // What has an underscore, and members of what never leaves the library.
-    mangleProps: /^(_.*|askedAt|sentAt|isCall|until|done|text)$/,
+    mangleProps: /^(_.*|isAsked|sentAt|isCall|until|done|text|timer|pause)$/,
     target: "es2022",
     charset: "utf8",
     banner: { js: `/*! glyph-fast ${version}, MIT */` },

@@ -165,12 +165,22 @@ class Client(ClientListening):
         """How many events the slowest handler of the program's events is behind."""
         return self._events.backlog
 
-    def _ask(self, id: str, text: str, done: Done, until: float = inf) -> None:
-        """Send a text that has the id, until it is answered."""
+    def _ask(
+        self, id: str, text: str, done: Done, until: float = inf, room: Room | None = None
+    ) -> None:
+        """Send a text that has the id, until it is answered.
+
+        What answers a former socket, or a room that was left, is nobody's business.
+        """
         if self._is_up:
-            self._questions.ask(id, text, done, until)
-        else:
+            self._questions.ask(
+                id, text, done, until, lambda: room is not None and self._is_over(room)
+            )
+        elif room is None:
             done(ClientError("not connected"), None)
+
+    def _is_over(self, room: Room) -> bool:
+        return not (self._is_up and self._has(room))
 
     def _next_id(self) -> str:
         """An id that was not used before."""

@@ -37,8 +37,10 @@ class Server(Protocol):
         """How many events the slowest handler of the program's events is behind."""
         ...
 
-    def _ask(self, id: str, text: str, done: Done, until: float = inf) -> None:
-        """Send a text that has the id, until it is answered."""
+    def _ask(
+        self, id: str, text: str, done: Done, until: float = inf, room: Room | None = None
+    ) -> None:
+        """Send a text that has the id, until it is answered, or the room was left."""
         ...
 
     def _next_id(self) -> str:
@@ -47,10 +49,6 @@ class Server(Protocol):
 
     def _random_id(self) -> str:
         """An id that nobody guesses."""
-        ...
-
-    def _has(self, room: Room) -> bool:
-        """Whether one is still to be a member."""
         ...
 
     def _forget(self, room: Room) -> bool:
@@ -145,7 +143,9 @@ class Room(RoomListening):
     def leave(self) -> None:
         """Be a member no longer, and forget the room."""
         if self._server._forget(self):
-            self._ask("leave_room", {}, lambda error, found: None)
+            id = self._server._next_id()
+            text = _text("leave_room", self.name, {}, id)
+            self._server._ask(id, text, lambda error, found: None)
             self._close("left the room")
             self._handlers.emit("left")
 
@@ -191,6 +191,7 @@ class Room(RoomListening):
         """The socket is lost."""
         self.is_joined = False
         self._sequence.stop()
+        self._outbox.down()
 
     def _close(self, why: str) -> None:
         """Nothing more will come."""
@@ -308,13 +309,7 @@ class Room(RoomListening):
         self._ask_as(id, _text(kind, self.name, members, id), done)
 
     def _ask_as(self, id: str, text: str, done: Done, until: float = inf) -> None:
-        """Ask; what answers a former socket, or a room that was left, is nobody's business."""
-
-        def unless_over(error: ClientError | None, found: Found) -> None:
-            if self._server._is_up and self._server._has(self):
-                done(error, found)
-
-        self._server._ask(id, text, unless_over, until)
+        self._server._ask(id, text, done, until, self)
 
     def _ask_presence(self) -> None:
         def done(error: ClientError | None, found: Found) -> None:

@@ -267,11 +267,29 @@ async def test_a_server_that_says_try_again_is_asked_again(bench: Bench) -> None
     socket = await bench.open()
     join = socket.take_one()
     socket.refuse(join, "try again")
-    assert socket.take() == []
-    await asyncio.sleep(10)
-    assert socket.take_one() == join
-    socket.answer(join, since(5))
+    for pause in (1, 2, 4, 5):
+        await asyncio.sleep(pause - 0.1)
+        assert socket.take() == []
+        await asyncio.sleep(0.2)
+        assert socket.take_one() == join
+        socket.refuse(join, "try again")
+    await asyncio.sleep(5)
+    socket.answer(socket.take_one(), since(5))
     assert watched.log == ["joined"]
+
+
+async def test_a_room_that_one_left_is_not_joined_by_what_was_to_be_tried_again(
+    bench: Bench,
+) -> None:
+    room = bench.connect().join("lobby")
+    socket = await bench.open()
+    socket.refuse(socket.take_one(), "try again")
+    room.leave()
+    leave = socket.take_one()
+    assert leave["type"] == "leave_room"
+    socket.answer(leave, {})
+    await asyncio.sleep(15)
+    assert socket.take() == []
 
 
 async def test_leaving_is_told_and_the_room_can_be_joined_anew(bench: Bench) -> None:
@@ -366,6 +384,105 @@ async def test_a_refused_publish_says_so_and_was_not_sent(bench: Bench) -> None:
     await settle()
     joined.socket.refuse(joined.socket.take_one(), "clients may not publish")
     assert await fate.now() == ("clients may not publish", False)
+
+
+class Refusing:
+    """The server's side of a room: it has no place for the next `refusals` messages."""
+
+    def __init__(self, socket: FakeSocket, refusals: int) -> None:
+        self._socket = socket
+        self._refusals = refusals
+        self.heard: list[Any] = []
+        self.placed: list[Any] = []
+
+    async def answer(self) -> list[Any]:
+        """Answer what came, one after the other; return it."""
+        self.heard.clear()
+        await settle()
+        while found := self._socket.take():
+            for each in found:
+                self.heard.append(each["data"])
+                if self._refusals:
+                    self._refusals -= 1
+                    self._socket.refuse(each, "try again")
+                else:
+                    self.placed.append(each["data"])
+                    self._socket.answer(each, since(5 + len(self.placed)))
+        return self.heard
+
+
+async def test_what_is_published_behind_a_refused_message_waits_for_it(bench: Bench) -> None:
+    joined = await Joined.make(bench)
+    server = Refusing(joined.socket, 5)
+    fates = [Fate(joined.room.publish(n)) for n in (1, 2, 3)]
+    assert await server.answer() == [1, 2, 3]
+    fates.append(Fate(joined.room.publish(4)))
+    for pause in (1, 2):
+        await asyncio.sleep(pause - 0.1)
+        assert await server.answer() == []
+        await asyncio.sleep(0.2)
+        assert await server.answer() == [1]  # alone: others would be refused, or overtake it
+    fates.append(Fate(joined.room.publish(5)))
+    await asyncio.sleep(4)
+    assert await server.answer() == [1, 2, 3, 4, 5]
+    fates.append(Fate(joined.room.publish(6)))
+    assert await server.answer() == [6]
+    assert server.placed == [1, 2, 3, 4, 5, 6]
+    assert [await each.now() for each in fates] == [("e", n) for n in range(6, 12)]
+
+
+async def test_a_room_that_refuses_holds_up_no_other(bench: Bench) -> None:
+    joined = await Joined.make(bench)
+    other = bench.server.join("other")
+    joined.socket.answer(joined.socket.take_one(), {})
+    fates = [Fate(joined.room.publish(1))]
+    await settle()
+    joined.socket.refuse(joined.socket.take_one(), "try again")
+    fates.append(Fate(other.publish(2)))
+    await settle()
+    assert joined.socket.take_one()["data"] == 2
+    assert [await each.now() for each in fates] == ["pending", "pending"]
+
+
+async def test_a_refused_message_that_nobody_waits_for_any_more_holds_up_nothing(
+    bench: Bench,
+) -> None:
+    joined = await Joined.make(bench)
+    fate = Fate(joined.room.publish(1))
+    await settle()
+    first = joined.socket.take_one()
+    fate.cancel()
+    await settle()
+    joined.socket.refuse(first, "try again")
+    later = Fate(joined.room.publish(2))
+    await asyncio.sleep(1.1)
+    second = joined.socket.take_one()
+    assert second["data"] == 2
+    later.cancel()
+    await settle()
+    joined.socket.refuse(second, "try again")
+    await asyncio.sleep(2.1)
+    assert joined.socket.take() == []
+    last = Fate(joined.room.publish(3))
+    await settle()
+    assert joined.socket.take_one()["data"] == 3
+    assert await last.now() == "pending"
+
+
+async def test_a_connection_that_is_lost_while_a_room_refuses_changes_no_order(
+    bench: Bench,
+) -> None:
+    joined = await Joined.make(bench)
+    fates = [Fate(joined.room.publish(n)) for n in (1, 2)]
+    await settle()
+    for each in joined.socket.take():
+        joined.socket.refuse(each, "try again")
+    fates.append(Fate(joined.room.publish(3)))
+    again = await bench.again()
+    again.answer(again.take_one(), {**since(5), "resumed": True, "messages": []})
+    server = Refusing(again, 0)
+    assert await server.answer() == [1, 2, 3]
+    assert [await each.now() for each in fates] == [("e", 6), ("e", 7), ("e", 8)]
 
 
 async def test_after_four_minutes_what_may_have_been_sent_is_not_sent_again(bench: Bench) -> None:

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
+from typing import Any, NoReturn
 
-from glyph_fast import Config, Connection, MessageContext, Reject, Request, Response, Server
+from glyph_fast import (
+    BrokerUnavailable,
+    Config,
+    Connection,
+    MessageContext,
+    Reject,
+    Request,
+    Response,
+    Server,
+)
 
 server = Server(Config(handler_grace="5s"))
 server.room("chat:*", client_join=True, history_size=50_000, history_bytes="64MiB", presence=True)
@@ -57,6 +67,29 @@ def tell_all(ctx: MessageContext) -> None:
 @server.on_event("ask back")
 async def ask_back(ctx: MessageContext) -> None:
     ctx.reply_json(await ctx.conn.call("confirm", {"question": ctx.message.data}, timeout=30))
+
+
+class Away:
+    """A broker that is away: nothing has a place, and no history can be read."""
+
+    def __init__(self, broker: Any) -> None:
+        self.broker = broker
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.broker, name)
+
+    async def publish_once(self, *_: object) -> NoReturn:
+        raise BrokerUnavailable("away")
+
+    history = publish_once
+
+
+@server.on_event("away")
+def away(ctx: MessageContext) -> None:
+    """Have the broker away from now on, or back."""
+    rooms = ctx.hub.get_room_manager()
+    rooms._broker = Away(rooms._broker) if ctx.message.data else rooms._broker.broker  # type: ignore
+    ctx.reply_json(True)
 
 
 @server.on_event("hang up")

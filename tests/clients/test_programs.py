@@ -53,6 +53,11 @@ def test_a_killed_server_loses_no_publish(engine: str) -> None:
             program.over()
 
 
+def test_a_refused_message_keeps_its_place_among_those_of_its_sender(engine: str) -> None:
+    with app() as server, Program(engine, "refusing", server.ws("/ws")) as program:
+        program.over()
+
+
 @pytest.mark.both_cores
 def test_what_was_missed_comes_or_is_told(engine: str) -> None:
     with app() as server, Cutter(server.port, seed=1) as cutter:

@@ -5,9 +5,9 @@ export class Handlers {
   private _lists = new Map<string, Set<(...args: any[]) => any>>();
 
   _add(name: string, handler: (...args: any[]) => any): Off {
-    if (!this._lists.has(name)) this._lists.set(name, new Set());
-    const list = this._lists.get(name)!.add(handler);
-    return () => void list.delete(handler);
+    const list = this._lists.get(name) ?? new Set();
+    this._lists.set(name, list.add(handler));
+    return () => list.delete(handler);
   }
 
   /** Call them all. What one throws is reported as of an event of the page: the others are called.

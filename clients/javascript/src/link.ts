@@ -5,30 +5,27 @@
 import { openEvents } from "./events.js";
 import type { Options, State, Why } from "./types.js";
 
-// Milliseconds.
-const FIRST_DELAY = 500;
-const LAST_DELAY = 20_000;
-const OPEN_WITHIN = 10_000;
-const CONFIRM_WITHIN = 1_000;
-const STABLE_AFTER = 5_000; // an end that comes sooner does not shorten the pauses
-const SILENCE = 20_000;
-const ANSWER_WITHIN = 10_000;
+// Constant enumerations are numbers in what is built, without a name.
 
-const EXPIRED = 4401;
-const SLOW_CONSUMER = 4008; // the server's, not the program's as the rest of 4000–4399
-const NOT_NOW = 4503; // too many connections, or on its way down
-
-/** Whether nobody should come back after an end with this code. */
-export function isFinal(code: number): boolean {
-  return (
-    code == 1000 ||
-    (code >= 1002 && code <= 1003) ||
-    (code >= 1007 && code <= 1009) ||
-    (code >= 3500 && code <= 4399 && code != SLOW_CONSUMER) ||
-    code == 4403 ||
-    (code >= 4500 && code != NOT_NOW)
-  );
+const enum Wait { // milliseconds
+  First = 500,
+  Last = 20_000,
+  Open = 10_000,
+  Confirm = 1_000,
+  Stable = 5_000, // an end that comes sooner does not shorten the pauses
+  Silence = 20_000,
+  Answer = 10_000,
 }
+
+const enum Code {
+  Normal = 1000,
+  Lost = 1006,
+  Expired = 4401,
+}
+
+/** Codes after which nobody should come back. Two are the server's and pass: 4008, too slow, and 4503,
+ * too many connections or on its way down. */
+const FINAL = /^(?!4008|4503)(100[023789]|3[5-9]..|4[0-35-9]..|4403)$/;
 
 /** Who is told. */
 export interface Owner {
@@ -54,8 +51,7 @@ export class Link {
   private _timer: any;
   private _tries = 0;
   private _openedAt = 0;
-  private _heardAt = 0;
-  private _isAnswered = false; // something came since the latest probe
+  private _heardAt = 0; // 0: nothing came since the latest probe
   private _wasDenied = false;
   private _events?: string | false; // where a stream of events is, while no WebSocket has opened
 
@@ -63,7 +59,7 @@ export class Link {
     this._url = url;
     this._options = options;
     this._owner = owner;
-    for (const [target, name, listener] of this._outside()) target?.addEventListener?.(name, listener);
+    this._outside("add");
     this._connect();
   }
 
@@ -83,10 +79,8 @@ export class Link {
 
   _finish(code: number, reason: string): void {
     if (this._state == "closed") return;
-    for (const [target, name, listener] of this._outside()) {
-      target?.removeEventListener?.(name, listener);
-    }
-    this._drop(1000);
+    this._outside("remove");
+    this._drop(Code.Normal);
     this._become("closed", code, reason);
   }
 
@@ -110,7 +104,7 @@ export class Link {
       // The program's own: its token, or an address or a token that cannot be sent.
       if (attempt != this._attempt) return;
       this._owner._failed(error);
-      this._lost(1006, String(error));
+      this._lost(Code.Lost, String(error));
     }
   }
 
@@ -124,19 +118,18 @@ export class Link {
     };
     socket.binaryType = "arraybuffer";
     socket.onopen = now(() => {
-      this._after(CONFIRM_WITHIN, () => this._confirm());
+      this._after(Wait.Confirm, () => this._confirm());
       this._owner._up();
       this._ping();
     });
     socket.onmessage = now(({ data }) => {
       this._heardAt = Date.now();
-      this._isAnswered = true;
       if (this._state != "open") this._confirm();
       if (attempt == this._attempt) this._owner._heard(data);
     });
     socket.onclose = now(({ code, reason }) => this._lost(code, reason));
     socket.onerror = () => {}; // `close` follows
-    this._after(OPEN_WITHIN, () => this._lost(1006, "no answer"));
+    this._after(Wait.Open, () => this._lost(Code.Lost, "no answer"));
   }
 
   private _confirm(): void {
@@ -152,34 +145,34 @@ export class Link {
 
   /** Look again when the silence would be long enough. */
   private _watch(): void {
-    this._after(this._heardAt + SILENCE - Date.now(), () => {
-      if (Date.now() - this._heardAt < SILENCE) this._watch();
+    this._after(this._heardAt + Wait.Silence - Date.now(), () => {
+      if (Date.now() - this._heardAt < Wait.Silence) this._watch();
       else this._probe();
     });
   }
 
   /** Find out whether the other side is still there. */
   private _probe(): void {
-    if (!this._answersPings) return this._after(SILENCE, () => this._watch());
+    if (!this._answersPings) return this._after(Wait.Silence, () => this._watch());
     this._ping();
-    this._isAnswered = false;
+    this._heardAt = 0;
     const asked = Date.now();
-    this._after(ANSWER_WITHIN, () => {
-      if (this._isAnswered) this._watch();
+    this._after(Wait.Answer, () => {
+      if (this._heardAt) this._watch();
       // So late that the machine has slept: what came meanwhile is still to be heard.
-      else if (Date.now() - asked > 2 * ANSWER_WITHIN) this._probe();
-      else this._lost(1006, "no answer");
+      else if (Date.now() - asked > 2 * Wait.Answer) this._probe();
+      else this._lost(Code.Lost, "no answer");
     });
   }
 
   private _lost(code: number, reason: string): void {
-    const isStable = this._state == "open" && Date.now() - this._openedAt > STABLE_AFTER;
-    const isExpired = code == EXPIRED;
-    if (isFinal(code) || (isExpired && (this._wasDenied || !this._canRenew))) {
+    const isStable = this._state == "open" && Date.now() - this._openedAt > Wait.Stable;
+    const isExpired = code == Code.Expired;
+    if (FINAL.test(code as any) || (isExpired && (this._wasDenied || !this._canRenew))) {
       return this._finish(code, reason);
     }
     // 1006, or 0 in Deno, of what did not open; nothing did where there is no socket.
-    const isBlocked = !(code % 1006) && !this._openedAt && this._socket;
+    const isBlocked = !(code % Code.Lost) && !this._openedAt && this._socket;
     this._drop();
     if (isBlocked && (this._events = this._events ? "" : this._options.events ?? "/events")) {
       return this._open(this._attempt);
@@ -190,7 +183,7 @@ export class Link {
       this._token = null;
     }
     if (globalThis.navigator?.onLine === false) return this._become("offline", code, reason);
-    const delay = Math.random() * Math.min(LAST_DELAY, FIRST_DELAY * 2 ** this._tries++);
+    const delay = Math.random() * Math.min(Wait.Last, Wait.First * 2 ** this._tries++);
     this._after(delay, () => this._connect());
     this._become("waiting", code, reason, Date.now() + delay);
   }
@@ -238,11 +231,13 @@ export class Link {
     this._become("offline");
   };
 
-  private _outside(): [any, string, () => void][] {
-    return [
+  private _outside(verb: "add" | "remove"): void {
+    for (const [target, name, listener] of [
       [globalThis, "online", this._awake],
       [globalThis, "offline", this._asleep],
       [globalThis.document, "visibilitychange", this._awake],
-    ];
+    ] as any[]) {
+      target?.[verb + "EventListener"]?.(name, listener);
+    }
   }
 }

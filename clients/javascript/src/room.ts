@@ -3,13 +3,16 @@
  * In a room with history every message has an offset. What is next is delivered; what is older came
  * already; what is further is held until `history` has brought what lies between. */
 import { Handlers } from "./handlers.js";
+import { Says, longer } from "./server.js";
 import type { Client, Done } from "./server.js";
 import { GlyphError } from "./types.js";
 import type { JoinOptions, Member, Meta, Off, Position, Room, RoomEvents } from "./types.js";
 
-const IDS_COUNT_FOR = 240_000; // ms; a minute less than a server remembers them
-const MOST_HELD = 1_000; // messages behind a gap; any more are asked for again
-const PIECE = 1_000; // messages of a history asked for at once
+const enum Most {
+  IdsCount = 240_000, // ms; a minute less than a server remembers them
+  Held = 1_000, // messages behind a gap; any more are asked for again
+  Piece = 1_000, // messages of a history asked for at once
+}
 
 interface Outgoing {
   text: string;
@@ -30,13 +33,14 @@ export class ClientRoom implements Room {
   private _version = 0; // of presence
   private _hasBeenJoined = false;
   private _was: string | undefined; // the connection that was a member last
+  private _pause: number | undefined; // ms: what is published waits behind a message that was refused
+  private _timer: any; // sends that one again
   private _why = ""; // there is no membership to wait for
 
   constructor(server: Client, name: string, options: JoinOptions) {
     this._server = server;
     this.name = name;
     this._options = options;
-    if (server.state == "closed") this._why = "closed";
   }
 
   on<K extends keyof RoomEvents>(event: K, handler: RoomEvents[K]): Off {
@@ -49,15 +53,13 @@ export class ClientRoom implements Room {
       const id = this._server._random();
       const text = JSON.stringify({ type: "broadcast", room: this.name, data, id });
       this._outbox.set(id, { text, sentAt: 0, done });
-      if (this.isJoined) this._send(id);
+      if (this.isJoined && !this._pause) this._send(id);
     });
   }
 
   history({ limit, before }: { limit?: number; before?: number } = {}): Promise<{ data: any; meta: Meta }[]> {
     return this._server._promise((done) => {
-      const id = this._server._next();
-      const text = JSON.stringify({ type: "history", room: this.name, limit, before, id });
-      this._server._ask(id, text, (error, found) => {
+      this._server._ask({ type: "history", room: this.name, limit, before }, (error, found) => {
         done(error, found?.messages?.map((each: any) => ({ data: take(each), meta: each })));
       });
     });
@@ -65,8 +67,9 @@ export class ClientRoom implements Room {
 
   leave(): void {
     const { _server: server } = this;
-    if (!server._forget(this)) return;
-    this._ask("leave_room", {}, () => {});
+    if (!server._has(this)) return;
+    server._rooms.delete(this.name);
+    server._ask({ type: "leave_room", room: this.name }, () => {});
     this._close("left the room");
     this._handlers._emit("left");
   }
@@ -80,8 +83,8 @@ export class ClientRoom implements Room {
     const held: any[] = (this._held = []);
     this._why = "";
     const asked = {
-      ...(position ? { since: position, was: this._was } : history && { history }),
-      ...(presence && { presence }),
+      presence,
+      ...(position ? { since: position, was: this._was } : { history }),
     };
     this._ask("join_room", asked, (error, found) => {
       if (held != this._held) return;
@@ -96,12 +99,13 @@ export class ClientRoom implements Room {
       this._welcome(found, held);
       if (this._why) return; // a handler has left the room
       this._handlers._emit("joined");
-      for (const id of this._outbox.keys()) this._send(id);
+      this._flush();
     });
   }
 
   /** The socket is lost. */
   _down(): void {
+    this._timer = clearTimeout(this._timer);
     this.isJoined = false;
     this._held = null;
   }
@@ -152,12 +156,12 @@ export class ClientRoom implements Room {
   private _accept(message: any): void {
     const held = this._held;
     if (held) {
-      if (held.length < MOST_HELD) held.push(message);
+      if (held.length < Most.Held) held.push(message);
       return;
     }
     const position = this.position!;
     const ahead = message.offset - position.offset;
-    if (ahead > 1) this._fill({ since: position, limit: PIECE }, [message]);
+    if (ahead > 1) this._fill({ since: position, limit: Most.Piece }, [message]);
     else if (ahead == 1) {
       position.offset++;
       this._deliver(message);
@@ -166,11 +170,11 @@ export class ClientRoom implements Room {
 
   private _release(held: any[]): void {
     for (const each of held) this._accept(each);
-    if (held.length == MOST_HELD && !this._held) this._refill([]);
+    if (held.length == Most.Held && !this._held) this._refill([]);
   }
 
   private _refill(held: any[]): void {
-    this._fill({ since: this.position, limit: PIECE }, held);
+    this._fill({ since: this.position, limit: Most.Piece }, held);
   }
 
   /** Ask for what is missing; what comes meanwhile is held. */
@@ -211,25 +215,39 @@ export class ClientRoom implements Room {
     if (isOld) message.history = true;
     const data = take(message);
     this._handlers._emit("message", data, message);
-    if (message.event) this._server._emit(message.event, data, message);
+    if (message.event) this._server._events._emit(message.event, data, message);
   }
 
   // Sending.
 
+  /** Send what waits, in its order; while the room refuses, the first alone. */
+  private _flush(pause?: number): void {
+    this._timer = clearTimeout(this._timer);
+    this._pause = this._outbox.size && pause;
+    for (const id of this._outbox.keys()) {
+      if (!this._server._questions.has(id)) this._send(id);
+      if (this._pause) return;
+    }
+  }
+
   private _send(id: string): void {
     const out = this._outbox.get(id)!;
     const answered: Done = (error, found) => {
+      if (error?.message == Says.TryAgain) {
+        const pause = longer(this._pause);
+        this._timer ||= setTimeout(() => this._flush(pause), (this._pause = pause));
+        return;
+      }
       this._outbox.delete(id);
+      if (this._pause && !this._timer) this._flush();
       if (error) return out.done(error);
       const { epoch, offset } = found;
       // It has its place, where others see a message.
       if (epoch && epoch == this.position?.epoch) this._accept({ type: "skip", offset });
       out.done(null, epoch ? { epoch, offset } : null);
     };
-    const first = out.sentAt;
     out.sentAt ||= Date.now();
-    if (first && Date.now() > first + IDS_COUNT_FOR) answered(new GlyphError("no answer in time", true));
-    else this._server._ask(id, out.text, this._unlessOver(answered), out.sentAt + IDS_COUNT_FOR);
+    this._server._pose(id, out.text, answered, this, out.sentAt + Most.IdsCount);
   }
 
   private _giveUp(why: string, onlySent = false): void {
@@ -241,17 +259,7 @@ export class ClientRoom implements Room {
   }
 
   private _ask(type: string, members: object, done: Done): void {
-    const id = this._server._next();
-    const text = JSON.stringify({ type, room: this.name, ...members, id });
-    this._server._ask(id, text, this._unlessOver(done));
-  }
-
-  /** What answers a former socket, or a room that was left, is nobody's business. */
-  private _unlessOver(done: Done): Done {
-    const { _server: server } = this;
-    return (error, found) => {
-      if (server._isUp && server._has(this)) done(error, found);
-    };
+    this._server._ask({ type, room: this.name, ...members }, done, this);
   }
 
   // Presence.
@@ -265,7 +273,7 @@ export class ClientRoom implements Room {
   private _changed(change: any): void {
     const { version, joined = [], left = [], clients } = change;
     if (!this.isJoined || version <= this._version) return;
-    if (clients !== undefined) return this._present(change);
+    if (clients) return this._present(change);
     if (version != this._version + 1) {
       return this._ask("presence", {}, (error, found) => {
         if (!error) this._present(found);
@@ -277,8 +285,10 @@ export class ClientRoom implements Room {
     this._tell();
   }
 
-  private _tell(clients = this.members.length, users?: number): void {
-    users ??= new Set(this.members.map((each) => each.user ?? each.id)).size;
+  private _tell(
+    clients = this.members.length,
+    users = new Set(this.members.map((each) => each.user ?? each.id)).size,
+  ): void {
     this._handlers._emit("presence", this.members, { clients, users });
   }
 }

@@ -3,12 +3,22 @@ import { Handlers } from "./handlers.js";
 import { Link } from "./link.js";
 import { ClientRoom } from "./room.js";
 import { GlyphError } from "./types.js";
-import type { JoinOptions, Meta, Off, Options, Room, Server, State, Why } from "./types.js";
+import type { JoinOptions, Off, Options, Room, Server, State, Why } from "./types.js";
 
-const AGAIN_AFTER = 10_000; // ms without an answer: it may have been dropped on the way
-const CALL_WITHIN = 10_000; // ms
-const MOST_WAITING = 10_000; // publishes and calls without an answer
-const LONGEST = 2 ** 31 - 1; // ms of a timer
+const enum Wait { // milliseconds
+  Again = 10_000, // without an answer: it may have been dropped on the way
+  Call = 10_000,
+  Pong = 5_000,
+  Refused = 500, // of which "try again" makes a second or so
+  RefusedLong = 5_000,
+  Longest = 2 ** 31 - 1, // of a timer
+}
+const enum Most {
+  Waiting = 10_000, // publishes and calls without an answer
+}
+export const enum Says {
+  TryAgain = "try again", // a server that cannot do it now
+}
 const OWN = ["state", "error", "message"]; // names of `on` that are no events of the program
 const OF_ROOMS = ["json", "text", "binary", "skip", "presence", "room_reset"]; // types
 
@@ -19,23 +29,30 @@ export type Done = (error: GlyphError | null, found?: any) => void;
 interface Question {
   text: string;
   done: Done;
-  askedAt: number; // 0: not yet
-  until: number; // when asking again would be too late
+  room?: ClientRoom; // whose business it is
+  until?: number; // when asking again would be too late; without, "try again" is done here
   isCall?: boolean; // is asked once at most, and only of a server that lets us in
+  isAsked?: boolean;
+  timer?: any; // asks again, or ends a call
+  pause?: number; // ms, the latest after "try again"
+}
+
+/** The next pause after "try again": about a second, then longer, up to five. */
+export function longer(pause?: number): number {
+  return Math.min((pause || Wait.Refused) * (1.5 + Math.random()), Wait.RefusedLong);
 }
 
 export class Client implements Server {
   id: string | undefined;
   _isUp = false;
-  private _rooms = new Map<string, ClientRoom>();
-  private _questions = new Map<string, Question>();
-  private _events = new Handlers();
+  _rooms = new Map<string, ClientRoom>();
+  _questions = new Map<string, Question>();
+  _events = new Handlers();
   private _own = new Handlers();
   private _prefix = this._random().slice(0, 6); // what others send must not look like an answer
   private _count = 0;
   private _waiting = 0;
   private _renewal: any;
-  private _repeat: any;
   private _link: Link;
 
   constructor(url: string, options: Options) {
@@ -58,24 +75,19 @@ export class Client implements Server {
     let room = this._rooms.get(name);
     if (!room) {
       room = new ClientRoom(this, name, options);
-      if (this.state != "closed") this._rooms.set(name, room);
+      this._rooms.set(name, room);
       if (this._isUp) room._join();
     }
     return room;
   }
 
-  call(event: string, data: any = null, { timeout = CALL_WITHIN } = {}): Promise<any> {
+  call(event: string, data: any = null, { timeout = Wait.Call } = {}): Promise<any> {
     return this._promise((done) => {
       const id = this._next();
       const text = JSON.stringify({ type: "json", event, data, id });
-      const end: Done = (error, found) => {
-        clearTimeout(timer);
-        this._questions.delete(id);
-        done(error, found);
-      };
-      const question: Question = { text, done: end, askedAt: 0, until: Infinity, isCall: true };
-      const late = () => end(new GlyphError("no answer in time", question.askedAt > 0));
-      const timer = setTimeout(late, Math.min(timeout, LONGEST));
+      const question: Question = { text, done, until: Infinity, isCall: true };
+      const late = () => this._end(id, new GlyphError("no answer in time", question.isAsked));
+      question.timer = setTimeout(late, Math.min(timeout, Wait.Longest));
       this._questions.set(id, question);
       if (this.state == "open") this._put(id, question);
     });
@@ -96,12 +108,18 @@ export class Client implements Server {
 
   // What rooms need.
 
-  /** Send `text`, which has the id, until there is an answer, the socket is lost, or it is late. */
-  _ask(id: string, text: string, done: Done, until = Infinity): void {
-    if (!this._isUp) return done(new GlyphError("not connected"));
-    const question = { text, done, askedAt: 0, until };
+  /** Send a message with an id of its own until there is an answer, or the socket is lost. */
+  _ask(message: object, done: Done, room?: ClientRoom, until?: number): void {
+    const id = this._next();
+    this._pose(id, JSON.stringify({ ...message, id }), done, room, until);
+  }
+
+  /** The same with `text`, which has the id, unless it is late. */
+  _pose(id: string, text: string, done: Done, room?: ClientRoom, until?: number): void {
+    const question = { text, done, room, until };
     this._questions.set(id, question);
-    this._put(id, question);
+    if (this._isUp) this._put(id, question);
+    else this._end(id, new GlyphError("not connected"));
   }
 
   _next(): string {
@@ -111,11 +129,7 @@ export class Client implements Server {
   /** An id that nobody guesses and that nobody else draws. */
   _random(): string {
     const bytes = crypto.getRandomValues(new Uint8Array(16));
-    return Array.from(bytes, (each) => each.toString(16).padStart(2, "0")).join("");
-  }
-
-  _forget(room: ClientRoom): boolean {
-    return this._has(room) && this._rooms.delete(room.name);
+    return Array.from(bytes, (each) => (256 + each).toString(16).slice(1)).join("");
   }
 
   _has(room: ClientRoom): boolean {
@@ -125,7 +139,7 @@ export class Client implements Server {
   _promise<T>(begin: (done: (error: any, value?: any) => void) => void): Promise<T> {
     const promise = new Promise<T>((resolve, reject) => {
       if (this.state == "closed") throw new GlyphError("closed");
-      if (this._waiting >= MOST_WAITING) throw new GlyphError("too much waits for an answer");
+      if (this._waiting >= Most.Waiting) throw new GlyphError("too much waits for an answer");
       begin((error, value) => {
         this._waiting--;
         if (error) reject(error);
@@ -135,10 +149,6 @@ export class Client implements Server {
     });
     promise.catch(() => {}); // whoever does not look at it does not care
     return promise;
-  }
-
-  _emit(event: string, data: unknown, meta: Meta): void {
-    this._events._emit(event, data, meta);
   }
 
   // What the link tells.
@@ -153,25 +163,23 @@ export class Client implements Server {
     this._isUp = false;
     this.id = undefined;
     clearTimeout(this._renewal);
-    clearTimeout(this._repeat);
-    this._repeat = 0;
-    for (const [id, { done, askedAt, isCall }] of this._questions) {
-      if (isCall && !askedAt) continue;
-      this._questions.delete(id);
-      done(new GlyphError("connection lost", isCall));
+    for (const [id, { isAsked, isCall }] of this._questions) {
+      if (isAsked || !isCall) this._end(id, new GlyphError("connection lost", isCall));
     }
     for (const room of this._rooms.values()) room._down();
   }
 
   _changed(): void {
     const { state, why } = this;
+    const isOver = state == "closed";
     if (state == "open") {
       for (const [id, question] of this._questions) if (question.isCall) this._put(id, question);
     }
     this._own._emit("state", state, why);
-    if (state != "closed") return;
-    for (const { done } of this._questions.values()) done(new GlyphError(why.reason || "closed"));
-    for (const room of this._rooms.values()) room._close(why.reason || "closed");
+    if (!isOver) return;
+    const reason = why.reason || "closed";
+    for (const id of this._questions.keys()) this._end(id, new GlyphError(reason));
+    for (const room of this._rooms.values()) room._close(reason);
     this._rooms.clear();
   }
 
@@ -181,12 +189,11 @@ export class Client implements Server {
 
   /** Find out whether the built-in word is answered; each is asked once. */
   _ping(): void {
-    const id = this._next();
     const done: Done = (error) => {
-      if (!error) this._link._answersPings = true;
-      else if (this._isUp && !error.maybeSent) this._link._answersPings = false; // it was refused
+      // Without an answer in time it is not known.
+      if (!error?.maybeSent) this._link._answersPings = !error;
     };
-    this._ask(id, `{"type":"ping","id":"${id}"}`, done, 0);
+    this._ask({ type: "ping" }, done, undefined, Date.now() + Wait.Pong);
   }
 
   _heard(data: any): void {
@@ -204,39 +211,43 @@ export class Client implements Server {
     if (known) known._heard(meta);
     else if (typeof event != "string" || OWN.includes(event)) this._own._emit("message", message, meta);
     else if (typeof id == "string") this._called(event, id, meta);
-    else this._emit(event, meta.data, meta);
+    else this._events._emit(event, meta.data, meta);
   }
 
   // Questions and answers.
 
+  /** Ask, and again while there is no answer: whatever is no call may be asked twice. */
   private _put(id: string, question: Question): void {
-    const { askedAt, until, text, isCall, done } = question;
-    if (askedAt && Date.now() > until) {
-      this._questions.delete(id);
-      return done(new GlyphError("no answer in time", true));
-    }
+    const { until, text, isCall } = question;
+    if (Date.now() > until! || this._isOver(question)) return this._end(id, new GlyphError("no answer in time", true));
     if (!this._link._send(text)) return;
-    question.askedAt = Date.now();
-    if (!isCall) this._repeat ||= setTimeout(() => this._again(), AGAIN_AFTER);
+    question.isAsked = true;
+    if (!isCall) this._later(id, question, Wait.Again);
   }
 
-  /** Ask again what was not answered: whatever is no call may be asked twice. */
-  private _again(): void {
-    this._repeat = 0;
-    const now = Date.now();
-    for (const [id, question] of this._questions) {
-      if (question.isCall) continue;
-      if (now - question.askedAt >= AGAIN_AFTER) this._put(id, question);
-      this._repeat ||= setTimeout(() => this._again(), AGAIN_AFTER);
-    }
+  private _later(id: string, question: Question, delay: number): void {
+    clearTimeout(question.timer);
+    question.timer = setTimeout(() => this._put(id, question), delay);
   }
 
-  private _answered(id: string, { done, isCall }: Question, { type, data, target }: any): void {
+  private _answered(id: string, question: Question, { type, data, target }: any): void {
     this.id = target;
     const error = type == "error" ? String(data?.error ?? "error") : "";
-    if (error == "try again" && !isCall) return; // `_again` does
+    if (error == Says.TryAgain && !question.until) {
+      this._later(id, question, (question.pause = longer(question.pause)));
+    } else this._end(id, error ? new GlyphError(error) : null, data);
+  }
+
+  private _end(id: string, error: GlyphError | null, found?: any): void {
+    const question = this._questions.get(id)!;
+    clearTimeout(question.timer);
     this._questions.delete(id);
-    done(error ? new GlyphError(error) : null, data);
+    if (!this._isOver(question)) question.done(error, found);
+  }
+
+  /** What answers a former socket, or a room that was left, is nobody's business. */
+  private _isOver({ room }: Question): any {
+    return room && !(this._isUp && this._has(room));
   }
 
   private async _called(event: string, id: string, meta: any): Promise<void> {
@@ -254,13 +265,13 @@ export class Client implements Server {
 
   /** A token that says when it ends is replaced after three quarters of the time it has left. */
   private _planRenewal(): void {
-    const { exp, iat } = claims(this._link._token);
+    const { exp, iat = 0 } = claims(this._link._token);
     if (!exp || !this._link._canRenew) return;
     // The clocks may differ: what the token was given for is known without ours.
-    const given = iat ? (exp - iat) * 1000 : Infinity;
+    const given = (exp - iat) * 1000;
     const least = iat ? given / 4 : 1000;
     const left = Math.max(Math.min(exp * 1000 - Date.now(), given), least);
-    this._renewal = setTimeout(() => this._renew(), Math.min(left * 0.75, LONGEST));
+    this._renewal = setTimeout(() => this._renew(), Math.min(left * 0.75, Wait.Longest));
   }
 
   private async _renew(): Promise<void> {
@@ -269,9 +280,7 @@ export class Client implements Server {
     try {
       const token = await link._renew();
       if (!token || attempt != link._attempt) return;
-      const id = this._next();
-      const message = { type: "json", event: "auth_refresh", data: { token }, id };
-      this._ask(id, JSON.stringify(message), (error) => {
+      this._ask({ type: "json", event: "auth_refresh", data: { token } }, (error) => {
         if (!error) this._planRenewal();
         else if (this._isUp) this._failed(error);
       });

@@ -237,11 +237,28 @@ test("a server that says try again is asked again", async () => {
   const { log } = watched();
   const socket = await bench.open();
   const [join] = socket.take();
-  socket.refuse(join, "try again");
-  await bench.pass(10_000);
-  assert.deepEqual(socket.take(), [join]);
+  for (const pause of [1_000, 2_000, 4_000, 5_000, 5_000]) {
+    socket.refuse(join, "try again");
+    await bench.pass(pause - 1);
+    assert.deepEqual(socket.take(), []);
+    await bench.pass(1);
+    assert.deepEqual(socket.take(), [join]);
+  }
   socket.answer(join, success());
   assert.deepEqual(log, ["joined"]);
+});
+
+test("a room that one left is not joined by what was to be tried again", async () => {
+  bench.connect();
+  const { room } = watched();
+  const socket = await bench.open();
+  socket.refuse(socket.take()[0], "try again");
+  room.leave();
+  const [leave] = socket.take();
+  assert.equal(leave.type, "leave_room");
+  socket.answer(leave, {});
+  await bench.pass(30_000);
+  assert.deepEqual(socket.take(), []);
 });
 
 test("leaving is told, and the room can be joined anew", async () => {
@@ -339,6 +356,92 @@ test("a refused publish says so, and was not sent", async () => {
   socket.refuse(socket.take()[0], "clients may not broadcast in this room");
   await settle();
   assert.deepEqual(place, { state: "rejected", error: "clients may not broadcast in this room", maybeSent: false });
+});
+
+/** The server's side of a room: it has no place for the next `refusals` messages. */
+class Refusing {
+  heard = [];
+  placed = [];
+
+  constructor(socket, refusals) {
+    Object.assign(this, { socket, refusals });
+  }
+
+  /** Answer what came, one after the other. */
+  answer() {
+    for (let found; (found = this.socket.take()).length; ) {
+      for (const each of found) {
+        this.heard.push(each.data);
+        if (this.refusals-- > 0) this.socket.refuse(each, "try again");
+        else this.socket.answer(each, { epoch: "e", offset: 5 + this.placed.push(each.data) });
+      }
+    }
+  }
+}
+
+test("what is published behind a refused message waits for it", async () => {
+  const { room, socket } = await inRoom();
+  const server = new Refusing(socket, 5);
+  const fates = [1, 2, 3].map((each) => fate(room.publish(each)));
+  server.answer();
+  assert.deepEqual(server.heard.splice(0), [1, 2, 3]);
+  fates.push(fate(room.publish(4)));
+  for (const pause of [1_000, 2_000]) {
+    await bench.pass(pause - 1);
+    server.answer();
+    assert.deepEqual(server.heard, []);
+    await bench.pass(1);
+    server.answer();
+    assert.deepEqual(server.heard.splice(0), [1]); // alone: the others would be refused, or overtake it
+  }
+  fates.push(fate(room.publish(5)));
+  await bench.pass(4_000);
+  server.answer();
+  fates.push(fate(room.publish(6)));
+  server.answer();
+  await settle();
+  assert.deepEqual(server.placed, [1, 2, 3, 4, 5, 6]);
+  assert.deepEqual(fates.map((each) => each.value.offset), [6, 7, 8, 9, 10, 11]);
+  await bench.pass(30_000);
+  assert.deepEqual(socket.take(), []);
+});
+
+test("a room that refuses holds up no other", async () => {
+  const { room, socket } = await inRoom();
+  const other = bench.server.join("other");
+  socket.answer(socket.take()[0], success());
+  room.publish(1);
+  socket.refuse(socket.take()[0], "try again");
+  other.publish(2);
+  assert.deepEqual(socket.take().map((each) => each.data), [2]);
+});
+
+test("a refused message that nobody waits for any more holds up nothing", async () => {
+  const { room, socket } = await inRoom();
+  const lost = fate(room.publish(1));
+  const [message] = socket.take();
+  socket.say(M(9));
+  socket.refuse(socket.take()[0], "clients may not ask for history in this room");
+  socket.answer(socket.take()[0], success({ epoch: "f", offset: 0, resumed: false, messages: [] }));
+  await settle();
+  assert.equal(lost.error, "the room was reset");
+  socket.refuse(message, "try again");
+  await bench.pass(1_000);
+  assert.deepEqual(socket.take(), []);
+  room.publish(2);
+  assert.deepEqual(socket.take().map((each) => each.data), [2]);
+});
+
+test("a connection that is lost while a room refuses changes no order", async () => {
+  const { room, socket } = await inRoom();
+  for (const each of [1, 2]) room.publish(each);
+  for (const each of socket.take()) socket.refuse(each, "try again");
+  room.publish(3);
+  const next = await bench.again();
+  next.answer(next.take()[0], success({ epoch: "e", offset: 5, resumed: true, messages: [] }));
+  const server = new Refusing(next, 0);
+  server.answer();
+  assert.deepEqual(server.placed, [1, 2, 3]);
 });
 
 test("after four minutes what may have been sent is not sent again", async () => {
