@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from ..json import dumps, loads
+from .early import MOST_UNSENT, Early
 from .handlers import MOST_WAITING, Handlers
 from .link import Dial, Link
 from .listening import OWN, ClientListening
@@ -24,7 +25,6 @@ CALL_WITHIN = 10.0  # seconds
 CLOSE_WITHIN = 5.0
 MOST_ASKED = 10_000  # publishes and calls without an answer
 MOST_CALLS = 1_000  # of the server's at once
-MOST_UNSENT = 16 * 1024 * 1024  # bytes, from which on `send` takes nothing more
 OF_ROOMS = frozenset(("json", "text", "binary", "skip", "presence", "room_reset"))  # types
 
 
@@ -48,6 +48,7 @@ class Client(ClientListening):
         self._count = 0
         self._asked = 0
         self._calls = 0  # of the server's, being answered
+        self._early: Early | None = Early()  # until the first connection is open
         self._late: set[str] = set()  # events of which a handler misses some
         self._link = Link(dial, token, self, self._tasks)
         self._questions = Questions(self._link.send)
@@ -115,11 +116,15 @@ class Client(ClientListening):
     def send(self, data: Any) -> bool:
         """Send text, bytes, or the JSON of anything else as it is.
 
-        False when there is no connection, or 16 MiB wait for the network.
+        Before the first connection is open it waits for that. False when the connection is lost or
+        closed, or when 16 MiB wait for the network, or 10,000 messages for the first connection.
         """
+        message = data if isinstance(data, (str, bytes)) else dumps(data).decode()
+        if self._early is not None:
+            return self._early.put(message)
         if self.state != "open" or self._link.unsent >= MOST_UNSENT:
             return False
-        return self._link.send(data if isinstance(data, (str, bytes)) else dumps(data).decode())
+        return self._link.send(message)
 
     async def opened(self) -> None:
         """Wait until the connection is open. Raises ClientError when it is closed for good."""
@@ -238,6 +243,10 @@ class Client(ClientListening):
     def _changed(self) -> None:
         """The state is another."""
         state, why = self.state, self.why
+        if state in ("open", "closed"):
+            early, self._early = self._early, None
+            for message in early or ():
+                self._link.send(message)
         if state == "open":
             self._questions.opened()
         self._own.emit("state", state, why)

@@ -51,6 +51,7 @@ export class Client implements Server {
   private _own = new Handlers();
   private _prefix = this._random().slice(0, 6); // what others send must not look like an answer
   private _count = 0;
+  private _early: any[] | undefined = []; // sent before the first connection was open
   private _waiting = 0;
   private _renewal: any;
   private _link: Link;
@@ -95,7 +96,11 @@ export class Client implements Server {
 
   send(data: unknown): boolean {
     const isPlain = typeof data == "string" || data instanceof ArrayBuffer || ArrayBuffer.isView(data);
-    return this.state == "open" && this._link._send(isPlain ? data : JSON.stringify(data));
+    const text: any = isPlain ? data : JSON.stringify(data);
+    const early = this._early;
+    // A copy: the program may write on in its bytes.
+    if (early) return early.length < Most.Waiting && !!early.push(structuredClone(text));
+    return this.state == "open" && this._link._send(text);
   }
 
   retry(): void {
@@ -172,7 +177,9 @@ export class Client implements Server {
   _changed(): void {
     const { state, why } = this;
     const isOver = state == "closed";
-    if (state == "open") {
+    if (isOver || state == "open") {
+      this._early?.forEach((each) => this._link._send(each));
+      this._early = undefined;
       for (const [id, question] of this._questions) if (question.isCall) this._put(id, question);
     }
     this._own._emit("state", state, why);

@@ -117,7 +117,9 @@ export interface Server<E extends object = AnyEvents> {
     data?: DataOf<E[K]>,
     options?: { timeout?: number },
   ): Promise<AnswerOf<E[K]>>;
-  /** Send text, bytes, or the JSON of anything else as it is. False when there is no connection. */
+  /** Send text, bytes, or the JSON of anything else as it is.
+   *
+   * Before the first connection is open it waits for that. False when a connection is lost or closed. */
   send(data: unknown): boolean;
   /** Connect now instead of after the pause. */
   retry(): void;

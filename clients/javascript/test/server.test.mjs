@@ -143,11 +143,43 @@ test("what others send does not look like an answer", async () => {
 
 test("send gives the server what it is given, as long as it is connected", async () => {
   const server = bench.connect();
-  assert.equal(server.send("early"), false);
   const socket = await bench.open();
   const bytes = new Uint8Array([1]);
   assert.deepEqual(["text", bytes, { a: 1 }].map((each) => server.send(each)), [true, true, true]);
   assert.deepEqual(socket.sent, ["text", bytes, '{"a":1}']);
+  socket.sent.length = 0;
+  socket.end();
+  assert.equal(server.send("nobody is there"), false);
+  await bench.pass(30_000);
+  assert.notEqual(bench.socket, socket);
+  assert.deepEqual((await bench.open()).sent, []);
+});
+
+test("what is sent before the first connection is open waits for it, in its order", async () => {
+  const server = bench.connect();
+  server.on("state", (state) => state == "open" && server.send("last"));
+  const bytes = new Uint8Array([1]);
+  assert.equal(server.send(bytes), true);
+  bytes[0] = 2; // it is the program's again
+  await settle();
+  bench.socket.end(); // the server was not there yet
+  assert.equal(server.send("text"), true);
+  await bench.pass(250);
+  bench.socket.open();
+  assert.equal(server.send({ a: 1 }), true);
+  assert.equal(bench.socket.sent.length, 1); // the ping: it may still be a refusal
+  bench.socket.pong();
+  assert.deepEqual(bench.socket.sent, [new Uint8Array([1]), "text", '{"a":1}', "last"]);
+});
+
+test("what is sent before the first connection has a limit, and goes with it", async () => {
+  const server = bench.connect();
+  const taken = Array.from({ length: 10_001 }, () => server.send("x"));
+  assert.deepEqual([taken.indexOf(false), taken.length], [10_000, 10_001]);
+  await settle();
+  bench.socket.end(1008);
+  assert.equal(server.state, "closed");
+  assert.equal(server.send("x"), false);
 });
 
 test("a promise that nobody looks at is no unhandled rejection", async () => {
