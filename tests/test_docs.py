@@ -37,21 +37,27 @@ def test_links_lead_somewhere(page):
     assert missing == []
 
 
-def test_readme_server_runs_as_written(tmp_path):
-    (tmp_path / "app.py").write_text(blocks(ROOT / "README.md", "python")[0])
+@pytest.mark.parametrize("language", ["python", "glyph"])
+def test_readme_servers_run_as_written_and_answer_alike(language, tmp_path):
+    target = {"python": "app:server", "glyph": "chat.glyph"}[language]
+    (tmp_path / target.replace(":server", ".py")).write_text(
+        blocks(ROOT / "README.md", language)[0]
+    )
 
     async def talk(url: str) -> None:
         address = url.replace("http:", "ws:") + "/chat/blue"
         async with websockets.connect(address) as one, websockets.connect(address) as two:
-            assert len(json.loads(await one.recv())["welcome"]) == 32
+            welcome = json.loads(await one.recv())
+            assert welcome == {"welcome": welcome["welcome"]} and len(welcome["welcome"]) == 32
             await two.recv()
             await one.send("hello")
-            message = json.loads(await two.recv())
-            assert (message["type"], message["data"], message["room"]) == ("text", "hello", "blue")
+            for each in (one, two):
+                said = json.loads(await each.recv())
+                assert said == {"says": welcome["welcome"], "text": "hello"}
             with await asyncio.to_thread(urllib.request.urlopen, url + "/status") as answer:
                 assert json.load(answer) == {"connections": 2}
 
-    with serving("app:server", cwd=tmp_path) as server:
+    with serving(target, cwd=tmp_path) as server:
         asyncio.run(asyncio.wait_for(talk(server.url), 20))
 
 
@@ -71,9 +77,9 @@ def test_readme_connect_joins_the_twenty_lines(tmp_path):
                 text=True,
                 timeout=60,
             )
-            assert json.loads(listener.recv(timeout=20))["data"] == "hello"
+            assert json.loads(listener.recv(timeout=20))["text"] == "hello"
     assert done.returncode == 0, done.stderr
-    assert "welcome" in json.loads(done.stdout)
+    assert "welcome" in json.loads(done.stdout.splitlines()[0])
 
 
 @pytest.mark.slow

@@ -82,7 +82,7 @@ def test_it_talks_to_the_twenty_lines(open_page: Any, app: ServeProcess) -> None
         expect(page.locator("#kind")).to_have_value("text")
     send(one, "hello")
     expect(frames(one, "out")).to_have_text(["hello"])
-    expect(frames(two, "in").last).to_contain_text('"data":"hello"')
+    expect(frames(two, "in").last).to_contain_text('"text":"hello"')
     expect(one.get_by_role("link", name="/status")).to_be_visible()
 
 

@@ -133,5 +133,7 @@ def test_the_program_of_the_readme_runs() -> None:
     world = World(program)
     ada, bob = world.connect("/chat/tea"), world.connect("/chat/tea")
     ada.says("hi")
-    assert ada.frames == bob.frames == [f'{{"says":"{ada.id}","text":"hi"}}']
+    for each in (ada, bob):
+        said = f'{{"says":"{ada.id}","text":"hi"}}'
+        assert each.frames == [f'{{"welcome":"{each.id}"}}', said]
     assert world.get("/status").json == {"connections": 2}
