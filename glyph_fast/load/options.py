@@ -13,7 +13,6 @@ MODES = ("echo", "fan-out", "connect", "churn", "stalled")
 MAX_SIZE = 64 * 1024 * 1024  # bytes of a message
 MAX_IN_FLIGHT = 2048  # messages of a publisher that can be told apart
 MAX_SOURCES = 32  # 127.0.0.1 to 127.0.0.32
-_ROOM_MODES = ("fan-out", "stalled", "churn")
 
 
 @dataclass(frozen=True, kw_only=True)
