@@ -101,6 +101,7 @@ TESTED_BY = {
     "hub/declared.py": "hub/test_room.py",
     "hub/rooms.py": "hub/test_room.py",
     "options/declaration.py": "options/test_config.py",
+    "handlers/jobs.py": "handlers/test_dispatcher.py",
     "handlers/shapes.py": "typing/test_typing.py",
     "opening/guests.py": "asgi/test_mounts.py",
     "opening/handshakes.py": "opening/test_opening.py",

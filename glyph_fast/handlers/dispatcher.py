@@ -20,24 +20,24 @@ from typing import Any
 from ..dialects.base import Dialect, Undecoded
 from ..dialects.message import Message
 from ..errors import ConnectionClosed, Reject
-from ..hub.connection import Connection, Stream
+from ..hub.connection import Connection
 from ..hub.hub import Hub
-from ..hub.room import Room
 from ..logs import SERVER, AccessLog, ErrorLog, Throttle, log, qualified_name
-from ..wire import INTERNAL_ERROR, NORMAL, PAUSE_INBOX, POLICY_VIOLATION, TEXT, MessageType
-from .answering import FAILED, Asked
+from ..wire import INTERNAL_ERROR, PAUSE_INBOX, TEXT, MessageType
+from .answering import Asked
 from .blocking import Blocking
 from .builtin import ClientCommands, reject_text
 from .context import MessageContext
-from .eager import Awaited, HandlerTask, as_coroutine, start, was_given_up
+from .eager import Awaited, HandlerTask, as_coroutine, start
 from .inbox import Inbox, Job, LastJob
-from .leaving import CANCEL_GRACE_S, end_stream, give_up_late, say_closed
-from .outcome import interrupt, outcome
+from .jobs import Jobs
+from .leaving import CANCEL_GRACE_S, give_up_late, say_closed
+from .outcome import interrupt
 from .permission import Refused
 from .reading import Reading
 from .registry import Plan, Registry
 from .signature import Call
-from .telling import tell_failure, tell_unhandled
+from .telling import tell_unhandled
 from .typed import Invalid
 
 _get_running_loop = events._get_running_loop
@@ -47,7 +47,7 @@ TURN_FRAMES = 256  # of what waits, handled in one turn; as many as reading hand
 SLOW_HANDLER_S = 1.0  # from here on a handler that waits is named in the log
 
 
-class Dispatcher(Registry, Reading):
+class Dispatcher(Registry, Jobs, Reading):
     """Runs the handlers of a hub's connections.
 
     The methods `message`, `full`, `drain`, `close` and `failed` are those of the core's `Handler`.
@@ -297,91 +297,13 @@ class Dispatcher(Registry, Reading):
         elif count * 2 <= self._inbox_limit and size * 2 <= self._inbox_bytes:
             conn._resume_reading(PAUSE_INBOX)
 
-    # Jobs.
-
-    async def _connect(self, conn: Connection, plan: Plan) -> None:
-        for call in plan.connect:
-            exc = await outcome(call, conn)
-            if isinstance(exc, Reject):
-                conn.close(POLICY_VIOLATION, reject_text(exc, self.hub._writer.dumps))
-                self.hub.metrics.connections_rejected["on_connect"] += 1
-                if conn._inbox is not None:
-                    conn._inbox.forget_messages()
-                return
-            if exc is not None and (conn.is_open or not isinstance(exc, ConnectionClosed)):
-                await self._report(conn, call, exc)
-            if exc is not None:
-                break
-        if plan.stream is not None and (conn.is_open or not was_given_up()):
-            self._open_stream(conn, plan.stream)
-
-    async def _answer_close(self, conn: Connection, plan: Plan, code: int, reason: str) -> None:
-        await self._tell(conn, plan.close, code, reason)
-        conn._answer_close()
-
-    async def _disconnect(self, conn: Connection, plan: Plan, code: int, reason: str) -> None:
-        if conn._stream is not None:
-            await end_stream(conn._stream, self._grace)
-        await self._tell(conn, plan.disconnect, code, reason)
-
-    async def _tell(self, conn: Connection, calls: tuple[Call, ...], *args: Any) -> None:
-        for call in calls:
-            if (exc := await outcome(call, conn, *args)) is not None:
-                await self._report(conn, call, exc)
-
-    def _left(self, conn: Any, room: Room) -> None:
-        """A room says that a connection has left it. User code must not run from here."""
-        if self.leave_calls:
-            job = LastJob(self._tell, conn, self.leave_calls, room.name)
-            if conn._inbox is not None:
-                conn._inbox.append(job)
-            else:
-                conn._turn.post(self._enqueue, conn, job)
-
-    async def _report(self, subject: Any, call: Call, exc: BaseException) -> None:
-        """Log and count what a handler raised, then tell the handlers of errors."""
-        if isinstance(exc, asyncio.CancelledError) and was_given_up():
-            return  # by the server itself, which is nobody's failure
-        conn: Connection = getattr(subject, "conn", subject)
-        self.hub.metrics.handler_errors += 1
-        self.errors.record(call, exc, connection=conn.id, route=conn.route_pattern)
-        for error_call in self.error_calls:
-            if (second := await outcome(error_call, subject, exc)) is not None:
-                self.errors.record(error_call, second, connection=conn.id)
-        if self.nobody:
-            tell_failure(subject, call, exc)
-
-    async def _report_asked(self, call: Asked, exc: BaseException) -> None:
-        """As `_report`; then whoever waits for an answer is told, unless a handler has told it."""
-        await self._report(call.ctx, call.func, exc)
-        call.ctx._refuse(FAILED)
-
-    # Streams.
-
-    def _open_stream(self, conn: Connection, call: Call) -> None:
-        conn._stream = Stream(conn, self._pace)
-        task = start(self._serve_stream(conn, call), conn)
-        if task is not None:
-            conn._stream.task = task
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _serve_stream(self, conn: Connection, call: Call) -> None:
-        """Run the handler of a route that reads by `async for`; its end ends the connection."""
-        code = NORMAL
-        exc = await outcome(call, conn)
-        if exc is not None and not isinstance(exc, ConnectionClosed):
-            code = INTERNAL_ERROR
-            await self._report(conn, call, exc)
-        conn.close(code)
+    # Streams and the end.
 
     def _deliver(self, ctx: MessageContext) -> None:
         conn, raw = ctx.conn, ctx.message.raw
         if conn._stream is not None and raw is not None:
             conn._stream.put(raw)
             self._pace(conn)
-
-    # The end.
 
     def _overdue(self, conn: Connection) -> None:
         if conn._inbox is not None:  # else all is done
