@@ -1,4 +1,4 @@
-"""Who is in rooms, as main knows it: what each worker tells of its own members.
+"""The members of rooms, as main knows them: what each worker tells of its own.
 
 A worker tells main of every change, in order and without loss; those who follow a room hear it from
 main, which also answers who is there. What a follower misses it finds out by the numbers of the
@@ -32,7 +32,7 @@ def said(word: str, room: str, *more: Any) -> bytes:
 
 
 def read_said(frame: bytes) -> tuple[str, str, tuple[Any, ...]]:
-    """What such a frame says. Raises pickle.UnpicklingError."""
+    """Read what such a frame says. Raises pickle.UnpicklingError."""
     word, room, more = own_classes(frame[HEAD.size :])
     return word, room, more
 
@@ -66,7 +66,7 @@ class Attendance:
             self.beyond.nodes.attending.tell_gone(node)
 
     def gather(self, link: Link, room: str, follow: bool) -> list[Snapshot]:
-        """Who is there in the other workers; with `follow` it hears of changes from now on."""
+        """Return who is in the other workers; with `follow` it hears of changes from now on."""
         if follow and link in self._nodes:
             self._followers.setdefault(room, set()).add(link)
         return [
@@ -152,7 +152,7 @@ class Attendance:
         return next((link for link, name in self._nodes.items() if name == node), None)
 
     def snapshots(self, room: str) -> list[Snapshot]:
-        """Who is in a room, for each worker with members."""
+        """Return who is in a room, for each worker with members."""
         return [
             Snapshot(self._nodes[link], remote.seq, remote.members)
             for link, remote in self._rooms.get(room, {}).items()

@@ -1,4 +1,4 @@
-"""What brokers share: whom they give the publications for members in this process."""
+"""The part that brokers share: whom they give the publications for members in this process."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def disobey(call: str, args: list[Any]) -> None:
 
 
 class Published(NamedTuple):
-    """What became of a publication: its place, and its receivers as `publish` counts them.
+    """The fate of a publication: its place, and its receivers as `publish` counts them.
 
     `is_new` is False where it had been published under its id before.
     """
@@ -97,7 +97,7 @@ class BaseBroker:
         """Nothing."""
 
     async def gather_presence(self, room: str, *, follow: bool) -> Sequence[Snapshot]:
-        """Of no other process."""
+        """Return nobody: there is no other process."""
         return ()
 
     def unfollow_presence(self, room: str) -> None:
@@ -123,7 +123,7 @@ class BaseBroker:
         return self.publish_now(publication, id, user)
 
     def publish_now(self, publication: Publication, id: str, user: str) -> Published:
-        """What `publish_once` does, where this process has the order."""
+        """Publish as `publish_once` does, where this process has the order."""
         if id:
             known = self.ids.find(publication.name, user, id)
             if known is not None:
@@ -148,7 +148,7 @@ class BaseBroker:
         """Nothing is kept."""
 
     def figures(self) -> dict[str, int]:
-        """What is kept here, in bytes and messages, and ids that were forgotten early."""
+        """Return what is kept here, in bytes and messages, and ids that were forgotten early."""
         return {"history_bytes": 0, "history_messages": 0, "ids_forgotten": self.ids.forgotten}
 
     def sweep(self) -> None:

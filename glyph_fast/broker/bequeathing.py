@@ -1,4 +1,4 @@
-"""How a process hands the order of rooms that remember to its successor.
+"""The way of a process to hand the order of rooms that remember to its successor.
 
 It gives no more places from the moment it begins. What its handlers still publish goes over the
 same link, behind or between the pieces, and so do the answers: to the successor it is a worker.

@@ -1,4 +1,4 @@
-"""What a worker has missed of rooms that remember, and how it gets it.
+"""The messages a worker has missed of rooms that remember, and how it gets them.
 
 Main drops what a worker does not read in time. So a worker follows the offsets of the rooms it has
 members of; where one is left out, it asks main for what is kept, and what comes meanwhile waits.
@@ -79,7 +79,7 @@ class CatchingUp:
         self._tasks[room] = asyncio.get_running_loop().create_task(self._fill(room, since))
 
     def has(self, room: str, position: Position) -> bool:
-        """Whether all up to a position has been delivered."""
+        """Return whether all up to a position has been delivered."""
         at = self._at.get(room)
         return at is not None and at.epoch == position.epoch and at.offset >= position.offset
 

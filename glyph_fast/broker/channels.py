@@ -49,7 +49,7 @@ class Channels:
         return len(self._messages)
 
     async def do(self, call: str, *args: Any) -> Any:
-        """What one of the methods below returns, by its name."""
+        """Return what one of the methods below does, by its name."""
         return await self.receive(*args) if call == "receive" else self.do_now(call, *args)
 
     def do_now(self, call: str, *args: Any) -> Any:

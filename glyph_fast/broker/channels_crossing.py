@@ -21,7 +21,7 @@ AskOthers = Callable[..., Awaitable[list[Any]]]
 
 
 def maker_of(channel: str) -> str | None:
-    """What tells whose a channel is; None: everybody's."""
+    """Return the mark of the process that made a channel; None: it is everybody's."""
     made, mark, _ = channel.partition("!")
     return made if mark else None
 
@@ -57,7 +57,7 @@ class WorkerChannels:
         return await self._questions.ask(ASKED, call, args)
 
     def answer(self, call: str, args: tuple[Any, ...]) -> Any:
-        """What main asks; None of a channel that is not this process's."""
+        """Answer what main asks; None of a channel that is not this process's."""
         if call in ("group_send", "flush") or self._is_here(_channel(call, args)):
             return self._here.do_now(call, *args)
         return None
@@ -91,7 +91,7 @@ class WorkerChannels:
 
 
 class MainChannels:
-    """What main has of them, and what it does with what workers ask."""
+    """The channels as main has them, and what it does with what workers ask."""
 
     def __init__(self, ask_others: AskOthers) -> None:
         self._here = Channels()

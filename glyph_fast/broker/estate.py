@@ -1,4 +1,4 @@
-"""What a process hands to its successor: the positions and histories of rooms, and ids.
+"""The estate of a process for its successor: positions and histories of rooms, and ids.
 
     HANDING   JSON: the number of this format, of ids and of rooms; from now on no place is given
     IDS       a pickled list: room, user, id, until when it counts, epoch, offset

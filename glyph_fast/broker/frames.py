@@ -30,7 +30,7 @@ LEADS, LEADS_NOT = b"\1", b"\0"
 
 
 class Kind(IntEnum):
-    """What a frame between two processes of one server is about."""
+    """The subject of a frame between two processes of one server."""
 
     HELLO = 1  # worker: a pickled `Told`: its options and what its program declares
     START = 2  # main: listen on the sockets that are attached

@@ -1,4 +1,4 @@
-"""What waits until this process has the order of rooms, and is then done in its own order."""
+"""Work that waits until this process has the order of rooms, and is then done in order."""
 
 from __future__ import annotations
 

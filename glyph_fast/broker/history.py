@@ -54,7 +54,7 @@ class Ask(NamedTuple):
 
 
 class Page(NamedTuple):
-    """What was found: the room's position, and messages with their offsets, the oldest first.
+    """The messages that were found, with their offsets, the oldest first, and the room's position.
 
     `is_lost`: the position asked for is no longer covered, or not by so few messages as may come.
     `has_more`: only the bounds of an answer kept out messages that were asked for.
@@ -90,21 +90,21 @@ class Stream:
 
     @property
     def latest(self) -> float:
-        """When it was used last."""
+        """Return when it was used last."""
         return max(self.at, self.used)
 
     @property
     def end(self) -> float:
-        """When its messages go, if none comes."""
+        """Return when its messages go, if none comes."""
         return self.at + self.terms.history_ttl
 
     @property
     def last_end(self) -> float:
-        """When its position goes, if no message comes."""
+        """Return when its position goes, if no message comes."""
         return self.at + self.terms.history_meta_ttl
 
     def covers(self, since: Position) -> bool:
-        """Whether every message after a position is kept."""
+        """Return whether every message after a position is kept."""
         return (
             since.epoch == self.epoch
             and self.offset - len(self.kept) <= since.offset <= self.offset
@@ -197,7 +197,7 @@ class Histories:
 
     @property
     def messages(self) -> int:
-        """How many messages are kept in all."""
+        """Return how many messages are kept in all."""
         return sum(len(stream.kept) for stream in self)
 
     def find(self, name: str) -> Stream | None:
@@ -379,7 +379,7 @@ def leaves_out(exclude: str | frozenset[str] | None, ids: frozenset[str]) -> boo
 def fitting(
     found: list[tuple[int, Kept]], ask: Ask, *, from_newest: bool
 ) -> list[tuple[int, Kept]]:
-    """As many of these as an answer may have, from one end on."""
+    """Return as many of these as an answer may have, from one end on."""
     size = 0
     for count, (_, kept) in enumerate(reversed(found) if from_newest else found):
         size += len(kept[0])

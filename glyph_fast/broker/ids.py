@@ -1,4 +1,4 @@
-"""What was published under an id lately, so that it is published once however often it comes."""
+"""Publications under ids of late, so that each is published once however often it comes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a process gets from the one before it, over a link that lasts as long as that one.
+"""The inheritance of a process, over a link that lasts as long as the one before it.
 
 First the order of rooms that remember comes, as `estate.py` has it. Where that takes too long, or
 the former process ends in the middle of it, the rooms that have come whole go on, and the others

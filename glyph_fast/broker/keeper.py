@@ -1,4 +1,4 @@
-"""What main keeps for its workers: the order of rooms that remember, their messages, and ids.
+"""The things main keeps for its workers: the order of rooms, their messages, and ids.
 
 A process that succeeds another keeps the same for what the other still publishes. Until it has the
 order, what is asked waits in `held`; when it has handed the order on, it goes `onward`.
@@ -48,7 +48,7 @@ class Placing(Protocol):
         """Have an `ORDER` placed, and tell the asker."""
 
     def knows(self, call: str) -> bool:
-        """Whether a question is for the broker."""
+        """Return whether a question is for the broker."""
 
     def ask(self, link: Link, number: int, call: str, args: tuple[Any, ...]) -> None:
         """Answer such a question."""
@@ -132,7 +132,7 @@ class Keeper:
         work: Callable[[Link, bytes], object],
         early: Any,
     ) -> bool:
-        """Whether another process has the order; then the work waits, or is done there.
+        """Return whether another process has the order; then the work waits, or is done there.
 
         A worker that starts may not wait, since the order is handed over only when all serve: it
         gets the answer `early`, and not another one when the work is done.
@@ -246,7 +246,7 @@ class Keeper:
         await self.channels.ask(link, number, call, args)
 
     def _claim(self, link: Link, room: str, key: str) -> bool:
-        """Whether an id is new, in a room that gives no places."""
+        """Return whether an id is new, in a room that gives no places."""
         ids = self.memory.ids
         user, id = _user_and_id(key)
         if ids.find(room, user, id) is not None:
@@ -299,7 +299,7 @@ _ANSWERED_LATER: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
 
 
 def _early_answer(call: str, args: tuple[Any, ...]) -> Any:
-    """What is answered where nothing is known yet, and nobody may wait."""
+    """Return what is answered where nothing is known yet, and nobody may wait."""
     if call == "history":
         return Page(NOWHERE, [], is_lost=args[1].since is not None)
     return True if call == "claim" else None
@@ -325,7 +325,7 @@ class _Main:
 
 
 def _user_and_id(key: str) -> tuple[str, str]:
-    """What is one text in an order."""
+    """Split what is one text in an order."""
     user, _, id = key.partition("\0")
     return user, id
 

@@ -65,12 +65,12 @@ class Link:
 
     @property
     def is_open(self) -> bool:
-        """Whether the other end is there, as far as is known."""
+        """Return whether the other end is there, as far as is known."""
         return self._sock.fileno() >= 0
 
     @property
     def has_room(self) -> bool:
-        """Whether more may wait for the other end; where not, it is behind from now on."""
+        """Return whether more may wait for the other end; where not, it is behind from now on."""
         if self.waiting_bytes < self.limit:
             return True
         self._drop()
@@ -163,7 +163,7 @@ class Link:
             await self._drained.wait()
 
     def _take_batch(self) -> list[bytes | memoryview]:
-        """What is handed over next."""
+        """Return what is handed over next."""
         waiting = self._waiting
         if self.waiting_bytes > JOINED:
             return [waiting.popleft() for _ in range(min(BUFFERS, len(waiting)))]

@@ -74,7 +74,7 @@ class MemoryBroker(BaseBroker):
             self.histories.forget(stream.name)
 
     def figures(self) -> dict[str, int]:
-        """What is kept here, in bytes and messages, and ids that were forgotten early."""
+        """Return what is kept here, in bytes and messages, and ids that were forgotten early."""
         kept = self.histories
         return {
             **super().figures(),

@@ -42,7 +42,7 @@ _plain: dict[int, bytes] = {}
 
 
 class Order(NamedTuple):
-    """What main reads of an `ORDER`."""
+    """The parts of an `ORDER` that main reads."""
 
     number: int
     name: str
@@ -110,7 +110,7 @@ def parts_of(publication: Publication, user: str | None, id: str) -> bytes:
 
 
 def read_order(frame: bytes) -> Order:
-    """What an `ORDER` holds. Raises ValueError."""
+    """Read what an `ORDER` holds. Raises ValueError."""
     parts = _parts(frame, PARTS_AT)
     return Order(
         _NUMBER.unpack_from(frame, HEAD.size)[0],

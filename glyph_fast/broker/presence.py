@@ -1,4 +1,4 @@
-"""Who is in a room, told from process to process.
+"""The members of a room, told from process to process.
 
 A process is the only author of its own members. It tells others who came and went as a `Diff`, and
 numbers these: `after` is the number of the diff before it about the same room. One that does not
@@ -26,7 +26,7 @@ class Entry(NamedTuple):
 
 
 class Diff(NamedTuple):
-    """Who came to a room in one process, or changed, and who left, by their ids."""
+    """The members who came to a room in one process, or changed, and who left, by their ids."""
 
     seq: int  # from 1
     after: int
@@ -35,7 +35,7 @@ class Diff(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """Who is in a room in one process, after the diff of that number."""
+    """The members of a room in one process, after the diff of that number."""
 
     node: str
     seq: int
@@ -46,7 +46,7 @@ Changes: TypeAlias = list[tuple[str, Entry | None]]  # None: that member has lef
 
 
 class Remote:
-    """What is known of the members that another process has in a room."""
+    """The members that another process has in a room, as far as they are known."""
 
     __slots__ = ("_held", "members", "seq")
 
@@ -56,7 +56,7 @@ class Remote:
         self._held: list[Diff] = []
 
     def hear(self, diff: Diff) -> Changes:
-        """What a diff changes: nothing, when it was heard before or has to wait for a snapshot.
+        """Return what a diff changes: nothing, when it was heard before or waits for a snapshot.
 
         That has to be asked for where `seq` is None from now on.
         """
@@ -74,7 +74,7 @@ class Remote:
         return []
 
     def take(self, snapshot: Snapshot) -> Changes:
-        """What a snapshot changes, with the diffs behind it that have come already.
+        """Return what a snapshot changes, with the diffs behind it that have come already.
 
         Where these have a hole, `seq` is None, and a newer snapshot has to be asked for.
         """

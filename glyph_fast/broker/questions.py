@@ -30,7 +30,7 @@ class _OwnClasses(pickle.Unpickler):
 
 
 def own_classes(data: bytes) -> Any:
-    """What was pickled, where that is of this package. Raises pickle.UnpicklingError."""
+    """Unpickle what is of this package. Raises pickle.UnpicklingError."""
     return _OwnClasses(io.BytesIO(data)).load()
 
 

@@ -1,4 +1,4 @@
-"""How many members rooms have in all workers together, as main counts them.
+"""The number of members that rooms have in all workers together, as main counts them.
 
 A worker that must be exact asks for a seat before somebody joins, and one that joins by
 `conn.join_room` is counted afterwards. What links say comes in order, so an answer knows all that
@@ -20,11 +20,11 @@ class Seats:
         self._of: dict[Hashable, Counter[str]] = {}  # the same of each worker, by its link
 
     def answers(self) -> dict[str, Callable[..., Any]]:
-        """What a worker may ask, by name."""
+        """Return the questions that a worker may ask, by name."""
         return {"seat": self.take, "seats": self.taken, "seated": self.change}
 
     def taken(self, link: Hashable, room: str) -> int:
-        """How many members a room has."""
+        """Return how many members a room has."""
         return self._counts[room]
 
     def take(self, link: Hashable, room: str, limit: int) -> bool:

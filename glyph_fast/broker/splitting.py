@@ -65,7 +65,7 @@ class Splitter:
 
 
 def count(run: bytes) -> int:
-    """How many frames there are, one after the other."""
+    """Count the frames, one after the other."""
     at = found = 0
     while at < len(run):
         at += _size_of(run, at)
@@ -91,7 +91,7 @@ def _room_in(data: bytes, at: int, size: int) -> bytes:
 
 
 def _is_for(data: bytes, at: int, size: int, name: bytes) -> bool:
-    """Whether a frame is for the members of the room of that name."""
+    """Return whether a frame is for the members of the room of that name."""
     length = len(name)
     return (
         size >= _NAME_AT + length

@@ -123,7 +123,7 @@ class Succeeding(BaseBroker):
         self.held.add(self._memory.forget_all)
 
     def figures(self) -> dict[str, int]:
-        """What is kept here already."""
+        """Return what is kept here already."""
         return self._memory.figures()
 
     def sweep(self) -> None:

@@ -1,4 +1,4 @@
-"""What the main process does with what its workers say: hand publications on to those concerned.
+"""The exchange of what workers say: main hands publications on to those concerned.
 
 A publication for one room goes to the workers with members in it, any other to all; never back to
 the one it comes from, which has served its own members already. Those for one room that come one
@@ -109,7 +109,7 @@ class Switchboard:
         return list(self._rooms.get(room.encode("utf-8", "surrogatepass"), ()))
 
     def count_rooms(self) -> int:
-        """How many rooms there are in all: those with members, and those with notes."""
+        """Count all rooms: those with members, and those with notes."""
         empty = (name.encode("utf-8", "surrogatepass") for name in self._described)
         return len(self._rooms) + sum(name not in self._rooms for name in empty)
 
@@ -188,11 +188,11 @@ class Switchboard:
         self._tell(None, frame_of_json(Kind.TELL, [call, *args]))
 
     def described(self) -> list[list[Any]]:
-        """What was told last about each room, as a call and its arguments."""
+        """Return what was told last about each room, as a call and its arguments."""
         return [loads(frame[HEAD.size :]) for frame in self._described.values()]
 
     def forget_notes(self, room: str) -> None:
-        """What was noted about a room is of a former one."""
+        """Drop what was noted about a room that is gone."""
         self._described.pop(room, None)
 
     def _tell(self, source: Link | None, frame: bytes) -> None:

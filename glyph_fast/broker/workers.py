@@ -107,7 +107,7 @@ class WorkersBroker(BaseBroker):
         return and_elsewhere(result)
 
     def _without_remembering(self, publication: Publication) -> Publication:
-        """What is left of one to several rooms when those that remember have theirs."""
+        """Return what is left of one to several rooms when those that remember have theirs."""
         for name in publication.name:
             if self._terms(name) is not None:
                 self.publish(publication.to_room(name))
@@ -150,7 +150,7 @@ class WorkersBroker(BaseBroker):
         self.questions.order("forget_all")
 
     async def count(self, room: str | None) -> int:
-        """How many connections, or members of a room, the other workers have."""
+        """Count the connections, or members of a room, that the other workers have."""
         count: int = await self.questions.ask("count", room)
         return count
 
@@ -163,12 +163,12 @@ class WorkersBroker(BaseBroker):
     counts_members = True
 
     async def take_seat(self, room: str, limit: int) -> bool:
-        """Whether a room has space for one more member, who is counted then."""
+        """Count one more member if the room has space; return whether it had."""
         has_space: bool = await self.questions.ask("seat", room, limit)
         return has_space
 
     async def count_seats(self, room: str) -> int:
-        """How many members a room has in all workers."""
+        """Count the members of a room in all workers."""
         count: int = await self.questions.ask("seats", room)
         return count
 
@@ -188,7 +188,7 @@ class WorkersBroker(BaseBroker):
         self._link.send_always(said(DIFF, room, diff))
 
     async def gather_presence(self, room: str, *, follow: bool) -> Sequence[Snapshot]:
-        """Who is there in the other workers."""
+        """Return who is there in the other workers."""
         found: list[Snapshot] = await self.questions.ask("gather", room, follow)
         return found
 

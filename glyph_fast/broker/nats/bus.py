@@ -1,4 +1,4 @@
-"""What nodes publish to each other, by NATS core."""
+"""Publications between nodes, by NATS core."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ class Connection(asyncio.Protocol):
             self.error = more.decode("utf-8", "replace").strip("'")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Whoever waits hears that it is in vain."""
+        """Tell whoever waits that it is in vain."""
         self.is_open = False
         gone = BrokerUnavailable(self.error or "the connection has ended")
         waiting: list[asyncio.Future[Any]] = [self.info, *self._pongs]
@@ -132,7 +132,7 @@ class Connection(asyncio.Protocol):
         self._transport.write(b"".join(out))
 
     def ping(self) -> asyncio.Future[None]:
-        """What is done when the server has read all that was sent before. BrokerUnavailable."""
+        """Return a future done when the server has read all before. BrokerUnavailable."""
         future: asyncio.Future[None] = self._loop.create_future()
         self._pongs.append(future)
         self.unanswered += 1

@@ -1,4 +1,4 @@
-"""Who is in rooms, from node to node.
+"""The members of rooms, told from node to node.
 
 An author is who has members: a node without workers, by its id, or a worker of one, by the id, a
 colon and a name. Each tells its own diffs to those who follow a room, and repeats the number of the
@@ -27,7 +27,7 @@ BATCH = 500  # rooms of one question
 
 
 class Attending:
-    """What a node tells of its members, and hears of those of others."""
+    """The news that a node tells of its members, and hears of those of others."""
 
     def __init__(self, nodes: Nodes) -> None:
         self._nodes = nodes
@@ -104,7 +104,7 @@ class Attending:
     # Asking.
 
     async def gather(self, room: str, *, follow: bool) -> list[Snapshot]:
-        """Who is in a room elsewhere. Raises BrokerUnavailable where it is only to be known now."""
+        """Return who is in a room elsewhere. Without `follow` BrokerUnavailable may be raised."""
         if follow:
             if room not in self._followed:
                 self._followed[room] = {}
@@ -191,7 +191,7 @@ class Attending:
     # Hearing.
 
     def _note(self, node: bytes, room: str, author: str) -> bool:
-        """Whether an author may speak of a room that is followed here."""
+        """Return whether an author may speak of a room that is followed here."""
         if _node_of(author) != node:
             raise BadMessage("another's members")
         if room not in self._followed:

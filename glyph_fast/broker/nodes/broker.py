@@ -56,7 +56,7 @@ class NodesBroker(BaseBroker):
 
     @property
     def answers(self) -> dict[str, Callable[..., Any]]:
-        """To what other nodes ask, by its name."""
+        """Return the answers to what other nodes ask, by name."""
         return self.nodes.answers
 
     @property
@@ -104,7 +104,7 @@ class NodesBroker(BaseBroker):
             self._described.pop(args[0], None)
 
     async def count(self, room: str | None) -> int:
-        """How many connections, or members of a room, other nodes have."""
+        """Count the connections, or members of a room, that other nodes have."""
         answers = await self.nodes.ask("count", room)
         return sum(each for each in answers if type(each) is int)
 
@@ -125,7 +125,7 @@ class NodesBroker(BaseBroker):
         self.nodes.attending.tell(room, "", diff)
 
     async def gather_presence(self, room: str, *, follow: bool) -> Sequence[Snapshot]:
-        """Who is there on the other nodes."""
+        """Return who is there on the other nodes."""
         return await self.nodes.attending.gather(room, follow=follow)
 
     def unfollow_presence(self, room: str) -> None:
@@ -140,7 +140,7 @@ class NodesBroker(BaseBroker):
         """The broker is up, or lost. For brokers that have more to do then."""
 
     def figures(self) -> dict[str, int]:
-        """Whether the broker is up, and what was lost on the way to it or was no message."""
+        """Return whether the broker is up, and what was lost on the way to it or was no message."""
         return {
             **super().figures(),
             "broker_up": int(self.nodes.is_up),
@@ -150,7 +150,7 @@ class NodesBroker(BaseBroker):
 
 
 class OneProcess:
-    """What a node without workers does for the others; a `Here`."""
+    """The part that a node without workers does for the others; a `Here`."""
 
     def __init__(self, broker: NodesBroker) -> None:
         self._broker = broker
@@ -184,7 +184,7 @@ class OneProcess:
         return [(room, "", seq) for room, seq, members in found if members]
 
     def snapshots(self, room: str) -> list[Snapshot]:
-        """Who is in a room here."""
+        """Return who is in a room here."""
         presence = self._broker._presence
         if presence is None:
             return []
@@ -199,7 +199,7 @@ class OneProcess:
             self._broker.nodes.attending.tell_snapshot(room, "", snapshot)
 
     def heard(self, room: str, author: str, diff: Diff) -> None:
-        """Who came and went elsewhere."""
+        """Hear who came and went elsewhere."""
         if self._broker._presence is not None:
             self._broker._presence.heard(room, author, diff)
 

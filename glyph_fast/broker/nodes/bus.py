@@ -1,4 +1,4 @@
-"""What a broker has to offer to the nodes of a server: subjects, and those who hear them."""
+"""The offer of a broker to the nodes of a server: subjects, and those who hear them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Bus(Protocol):
 
     @property
     def is_up(self) -> bool:
-        """Whether what is published now has somewhere to go."""
+        """Return whether what is published now has somewhere to go."""
         ...
 
     @property
@@ -28,7 +28,7 @@ class Bus(Protocol):
 
     @property
     def place(self) -> str:
-        """Where the broker is, for the log: without a password."""
+        """Return where the broker is, for the log: without a password."""
         ...
 
     @property

@@ -56,7 +56,7 @@ class Beyond:
         """Nothing: what runs once on all machines needs a broker that keeps something."""
 
     def figures(self) -> dict[str, int]:
-        """Whether the broker is up, and what was lost on the way to it or was no message."""
+        """Return whether the broker is up, and what was lost on the way to it or was no message."""
         return {
             "broker_up": int(self.nodes.is_up),
             "broker_lost": self.nodes.bus.dropped,
@@ -128,7 +128,7 @@ class Beyond:
         return self._attendance.numbers(rooms)
 
     async def snapshots(self, room: str) -> list[Snapshot]:
-        """Who is in a room here, by worker; what they have not told yet they tell before."""
+        """Return who is in a room here, by worker; what they have not told yet they tell before."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self.nodes.times.answer / 2):
                 await self._board.ask_others(None, "tell presence", room)

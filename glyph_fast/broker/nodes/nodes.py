@@ -31,7 +31,7 @@ AWAY = "the broker is away"
 
 
 class Here(Protocol):
-    """What a node does for the others, on this machine."""
+    """The part that a node does for the others, on this machine."""
 
     def deliver(self, frame: bytes, room: str | None) -> None:
         """Take a publication of another node, for that room or else for others than one room's.
@@ -51,13 +51,13 @@ class Here(Protocol):
         """Room, author and the number of its latest diff, for each of those with members here."""
 
     def snapshots(self, room: str) -> Awaitable[list[Snapshot]] | list[Snapshot]:
-        """Who is in a room here; the `node` of each is what stands behind the id in its author."""
+        """Return who is in a room here; the `node` of each stands behind the id in its author."""
 
     def want(self, room: str, author: str) -> None:
         """See that a snapshot of one of this node's authors is told, by `tell_snapshot`."""
 
     def heard(self, room: str, author: str, diff: Diff) -> None:
-        """Who came and went elsewhere, in a room that is followed."""
+        """Hear who came and went elsewhere, in a room that is followed."""
 
     def took(self, room: str, snapshot: Snapshot) -> None:
         """A snapshot has come that was asked for."""
@@ -147,7 +147,7 @@ class Nodes:
 
     @property
     def is_up(self) -> bool:
-        """Whether others can be reached."""
+        """Return whether others can be reached."""
         return self.state == UP
 
     @property

@@ -15,7 +15,7 @@ MAX_PEERS = 10_000  # more than that is somebody who writes nonsense to the brok
 
 
 class Times(NamedTuple):
-    """How long things take, in seconds."""
+    """The lengths of waits, in seconds."""
 
     beat: float = 2.0  # between two signs of life
     dead: float = 7.5  # without one; it is looked for at every tick
