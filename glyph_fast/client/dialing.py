@@ -1,4 +1,4 @@
-"""Where a client connects to, and how: TCP, TLS, a Unix socket, a proxy."""
+"""The way of a client to its server: TCP, TLS, a Unix socket, a proxy."""
 
 from __future__ import annotations
 

@@ -46,11 +46,11 @@ class Handlers:
 
     @property
     def backlog(self) -> int:
-        """How many calls the slowest function is behind."""
+        """Return how many calls the slowest function is behind."""
         return max((len(each.line) for some in self._lists.values() for each in some), default=0)
 
     def backlog_of(self, name: str) -> int:
-        """How many calls the slowest function for this name is behind."""
+        """Return how many calls the slowest function for this name is behind."""
         return max((len(each.line) for each in self._lists.get(name, ())), default=0)
 
     def emit(self, name: str, *args: Any) -> None:
@@ -95,7 +95,7 @@ class _Handler:
 
 
 def _arguments(function: Function) -> int | None:
-    """How many arguments a function takes; None for any number."""
+    """Return how many arguments a function takes; None for any number."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):  # of C, without a signature

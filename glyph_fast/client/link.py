@@ -35,14 +35,14 @@ _FINAL = {1000, 1002, 1003, 1007, 1008, 1009, 4403}
 
 
 def is_final(code: int) -> bool:
-    """Whether nobody should come back after an end with this code."""
+    """Return whether nobody should come back after an end with this code."""
     if code in (SLOW_CONSUMER, NOT_NOW):
         return False
     return code in _FINAL or 3500 <= code <= 4399 or code >= 4500
 
 
 class Owner(Protocol):
-    """Who is told."""
+    """The owner of a link, who is told."""
 
     def _up(self) -> None:
         """There is a socket."""
@@ -70,7 +70,7 @@ class Owner(Protocol):
 
 
 class AnySocket(Protocol):
-    """What is needed of a `websocket.Socket`."""
+    """The part of a `websocket.Socket` that is needed."""
 
     gone: asyncio.Future[None]
 
@@ -110,7 +110,7 @@ class Link:
 
     @property
     def can_renew(self) -> bool:
-        """Whether there is somebody to ask for another token."""
+        """Return whether there is somebody to ask for another token."""
         return callable(self._source)
 
     def send(self, message: str | bytes) -> bool:

@@ -1,4 +1,4 @@
-"""Who is in a room: a list, and its changes, which count by one."""
+"""The members of a room: a list, and its changes, which count by one."""
 
 from __future__ import annotations
 

@@ -18,13 +18,13 @@ PIECE = 1_000  # messages of a history asked for at once
 
 
 class Room(Protocol):
-    """What a sequence needs of its room."""
+    """The part of its room that a sequence needs."""
 
     _history_wanted: int
 
     @property
     def _is_full(self) -> bool:
-        """Whether the program has enough to do."""
+        """Return whether the program has enough to do."""
         ...
 
     def _deliver(self, envelope: Envelope, *, is_old: bool = False) -> None:
@@ -45,7 +45,7 @@ class Room(Protocol):
 
 
 class Sequence:
-    """Where one is in a room, and what waits for what lies before it."""
+    """The place one is at in a room, and what waits for what lies before it."""
 
     def __init__(self, room: Room) -> None:
         self.position: Position | None = None
@@ -66,7 +66,7 @@ class Sequence:
         self._held = None
 
     def is_holding(self, held: list[Envelope]) -> bool:
-        """Whether this is still what is being waited for."""
+        """Return whether this is still what is being waited for."""
         return held is self._held
 
     def heard(self, envelope: Envelope) -> None:
@@ -108,7 +108,7 @@ class Sequence:
         self._release(held)
 
     def reset(self, position: Position, held: list[Envelope]) -> None:
-        """What came so far does not reach to what comes now."""
+        """Begin anew: what came so far does not reach to what comes now."""
         is_same = self.position is not None and self.position.epoch == position.epoch
         self.position = position
         self._held = None

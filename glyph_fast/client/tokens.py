@@ -14,7 +14,7 @@ LONGEST = 86_400.0 * 24  # seconds of a timer
 
 
 def claims(token: str | None) -> dict[str, Any]:
-    """What a JSON Web Token says, unverified; nothing of any other token."""
+    """Return what a JSON Web Token says, unverified; nothing of any other token."""
     try:
         part = str(token).split(".")[1]
         found = json.loads(urlsafe_b64decode(part + "=" * (-len(part) % 4)))

@@ -1,4 +1,4 @@
-"""What a program sees of the client: states, messages, members, errors."""
+"""Values of the client that a program sees: states, messages, members, errors."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Member(NamedTuple):
 
 
 class Crowd(NamedTuple):
-    """How many members there are: connections, and users. A large room tells no more."""
+    """The number of members: connections, and users. A large room tells no more."""
 
     clients: int
     users: int
@@ -78,7 +78,7 @@ class RoomMessage(NamedTuple):
 
 
 def meta_of(envelope: Mapping[str, Any], room: str | None = None, *, history: bool = False) -> Meta:
-    """What a message came with, out of its JSON; a member of the wrong kind is like none."""
+    """Return what a message came with, out of its JSON; a member of the wrong kind is like none."""
     offset = envelope.get("offset")
     return Meta(
         type=_text(envelope, "type"),

@@ -22,7 +22,7 @@ _NO_LIMIT = 1 << 40
 
 
 class Owner(Protocol):
-    """Who is told."""
+    """The owner of a socket, who is told."""
 
     def made(self, socket: Socket) -> None:
         """There is a transport."""
@@ -46,7 +46,7 @@ class Owner(Protocol):
 
 
 class Request(NamedTuple):
-    """What is asked of the server, and what it may agree to."""
+    """The request to the server, and what it may agree to."""
 
     head: bytes
     key: str
@@ -232,7 +232,7 @@ class _Events:
         self._socket.over(code, reason)
 
     def failed(self, conn: Any, exc: BaseException) -> None:
-        """What handlers raise is caught where they are called: this is a defect, or no memory."""
+        """Report a defect, or no memory; what handlers raise is caught where they are called."""
         if isinstance(exc, Exception):
             LOGGER.error("the connection failed", exc_info=exc)
             self._socket.failed(str(exc))
