@@ -25,6 +25,7 @@ from ..broker.link import Link
 from ..json import loads
 from ..logs import SERVER, log
 from .handover import HandoverError, how_it_ended
+from .orphans import reap_orphans
 from .worker import DRAIN, LEFT_TO_MAIN, Seat, Told
 
 FIRST_BACKOFF_S = 1.0  # before a worker that died is started again; then doubled …
@@ -290,6 +291,7 @@ class Workers:
                             worker=worker.number, pid=worker.pid, seconds=round(silence, 1),
                         )  # fmt: skip
                         worker.kill()
+            reap_orphans({each.pid for each in self._by_number.values()})
 
     def _ended(self, worker: Worker, status: int) -> None:
         worker.link.close()
