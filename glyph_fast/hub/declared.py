@@ -61,6 +61,7 @@ class Declared:
         for room in followers:
             room._limit = self._members_limit(room.name)
         for room in self:
+            was_counted = room._is_counted
             if self._remembers or isinstance(room._members, Remembering):
                 former, room._members = room._members, self._members_for(room.name)
                 room._members.take_over(former)
@@ -69,6 +70,9 @@ class Declared:
                 tell = self._presence.joined if shows else self._presence.left
                 for conn in room:
                     tell(conn, room.name)
+            if room._is_counted is not was_counted:  # those who are in it have had no seat
+                change = -len(room) if was_counted else len(room)
+                self._broker.change_seats(room.name, change)
 
     def _followers(self) -> list[Room]:
         """The rooms that have been given no limit of their own."""

@@ -17,6 +17,7 @@ from ..dialects.message import Sendable
 from ..dialects.publication import ROOM, Exclude, Publication
 from ..wire import NOBODY, PENDING, SendResult
 from .members import Members
+from .remembering import Remembering
 
 if TYPE_CHECKING:
     from .rooms import RoomManager
@@ -54,6 +55,11 @@ class Room:
         self._manager = manager
         self._metadata: dict[str, Any] | None = None
         self._created = time.time()
+
+    @property
+    def _is_counted(self) -> bool:
+        """Whether its members are counted for all processes together."""
+        return self._is_shown or isinstance(self._members, Remembering)
 
     @property
     def created_at(self) -> datetime:

@@ -10,7 +10,6 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ..errors import RoomFull
-from .remembering import Remembering
 from .room import Member, Room
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ def is_counted(rooms: RoomManager, name: str) -> bool:
 
 def changed(room: Room, change: int) -> None:
     """A room has so many members more, or fewer, in this process."""
-    if room._is_shown or isinstance(room._members, Remembering):
+    if room._is_counted:
         room._manager._broker.change_seats(room.name, change)
 
 

@@ -44,6 +44,9 @@ TESTED = {
     "hub.send_to(id, message)": ["test_once.test_a_message_finds_a_connection_of_another_worker"],
     "limits of connections, addresses, users and handshakes, and of members of rooms with history "
     "or presence": ["test_scopes.test_the_limit_is_of_what_the_table_says"],
+    "server.room while the server runs": [
+        "test_seats.test_a_room_that_is_counted_from_now_on_counts_those_who_are_in_it",
+    ],
     "on_startup, on_shutdown": ["test_differing.test_it_begins_and_ends_in_every_worker"],
     "@server.background": [
         "test_once.test_a_background_task_runs_in_one_worker_and_moves_when_that_dies",

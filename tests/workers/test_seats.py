@@ -86,6 +86,23 @@ def test_the_members_of_a_worker_that_is_killed_make_space() -> None:
         assert more == ["joined"] * left + ["room is full"] * (len(more) - left)
 
 
+def test_a_room_that_is_counted_from_now_on_counts_those_who_are_in_it(
+    server: ServeProcess,
+) -> None:
+    room = "plain:late"
+    with guests(server, 50) as all_of_them:
+        first = all_of_them[0]
+        here = [each for each in all_of_them if each.pid == first.pid][:4]
+        there = [each for each in all_of_them if each.pid != first.pid]
+        assert {each.do(room, JOIN) for each in here} == {"joined"}
+        for each in (first, there[0]):  # what is declared at run time holds in its worker
+            assert each.do(room, {"event": "declare"}) == "declared"
+        assert [each.do(room, JOIN) for each in there[:3]] == ["joined", "joined", "room is full"]
+        assert {each.do(room, {"type": "leave_room"}) for each in here} == {"left"}
+        answers = [each.do(room, JOIN) for each in (*here, *there[3:5])]
+        assert answers == ["joined"] * 4 + ["room is full"] * 2
+
+
 def test_a_stream_of_events_finds_a_room_full_of_members_elsewhere(server: ServeProcess) -> None:
     room = "kept:e"
     with guests(server, 50) as all_of_them, ExitStack() as stack:

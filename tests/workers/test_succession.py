@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import threading
 import time
+import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
+from tests.admin.operated import BEARER, TOKEN
 from tests.following_streams import REMEMBERING, Crowd
 from tests.succession import Service, adopting, get, program, succession
 from tests.workers.clients import (
@@ -72,9 +76,54 @@ def test_nobody_is_refused_while_it_is_replaced(service: Service) -> None:
     assert answered > 0
 
 
-def test_clients_are_told_to_come_back(service: Service) -> None:
-    from websockets.sync.client import connect
+def test_the_operators_port_answers_all_the_time_and_for_the_new_workers(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(program(1))
+    options = ("--workers", "2", "--admin", "127.0.0.1:0", "--admin-token", TOKEN)
+    with succession("app:server", *options, cwd=tmp_path) as service:
+        admin = service.said()
+        failures: list[BaseException] = []
+        is_done = threading.Event()
+        scrapes = 0
 
+        def scrape() -> bytes:
+            request = urllib.request.Request(f"{admin}/metrics", headers=BEARER)
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return bytes(answer.read())
+
+        def keep_on() -> None:
+            nonlocal scrapes
+            while not is_done.is_set():
+                try:
+                    assert b"glyph_fast_worker_connections" in scrape()
+                    scrapes += 1
+                except (OSError, AssertionError) as exc:
+                    failures.append(exc)
+
+        with connect(service.ws("/ws")):
+            eventually(lambda: connections_of(scrape()) == 1)
+        scraping = threading.Thread(target=keep_on)
+        scraping.start()
+        eventually(lambda: scrapes > 2)
+        former = children_of(service.pid)
+        service.restart()
+        eventually(lambda: not any(map(is_running, former)))
+        before = scrapes
+        eventually(lambda: scrapes > before + 2)
+        is_done.set()
+        scraping.join()
+        assert failures == []
+        assert connections_of(scrape()) == 0  # the figures are those of the workers that serve
+        with connect(service.ws("/ws")):
+            eventually(lambda: connections_of(scrape()) == 1)
+
+
+def connections_of(figures: bytes) -> float:
+    """How many connections the metrics say there have been."""
+    (found,) = re.findall(rb"^glyph_fast_connections_total (\S+)$", figures, re.MULTILINE)
+    return float(found)
+
+
+def test_clients_are_told_to_come_back(service: Service) -> None:
     with connect(service.ws("/ws")) as client:
         client.send("hello")
         assert client.recv(timeout=20) == "hello"

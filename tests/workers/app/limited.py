@@ -54,6 +54,12 @@ async def join(ctx):
     return "joined"
 
 
+@server.on_event("declare")
+def declare(ctx):
+    server.room(ctx.message.room, presence=True, client_join=True, max_members=6)
+    return "declared"
+
+
 @server.on_event("join at once")
 def join_at_once(ctx):
     try:
