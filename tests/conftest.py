@@ -28,6 +28,7 @@ from typing import Any, TypeVar
 import pytest
 
 from tests.backend import Backend, backends
+from tests.serving import ServeProcess
 
 T = TypeVar("T")
 
@@ -56,8 +57,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="deselect what does not depend on the process's core: the second pass of ci/test",
     )
 
+    group.addoption(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="start the servers of applications with so many workers; deselect all other tests",
+    )
+
 
 def pytest_configure(config: pytest.Config) -> None:
+    ServeProcess.workers = config.getoption("--workers")
     # `auto` would let a build that went missing pass as a run of the pure twin.
     if not os.environ.get("GLYPH_FAST_CORE"):
         only = config.getoption("--core")
@@ -101,6 +111,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--workers") > 1:
+        serving = [item for item in items if item.get_closest_marker("application")]
+        kept = [item for item in serving if not item.get_closest_marker("one_process")]
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = kept
     if config.getoption("--both-cores"):
         dropped = [item for item in items if not item.get_closest_marker("both_cores")]
         items[:] = [item for item in items if item.get_closest_marker("both_cores")]

@@ -27,6 +27,7 @@ import glyph_fast
 
 ROOT = Path(__file__).resolve().parent.parent
 START_S = 30.0  # a first start compiles byte code
+WORKERS = "GLYPH_FAST_WORKERS"  # of servers whose test does not say it, with `pytest --workers`
 STOP_S = 20.0  # more than the default of --drain-timeout
 
 _LISTENING = re.compile(r"glyph-fast listening on ((https?)://.+:(\d+)|unix:.+)\n")
@@ -45,6 +46,8 @@ class ServeProcess:
     `prefix` is a command that runs the command after it; it gets the descriptors `fds`.
     """
 
+    workers = 1  # where the arguments do not say how many; `pytest --workers` sets it
+
     def __init__(
         self,
         *arguments: str,
@@ -62,11 +65,12 @@ class ServeProcess:
         # The package under test is the one imported here, be it installed or a source tree.
         package = str(Path(glyph_fast.__file__).parent.parent)
         path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
+        many = {WORKERS: str(self.workers)} if self.workers > 1 else {}
         self.process = subprocess.Popen(
             [*prefix, *command],
             cwd=cwd,
             pass_fds=fds,
-            env={**os.environ, "PYTHONPATH": path, **(env or {})},
+            env={**os.environ, "PYTHONPATH": path, **many, **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._log,

@@ -13,6 +13,8 @@ import pytest
 from glyph_fast.client import ClientError, connect
 from tests.serving import ROOT, ServeProcess, serving
 
+pytestmark = pytest.mark.application
+
 PAGE = (ROOT / "docs/calls.md").read_text()
 ROWS = re.findall(
     r"^\| `([^`]+)` \| (\S+) \| (\S+) \| (\S+) \| ([^|]+) \| ([^|]+) \|$", PAGE, re.MULTILINE

@@ -18,6 +18,8 @@ from websockets.sync.client import connect
 
 from tests.serving import serving
 
+pytestmark = pytest.mark.application
+
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("examples/**/*.md")])
 

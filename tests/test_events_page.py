@@ -14,6 +14,8 @@ import pytest
 
 from tests.serving import ServeProcess, serving
 
+pytestmark = pytest.mark.application
+
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/events.md").read_text()
 (PROGRAM,) = re.findall(r"^```python\n(# board\.py\n.*?)^```", PAGE, re.M | re.S)

@@ -23,7 +23,7 @@ WITHIN_S = 10.0
 
 Run = Callable[..., Any]
 
-pytestmark = pytest.mark.both_cores  # each program must run on both
+pytestmark = [pytest.mark.application, pytest.mark.both_cores]  # each program must run on both
 
 
 async def receive(client: ClientConnection) -> Any:
@@ -399,6 +399,7 @@ def test_echo_sends_every_message_back_as_it_was(run: Run) -> None:
     run(main())
 
 
+@pytest.mark.one_process  # the one that measures
 def test_dashboard_shows_each_sample_to_all_viewers(run: Run) -> None:
     async def main() -> None:
         with serving("dashboard:server", cwd=EXAMPLES / "dashboard") as server:
@@ -441,6 +442,7 @@ def create_poll(server: ServeProcess, poll: str) -> str:
     return url
 
 
+@pytest.mark.one_process
 def test_a_vote_is_seen_by_the_room_and_over_http(polls: ServeProcess, run: Run) -> None:
     async def main() -> None:
         url = create_poll(polls, "drink")
@@ -462,6 +464,7 @@ def test_a_vote_is_seen_by_the_room_and_over_http(polls: ServeProcess, run: Run)
     run(main())
 
 
+@pytest.mark.one_process
 def test_a_vote_for_something_else_is_refused(polls: ServeProcess, run: Run) -> None:
     async def main() -> None:
         create_poll(polls, "strict")
@@ -475,6 +478,7 @@ def test_a_vote_for_something_else_is_refused(polls: ServeProcess, run: Run) -> 
     run(main())
 
 
+@pytest.mark.one_process
 def test_one_connection_may_follow_several_polls(polls: ServeProcess, run: Run) -> None:
     async def main() -> None:
         create_poll(polls, "first")
@@ -494,6 +498,7 @@ def test_one_connection_may_follow_several_polls(polls: ServeProcess, run: Run) 
     run(main())
 
 
+@pytest.mark.one_process
 def test_a_poll_outlives_its_members_until_it_is_closed(polls: ServeProcess, run: Run) -> None:
     async def main() -> None:
         url = create_poll(polls, "lasting")
@@ -512,6 +517,7 @@ def test_a_poll_outlives_its_members_until_it_is_closed(polls: ServeProcess, run
     run(main())
 
 
+@pytest.mark.one_process
 def test_a_poll_is_made_once_and_from_choices(polls: ServeProcess) -> None:
     url = create_poll(polls, "once")
     assert http("POST", url, {"choices": ["gin"]})[0] == 409
@@ -520,6 +526,7 @@ def test_a_poll_is_made_once_and_from_choices(polls: ServeProcess) -> None:
     assert http("GET", f"{polls.url}/polls/other")[0] == 404
 
 
+@pytest.mark.one_process
 def test_a_poll_that_is_not_there_refuses_its_followers(polls: ServeProcess, run: Run) -> None:
     async def main() -> None:
         async with connect(polls.ws("/polls/missing")) as client:

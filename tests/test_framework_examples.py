@@ -16,6 +16,8 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from tests.serving import ROOT, ServeProcess, serving
 
+pytestmark = pytest.mark.application
+
 EXAMPLES = ROOT / "examples"
 WITHIN_S = 20.0
 MANY = 12  # clients, of which each of two workers has one with near certainty

@@ -14,6 +14,8 @@ from websockets.asyncio.client import connect
 from tests.asgi.hosted.around import around
 from tests.serving import serving
 
+pytestmark = pytest.mark.application
+
 PAGE = (Path(__file__).parents[1] / "docs/frameworks.md").read_text()
 PROGRAMS = dict(re.findall(r"^```python\n# (\w+\.py)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
 

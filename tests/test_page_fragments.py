@@ -9,9 +9,12 @@ from itertools import islice
 from pathlib import Path
 
 import httpx
+import pytest
 from websockets.sync.client import connect
 
 from tests.serving import ROOT, serving
+
+pytestmark = pytest.mark.application
 
 PAGE = (ROOT / "docs/python.md").read_text()
 FRAGMENTS = re.findall(r"^```python\n(?!# \w+\.py\n)(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)

@@ -23,6 +23,8 @@ from tests.serving import ROOT, ServeProcess, serving
 
 __all__ = ["browser", "complaints", "open_page"]  # fixtures
 
+pytestmark = pytest.mark.application
+
 TEXT = (ROOT / "docs/tutorial.md").read_text()
 STEPS = re.split(r"^## ", TEXT, flags=re.MULTILINE)[1:]
 START_S = 30.0

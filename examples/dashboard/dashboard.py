@@ -5,14 +5,14 @@
     # then open http://127.0.0.1:8080/
 
 The task starts with the server, is restarted should it fail, and is cancelled when the server
-stops. It costs the same for one viewer and for a thousand: each figure is encoded once.
+stops. It costs the same for one viewer and for a thousand: each figure is encoded once. With
+`--workers` it runs in one of them, whose messages, time and memory these are.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +35,7 @@ class Traffic:
 
 server = Server(Config(serve_client=True))  # the page's script, /glyph-fast.js
 traffic = Traffic()
-history: deque[Sample] = deque(maxlen=HISTORY)
+server.room(ROOM, history_size=HISTORY)
 
 
 @server.background
@@ -48,22 +48,21 @@ async def measure() -> None:
         elapsed = now - before
         sample: Sample = {
             "time": round(time.time(), 3),
-            "connections": server.hub.get_connection_count(),
+            "connections": await server.hub.count(),
             "messages_per_s": round((messages - messages_before) / elapsed, 1),
             "cpu_percent": round(100 * (cpu - cpu_before) / elapsed, 1),
             "loop_delay_ms": round(max(0.0, elapsed - INTERVAL_S) * 1000, 2),
             "memory_mib": memory_mib(),
         }
         before, cpu_before, messages_before = now, cpu, messages
-        history.append(sample)
         server.hub.broadcast_json_to_room(ROOM, {"type": "sample", "sample": sample})
 
 
 @server.on_connect(route="/live")
-def watch(conn: Connection) -> None:
+async def watch(conn: Connection) -> None:
     """A newcomer first gets the past, then, with the others, each new sample."""
-    conn.send_json({"type": "history", "samples": list(history)})
-    conn.join_room(ROOM)
+    past = (await conn.join(ROOM, history=HISTORY)).messages
+    conn.send_json({"type": "history", "samples": [each.data["sample"] for each in past]})
 
 
 @server.on_message(MessageType.JSON, route="/live")
@@ -79,9 +78,9 @@ def page(request: Request) -> Response:
 
 
 @server.get("/samples")
-def samples(request: Request) -> list[Sample]:
+async def samples(request: Request) -> list[Sample]:
     """The same figures for programs: `curl http://127.0.0.1:8080/samples`."""
-    return list(history)
+    return [each.data["sample"] for each in (await server.hub.history(ROOM)).messages]
 
 
 def memory_mib() -> float | None:

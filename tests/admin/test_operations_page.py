@@ -8,6 +8,7 @@ import subprocess
 from typing import Any
 
 import httpx
+import pytest
 from websockets.sync.client import connect
 
 from glyph_fast import json
@@ -17,7 +18,10 @@ from tests.admin.documented import BROKER_NAMES, NAMES, PAGE, blocks
 from tests.admin.operated import BEARER, TOKEN
 from tests.serving import ROOT, serving
 
+pytestmark = pytest.mark.application
 
+
+@pytest.mark.one_process
 def test_the_curl_lines_publish_into_the_chat():
     publishing, others = blocks("sh")
     with serving("--admin", "127.0.0.1:0", "--admin-token", TOKEN) as server:

@@ -17,6 +17,8 @@ from glyph_fast.options.config import FIELDS
 from tests.auth.signing import SECRET, later, signed
 from tests.serving import ServeProcess, serving
 
+pytestmark = pytest.mark.application
+
 PAGE = (Path(__file__).parents[2] / "docs/authentication.md").read_text()
 PROGRAMS = {
     name: program
@@ -109,6 +111,7 @@ def test_tokens_by_a_variable_alone(tmp_path):
     assert set(re.findall(r"--jwt-[a-z]+", second)) <= flags
 
 
+@pytest.mark.one_process
 def test_users(tmp_path):
     with served("users", tmp_path) as server:
         assert status_of(server) == 401

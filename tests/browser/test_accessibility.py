@@ -20,7 +20,7 @@ from tests.browser.accessibility import violations
 from tests.browser.chat_page import Enter, bubbles, connected, open_room, say, screenshot
 from tests.serving import ROOT, ServeProcess, serving
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.application, pytest.mark.browser]
 
 LOOKS = pytest.mark.parametrize(
     ("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 390), ("dark", 390)]

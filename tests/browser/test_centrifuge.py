@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.serving import ROOT, ServeProcess, serving
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.application, pytest.mark.browser]
 
 LIBRARY = ROOT / "tests/browser/node_modules/centrifuge/dist"
 PROGRAM = """

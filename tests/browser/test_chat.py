@@ -35,7 +35,7 @@ from tests.browser.chat_page import (
 from tests.serving import ROOT, ServeProcess, serving
 from tests.succession import succession
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.application, pytest.mark.browser]
 
 
 def test_two_pages_chat_in_one_room(person: Enter) -> None:

@@ -18,7 +18,7 @@ from tests.clients.cutting import Cutter
 from tests.clients.drive import app
 from tests.serving import ROOT, ServeProcess, serving
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.application, pytest.mark.browser]
 
 WITHIN_S = 60.0  # less than any test may take, so that one fails with a word
 

@@ -10,9 +10,10 @@ from playwright.sync_api import expect
 from tests.browser.chat_page import screenshot
 from tests.serving import ROOT, serving
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.application, pytest.mark.browser]
 
 
+@pytest.mark.one_process  # which counts the messages of every page
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_dashboard_shows_live_figures(open_page: Any, scheme: str) -> None:
     with serving("dashboard:server", cwd=ROOT / "examples" / "dashboard") as server:
@@ -31,6 +32,17 @@ def test_the_dashboard_shows_live_figures(open_page: Any, scheme: str) -> None:
         screenshot(page, f"dashboard-{scheme}")
         for opened in (page, second):
             opened.context.close()
+
+
+def test_pages_of_two_workers_show_one_dashboard(open_page: Any) -> None:
+    folder = ROOT / "examples" / "dashboard"
+    with serving("dashboard:server", "--workers", "2", cwd=folder) as server:
+        pages = [open_page(server.url) for _ in range(4)]
+        for page in pages:
+            expect(page.get_by_role("status")).to_have_text("Live")
+            expect(page.locator('[data-figure="connections"] p')).to_have_text("4")
+        for page in pages:
+            page.context.close()
 
 
 def test_the_dashboard_comes_back_with_its_server(open_page: Any) -> None:

@@ -13,7 +13,7 @@ from playwright.sync_api import Page
 from tests.auth.signing import SECRET, signed
 from tests.serving import ROOT, serving
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.application, pytest.mark.browser]
 
 LIBRARY = ROOT / "glyph_fast/javascript/glyph-fast.js"
 WITHIN_S = 30.0

@@ -13,12 +13,24 @@ from playwright.sync_api import Page, expect
 from tests.clients.cutting import Cutter
 from tests.serving import ROOT, ServeProcess, serving
 
-pytestmark = [pytest.mark.browser, pytest.mark.parametrize("version", ["", "by_hand"])]
+WAYS: dict[str, tuple[str, ...]] = {
+    "": (),
+    "workers": ("--workers", "2"),
+    "by_hand": ("--workers", "1"),  # what they remember is in variables
+}
+
+pytestmark = [
+    pytest.mark.application,
+    pytest.mark.browser,
+    pytest.mark.parametrize("version", WAYS),
+]
 
 
 @contextmanager
 def example(name: str, version: str) -> Iterator[ServeProcess]:
-    with serving(f"{name}:server", cwd=ROOT / "examples" / name / version) as server:
+    folder = ROOT / "examples" / name / ("by_hand" if version == "by_hand" else "")
+    secret = {"CHAT_SECRET": "s" * 32}  # which several workers must share
+    with serving(f"{name}:server", *WAYS[version], cwd=folder, env=secret) as server:
         yield server
 
 
@@ -173,7 +185,7 @@ def test_a_chat_lets_nobody_in_without_a_token(
         page.get_by_role("button", name="Sign in").click()
         expect(page.locator("output")).to_contain_text("body.name: expected")
         assert "422" in complaints.pop()  # Chromium's own remark
-        path = "/ws" if not version else "/chat/tea"
+        path = "/chat/tea" if version == "by_hand" else "/ws"
         code = page.evaluate(
             """(path) => new Promise((resolve) => {
               const socket = new WebSocket("ws://" + location.host + path, "glyph-fast");
