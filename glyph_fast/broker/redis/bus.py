@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ from ..nodes.bus import Bus, Changed, Heard
 from .connection import LOST, pack
 from .link import Link
 
+_PING = pack(("PING",))
 BATCH = 500  # channels of one command; the next is sent when all of these are confirmed
 
 
@@ -66,6 +68,8 @@ class RedisBus:
         self._waiting: dict[bytes, list[asyncio.Future[None]]] = {}  # for that
         self._joining: list[bytes] = []  # channels subscribed to in this turn
         self._leaving: list[bytes] = []
+        self._next: deque[bytes] = deque()  # to subscribe to when a batch is confirmed
+        self._is_joining = False  # a batch is on its way
 
     def attach(self, heard: Heard, changed: Changed) -> None:
         """Give what comes to `heard`, and tell `changed` whenever it is up or down."""
@@ -148,11 +152,29 @@ class RedisBus:
         leaving, self._leaving = self._leaving, []
         gone = [each for each in leaving if each not in self._wanted]
         new = [each for each in dict.fromkeys(joining) if each in self._wanted]
-        subscriber = self.link.subscriber
         for at in range(0, len(gone), BATCH):
-            subscriber.unsubscribe(gone[at : at + BATCH])
-        for at in range(0, len(new), BATCH):
-            subscriber.subscribe(new[at : at + BATCH], self._confirmed)
+            self.link.subscriber.unsubscribe(gone[at : at + BATCH])
+        self._next.extend(new)
+        if not self._is_joining:
+            self._join()
+
+    def _join(self) -> None:
+        """Subscribe to as many of those that come next as one command may have, then to more."""
+        batch: list[bytes] = []
+        while self._next and len(batch) < BATCH:
+            if (subject := self._next.popleft()) in self._wanted:
+                batch.append(subject)
+        self._is_joining = bool(batch)
+        if batch:
+            self.link.subscriber.subscribe(batch, self._confirmed)
+            self.link.subscriber.send(_PING, self._joined)  # answered behind them
+
+    def _joined(self, answer: Any) -> None:
+        if isinstance(answer, BrokerUnavailable):  # the next link subscribes to all
+            self._is_joining = False
+            self._next.clear()
+        else:
+            self._join()
 
     def _confirmed(self, subject: bytes) -> None:
         if subject in self._wanted:

@@ -83,6 +83,38 @@ def test_all_of_many_subscriptions_are_there_again_after_a_restart(run):
     run(main())
 
 
+def test_many_subscriptions_of_one_turn_go_in_batches_each_after_the_other(run, monkeypatch):
+    monkeypatch.setattr("glyph_fast.broker.redis.bus.BATCH", 10)
+    on_the_way, sizes = [0], []
+
+    async def main():
+        async with redis_server() as redis, Node(redis.url) as node:
+            subscriber, known = node.bus.link.subscriber, node.bus._confirmed
+            subscribe = subscriber.subscribe
+
+            def confirmed(channel):
+                on_the_way[0] -= 1
+                known(channel)
+
+            def counted(channels, done):
+                on_the_way[0] += len(channels)
+                sizes.append(on_the_way[0])
+                subscribe(channels, confirmed)
+
+            monkeypatch.setattr(subscriber, "subscribe", counted)
+            channels = [b"%d" % n for n in range(95)]
+            for each in channels:
+                node.bus.subscribe(each)
+            await node.bus.subscribed(channels[9])
+            node.bus.unsubscribe(channels[-1])
+            node.bus.subscribe(b"late")
+            await node.bus.subscribed(b"late")
+            assert max(sizes) == 10 and sum(sizes) == 95
+            assert set(redis.run("PUBSUB", "CHANNELS")) == {*channels[:-1], b"late"}
+
+    run(main())
+
+
 def test_a_server_that_is_not_there_is_waited_for(run):
     async def main():
         redis = RedisServer(port=free_port())
