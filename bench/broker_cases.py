@@ -8,9 +8,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import ModuleType
 from typing import Any, cast
 
+from glyph_fast.broker.crossing import pack as packed
+from glyph_fast.broker.nodes.messages import Said, head
 from glyph_fast.broker.ordering import order, placed
 from glyph_fast.broker.redis.broker import RedisBroker
 from glyph_fast.broker.redis.connection import Connection, Subscriber, pack
@@ -22,7 +25,7 @@ from glyph_fast.wire import NOBODY, SendResult
 
 from .cases import BATCH, Case, Operation
 
-NAME = "kept:bench"
+NAME, PLAIN = "kept:bench", "bench"  # rooms: one that remembers, and one that does not
 TEXT = '{"text":"' + "x" * 100 + '"}'
 EPOCH = "abcdefgh"
 
@@ -57,7 +60,7 @@ class Node:
         self.broker = broker = RedisBroker(read_broker_url("redis://127.0.0.1"), "bench")
         broker.attach(self._deliver)
         terms = RoomDeclaration(pattern="*", history_size=100)
-        broker.remember(lambda name: terms, 0, lambda publication: None)
+        broker.remember(lambda name: None if name == PLAIN else terms, 0, lambda publication: None)
         link = broker.link
         broker._bus.attach(broker.nodes.heard, lambda is_up: None)
         link.server = Server("0" * 40, True, False, "7.2.4")
@@ -66,6 +69,7 @@ class Node:
         for conn in (link.commands, link.subscriber):
             conn.connection_made(cast(Any, self.transport))
         broker.subscribe(NAME)
+        broker.subscribe(PLAIN)
         self.channel = broker._streams.keys(NAME).stream
         link.is_up = True
 
@@ -88,13 +92,21 @@ class Node:
             for n in range(first, first + BATCH)
         )
 
+    def plain_messages(self) -> bytes:
+        """What another node publishes to the other room."""
+        said = head(Said.PUBLISH, b"another node")
+        frame = packed(json_publication(ROOM, PLAIN, TEXT))
+        assert frame is not None
+        subject = self.broker.nodes._of_room(PLAIN)
+        return pack(("message", subject, said + frame)) * BATCH
+
     def close(self) -> None:
         """Let all go."""
         self._loop.close()
 
 
 @contextmanager
-def _publish(_: ModuleType) -> Iterator[Operation]:
+def _publish(_: ModuleType, name: str = NAME) -> Iterator[Operation]:
     """Sixteen messages of one turn, their one write, and the answers of one read."""
     node = Node()
     broker, commands = node.broker, node.broker.link.commands
@@ -102,7 +114,7 @@ def _publish(_: ModuleType) -> Iterator[Operation]:
 
     def run() -> None:
         for _ in range(BATCH):
-            broker.publish(json_publication(ROOM, NAME, TEXT))
+            broker.publish(json_publication(ROOM, name, TEXT))
         commands.flush()
         commands.data_received(answers)
 
@@ -148,4 +160,29 @@ def _receive(_: ModuleType) -> Iterator[Operation]:
         node.close()
 
 
-BROKER_CASES = (Case("broker-publish", _publish), Case("broker-receive", _receive))
+@contextmanager
+def _receive_plain(_: ModuleType) -> Iterator[Operation]:
+    """The same of a room that remembers nothing."""
+    node = Node()
+    subscriber, data = node.broker.link.subscriber, node.plain_messages()
+
+    def run() -> None:
+        subscriber.data_received(data)
+
+    def check() -> None:
+        node.rest()
+        run()
+        assert [each.payload for each in node.delivered] == [TEXT.encode()] * BATCH
+
+    try:
+        yield Operation(run, check, BATCH, prepare=node.rest)
+    finally:
+        node.close()
+
+
+BROKER_CASES = (
+    Case("broker-publish", _publish),
+    Case("broker-publish-plain", partial(_publish, name=PLAIN)),
+    Case("broker-receive", _receive),
+    Case("broker-receive-plain", _receive_plain),
+)

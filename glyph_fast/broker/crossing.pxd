@@ -2,6 +2,8 @@
 
 import cython
 
+cdef Py_ssize_t _NAME_AT
+
 cdef class EncodedText:
     cdef bytes _payload
     cdef readonly object kind
@@ -17,6 +19,7 @@ cdef bytes _ids(object exclude)
 
 @cython.locals(
     kind=cython.longlong, said=cython.longlong, n_name=cython.longlong, n_left_out=cython.longlong,
+    high=cython.longlong,
     end_of_name=Py_ssize_t, start=Py_ssize_t, payload=bytes, name=bytes,
 )
 cpdef unpack(bytes frame)

@@ -24,6 +24,7 @@ from ..presence import Diff, Entry, Snapshot
 
 VERSION = 1
 HEAD = struct.Struct("<BB12s")
+_BODY_AT = HEAD.size
 PART = 128 * 1024  # bytes of members that one message lists, about
 
 
@@ -63,13 +64,11 @@ def message(said: Said, node: bytes, value: Any, version: int = VERSION) -> byte
 
 def read(payload: bytes) -> tuple[int, bytes, bytes]:
     """What a message is, of which node, and what it holds. Raises BadMessage."""
-    try:
-        version, said, node = HEAD.unpack_from(payload)
-    except struct.error:
-        raise BadMessage("too short") from None
-    if not VERSION - 1 <= version <= VERSION + 1:
-        raise BadMessage(f"version {version}")
-    return said, node, payload[HEAD.size :]
+    if len(payload) < _BODY_AT:
+        raise BadMessage("too short")
+    if payload[0] != VERSION and not VERSION - 1 <= payload[0] <= VERSION + 1:
+        raise BadMessage(f"version {payload[0]}")
+    return payload[1], payload[2:_BODY_AT], payload[_BODY_AT:]
 
 
 def value_of(body: bytes) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ...dialects.publication import ROOM, ROOMS, Publication
 from ...dialects.stream import ENVELOPE
@@ -12,11 +12,20 @@ from ..frames import NAME_AT, Kind
 _PUBLISH = int(Kind.PUBLISH)
 
 
-def publications(body: bytes, room: str | None) -> Iterator[Publication]:
+def publications(body: bytes, room: str | None) -> Iterable[Publication]:
     """The publications of a message, of one frame or several, that may come where it came.
 
     `room` is that whose members it is for; None: others than those of one room. Raises ValueError.
     """
+    size = len(body)
+    if size < NAME_AT or int.from_bytes(body[:4], "little") != size - 4 or body[4] != _PUBLISH:
+        return _several(body, room)
+    made = unpack(body)  # one frame, as most of all are
+    _check(made, room)
+    return (made,)
+
+
+def _several(body: bytes, room: str | None) -> Iterator[Publication]:
     for frame in frames_of(body):
         made = unpack(frame)
         _check(made, room)
@@ -37,6 +46,8 @@ def frames_of(body: bytes) -> Iterator[bytes]:
 def _check(made: Publication, room: str | None) -> None:
     if (made.name if made.kind == ROOM else None) != room:
         raise ValueError("in the wrong place")
+    if room is not None and made.exclude is None and made.message is None:
+        return  # the bare JSON of a value, for all
     if made.kind == ROOMS and not all(isinstance(each, str) for each in made.name):
         raise ValueError("rooms that are no texts")
     if made.exclude is not None and not all(isinstance(each, str) for each in made.exclude):
