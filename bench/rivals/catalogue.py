@@ -27,6 +27,9 @@ PYTHON_PACKAGES = (
     "granian>=2.5",
     "socketify>=0.0.31",
     "uvloop>=0.21",
+    "python-socketio>=5.11",  # this and the next two: only what they cost at a broker
+    "channels-redis>=4.2",
+    "hiredis>=3",
 )
 NODE_PACKAGES = ("bun", "ws", "bufferutil")
 GO_PACKAGES = ("golang-go", "golang-github-gorilla-websocket-dev")  # of Debian
