@@ -12,16 +12,19 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.backend import Backend
-from tests.serving import STOP_S, ServeProcess
+from tests.serving import ROOT, STOP_S, ServeProcess
 
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 WITHIN_S = 30.0
@@ -140,3 +143,13 @@ def succession(*arguments: str, **options: Any) -> Iterator[Service]:
             if service.process.poll() is None:
                 service.kill()
             service.release()
+
+
+def first_of_a_container(app: Path, source: str, *options: str) -> subprocess.Popen[bytes]:
+    """`serve` with process id 1 of a namespace of its own."""
+    (app / "app.py").write_text(source)
+    command = [sys.executable, "-m", "glyph_fast", "serve", "app:server", "--port", "0", *options]
+    return subprocess.Popen(
+        ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child", *command],
+        cwd=app, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip

@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from glyph_fast.process.orphans import reap_orphans
-from tests.process.test_process import first_of_a_container
 from tests.serving import STOP_S
-from tests.succession import WITHIN_S, program
+from tests.succession import WITHIN_S, first_of_a_container, program
 from tests.workers.clients import children_of, eventually
 
 LEAVING = """

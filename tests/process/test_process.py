@@ -25,7 +25,14 @@ from glyph_fast.process.handover import HandoverError
 from tests.engine.certificates import make_certificate
 from tests.manager import Manager
 from tests.serving import STOP_S, serving
-from tests.succession import Service, get, options_of, program, succession
+from tests.succession import (
+    Service,
+    first_of_a_container,
+    get,
+    options_of,
+    program,
+    succession,
+)
 
 WITHIN_S = 20.0
 
@@ -446,17 +453,6 @@ UPGRADE = (
     b"GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
 )
-
-
-def first_of_a_container(app: Path, source: str, *options: str) -> subprocess.Popen[bytes]:
-    """`serve` with process id 1 of a namespace of its own."""
-    (app / "app.py").write_text(source)
-    package = str(Path(process.__file__).parents[2])
-    command = [sys.executable, "-m", "glyph_fast", "serve", "app:server", "--port", "0", *options]
-    return subprocess.Popen(
-        ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child", *command],
-        cwd=app, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": package},
-    )  # fmt: skip
 
 
 def signal_the_first(started: subprocess.Popen[bytes], number: int) -> None:
