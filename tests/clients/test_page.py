@@ -46,6 +46,7 @@ def function(source: str, **names: Any) -> Any:
 
 def test_the_bot_answers(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(block("# app.py"))
+    (tmp_path / "page").mkdir()
     with serving("app:server", cwd=tmp_path) as server:
         bot = block("# bot.py").replace("127.0.0.1:8080", f"127.0.0.1:{server.port}")
         (tmp_path / "bot.py").write_text(bot)
