@@ -107,8 +107,8 @@ KEPT = [
 ]  # fmt: skip
 
 
-async def what_is_seen_of(fault: Any, *, is_kept: bool) -> None:
-    async with redis_server() as redis, nodes(redis, 2) as (one, two):
+async def what_is_seen_of(fault: Any, *, is_kept: bool, **options: Any) -> None:
+    async with redis_server() as redis, nodes(redis, 2, **options) as (one, two):
         async with (
             Follower(one) as a, Follower(two) as b,
             Publisher(one, "p") as p, Publisher(two, "q") as q,
@@ -136,6 +136,14 @@ async def what_is_seen_of(fault: Any, *, is_kept: bool) -> None:
 @pytest.mark.parametrize("fault", [*LOST, *KEPT], ids=lambda fault: fault.__name__)
 def test_nothing_is_lost_unsaid_when_the_broker_was(run, fault):
     run(what_is_seen_of(fault, is_kept=fault in KEPT))
+
+
+@pytest.mark.soak
+@pytest.mark.both_cores
+@pytest.mark.parametrize("engine", ["native", "asyncio"])
+@pytest.mark.parametrize("fault", [*LOST, *KEPT], ids=lambda fault: fault.__name__)
+def test_the_same_on_each_core_and_engine(run, fault, engine):
+    run(what_is_seen_of(fault, is_kept=fault in KEPT, engine=engine))
 
 
 @pytest.mark.slow
