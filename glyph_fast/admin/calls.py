@@ -19,6 +19,7 @@ from ..hub.connection import Connection
 from ..hub.hub import Hub
 from ..wire import NOBODY, NORMAL, SendResult, is_sendable_code
 
+CLOSE = "close_connection"  # what nodes tell each other
 MAX_BATCH = 1000  # calls
 KEY_PATTERN = r"[!-~]{1,255}"  # of an Idempotency-Key
 MAX_REASON = 123  # characters; what is longer than 123 bytes is cut (RFC 6455 §5.5.1)
@@ -210,10 +211,20 @@ def _close(connections: Iterable[Connection], params: Mapping[str, Any]) -> dict
 
 def disconnect(hub: Hub, params: Mapping[str, Any]) -> dict[str, Any]:
     """Close one connection, or all of one user."""
+    how = int(params.get("code", NORMAL)), params.get("reason", "")
     if "user" in params and _has_nodes(hub):
-        how = int(params.get("code", NORMAL)), params.get("reason", "")
         return {"closed": hub.disconnect_user(params["user"], *how)}
-    return _close(_named(hub, params), params)
+    result = _close(_named(hub, params), params)
+    if not result["closed"] and "connection" in params and _has_nodes(hub):  # it may be elsewhere
+        hub.get_room_manager()._broker.tell(CLOSE, params["connection"], *how)
+    return result
+
+
+def close_here(hub: Hub, id: str, code: int, reason: str) -> None:
+    """Close the connection that another node was asked to close, if it is here."""
+    conn = hub.get_connection(id)
+    if conn is not None and conn.is_open:
+        conn.close(code, reason)
 
 
 def close_room(hub: Hub, params: Mapping[str, Any]) -> dict[str, Any]:

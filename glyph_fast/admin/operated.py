@@ -14,7 +14,7 @@ from ..logs import ErrorLog
 from ..process.figures import figures_of_all, own_figures
 from ..wire import Position
 from .calls import CALLS, finished
-from .centrifugo.connections import Here
+from .centrifugo.connections import ORDER, Here, told
 from .centrifugo.publications import Outgoing
 from .finding import Found, find, largest_streams
 from .observation import Observation, observe
@@ -182,7 +182,9 @@ class OneProcess:
         return (await self._hub._publish_once(what.publication(room), id)).position
 
     async def each(self, call: str, *args: Any) -> list[Any]:
-        """Call a method here."""
+        """Call a method here, and have other nodes do the same."""
+        if self._rooms._broker.has_nodes and (order := told(call, args)) is not None:
+            self._rooms._broker.tell(ORDER, *order)
         return [self._here.do(call, *args)]
 
 

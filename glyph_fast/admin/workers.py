@@ -27,7 +27,8 @@ from ..process.figures import figures_of_all, own_figures
 from ..process.worker import BEAT_S
 from ..process.workers import Worker, Workers
 from ..wire import NOBODY, NORMAL, Position, SendResult
-from .calls import CALLS, CallError, sent, text_of
+from .calls import CALLS, CLOSE, CallError, sent, text_of
+from .centrifugo.connections import ORDER, told
 from .centrifugo.publications import Outgoing
 from .finding import Found, all_found, largest_streams
 from .observation import Observation, merged, only_counts
@@ -224,10 +225,14 @@ class AllWorkers:
         return _sum(found, is_whole=is_whole or "connection" in params)
 
     async def _disconnect(self, params: _Params, key: str) -> dict[str, Any]:
-        if self._switchboard.beyond is not None and (user := params.get("user")) is not None:
-            how = [params.get("code", NORMAL), params.get("reason", "")]
-            self._switchboard.beyond.nodes.tell("disconnect_user", [user, *how])
-        return {"closed": sum((await self._ask_all("disconnect", params)).values())}
+        how = [int(params.get("code", NORMAL)), params.get("reason", "")]
+        beyond = self._switchboard.beyond
+        if beyond is not None and "user" in params:
+            beyond.nodes.tell("disconnect_user", [params["user"], *how])
+        closed = sum((await self._ask_all("disconnect", params)).values())
+        if beyond is not None and not closed and "connection" in params:
+            beyond.nodes.tell(CLOSE, [params["connection"], *how])
+        return {"closed": closed}
 
     async def _close_room(self, params: _Params, key: str) -> dict[str, Any]:
         room = params["room"]
@@ -313,7 +318,9 @@ class AllWorkers:
         return position
 
     async def each(self, call: str, *args: Any) -> list[Any]:
-        """Call a method in each worker that answers in time."""
+        """Call a method in each worker that answers in time, and have other nodes do the same."""
+        if self._switchboard.beyond is not None and (order := told(call, args)) is not None:
+            self._switchboard.beyond.nodes.tell(ORDER, order)
         return list((await self._ask_all("centrifugo", call, *args)).values())
 
 

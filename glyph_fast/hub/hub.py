@@ -75,6 +75,7 @@ class Hub(Publishing):
         self._users = Users()
         self._sessions = Sessions()
         self._expiry = Expiry()
+        self._orders: dict[str, Callable[..., object]] = {}  # of other nodes, besides its own
         self._also_swept: list[Callable[[], object]] = []  # called about once a second
         self._configure(config if config is not None else Config())
 
@@ -126,6 +127,8 @@ class Hub(Publishing):
             self._reset_room(*args)
         elif call == "close_room":
             self._close_room_here(*args)
+        elif (order := self._orders.get(call)) is not None:
+            order(*args)
 
     def _close_room_here(self, name: str, code: int, reason: str) -> None:
         members: list[Any] = list(self._rooms.get_room(name) or ())

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 
+from ..admin.calls import CLOSE, close_here
+from ..admin.centrifugo.connections import ORDER, Here
 from ..broker.choosing import broker_of
 from ..broker.memory import MemoryBroker
 from ..errors import ConfigError
@@ -12,11 +16,14 @@ from ..options.broker import NATS, read_broker_url
 from ..options.rooms import RoomDeclaration
 from .background import CLUSTER, Wanted
 
+LAYER = "glyph_fast.channels.Layer"
+
 
 def check_joining(
     url: str, declared: Iterable[RoomDeclaration], background: Iterable[Wanted]
 ) -> None:
     """Raise ConfigError for what the broker of a URL cannot do."""
+    _check_channels()
     if read_broker_url(url).kind != NATS:
         return
     for each in declared:
@@ -26,6 +33,26 @@ def check_joining(
             )
     if any(each.on == CLUSTER for each in background):
         raise ConfigError('background(…, on="cluster") needs Redis: NATS knows no leader')
+
+
+def _check_channels() -> None:
+    """Raise ConfigError where a project of Django has our layer, which is of one server."""
+    django = sys.modules.get("django.conf")
+    if django is None or not django.settings.configured:
+        return
+    layers = getattr(django.settings, "CHANNEL_LAYERS", None) or {}
+    for name, layer in layers.items():
+        if layer.get("BACKEND") == LAYER:
+            raise ConfigError(
+                f"channel layer {name!r}: {LAYER} reaches one server, not those of a broker; "
+                "channels_redis reaches all"
+            )
+
+
+def hear_operators(hub: Hub) -> None:
+    """Do what the operators' port of another node was asked for."""
+    hub._orders[CLOSE] = partial(close_here, hub)
+    hub._orders[ORDER] = Here(hub).obey
 
 
 class Joining:

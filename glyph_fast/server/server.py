@@ -188,10 +188,11 @@ class Server(Application):
         self.config = chosen.replace(**overrides) if overrides else chosen
         self.hub._configure(self.config)
         if (url := self.config.broker) is not None:
-            from .joining import check_joining  # for those who share a broker with others
+            from .joining import check_joining, hear_operators  # for one of several nodes
 
             rooms = [*self.config.rooms, *self.hub._declared_in_program()]
             check_joining(url, rooms, self._background)
+            hear_operators(self.hub)
         elif any(each.on == CLUSTER for each in self._background):
             raise ConfigError('background(…, on="cluster") needs a broker')
         self._dispatcher.configure()

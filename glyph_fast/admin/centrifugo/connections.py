@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ... import __version__, json
@@ -14,6 +15,8 @@ from ...hub.users import user_of
 from .publications import Outgoing
 
 EXPIRED = 3005  # the code of a connection that has expired
+ORDER = "centrifugo"  # what nodes tell each other
+ON_ALL = frozenset({"subscribe", "unsubscribe", "disconnect", "refresh"})  # methods of `Here`
 
 
 class Who(NamedTuple):
@@ -27,6 +30,13 @@ class Who(NamedTuple):
     session: str
 
 
+def told(call: str, args: Sequence[Any]) -> list[Any] | None:
+    """Return what other nodes are told of a call, as JSON knows it; None for what is not theirs."""
+    if call not in ON_ALL:
+        return None
+    return [call, *(each.decode() if isinstance(each, bytes) else each for each in args)]
+
+
 class Here:
     """The connections of this process. For the hub's loop; nothing waits."""
 
@@ -36,6 +46,12 @@ class Here:
     def do(self, call: str, *args: Any) -> Any:
         """Return what the method of that name returns."""
         return getattr(self, call)(*args)
+
+    def obey(self, call: str, who: Sequence[str], *args: Any) -> None:
+        """Do what another node was asked for. Raises ValueError and TypeError for nonsense."""
+        if call not in ON_ALL:
+            raise ValueError(f"no such call: {call!r}")
+        self.do(call, Who(*who), *args)
 
     def publish(self, room: str, what: Outgoing) -> None:
         """Give to the members here what has no place in its room."""

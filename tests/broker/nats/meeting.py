@@ -46,6 +46,14 @@ class Node(NamedTuple):
         )  # fmt: skip
         return json.load(urllib.request.urlopen(request, timeout=10))
 
+    def command(self, name: str, body: Any) -> Any:
+        """The result of a command of Centrifugo's HTTP API."""
+        request = urllib.request.Request(
+            f"{self.admin}/api/{name}", json.dumps(body).encode(),
+            {"Content-Type": "application/json", "X-API-Key": TOKEN},
+        )  # fmt: skip
+        return json.load(urllib.request.urlopen(request, timeout=10))["result"]
+
     def pids(self) -> list[int]:
         """Of its processes, the main one last."""
         pid = self.server.process.pid

@@ -139,6 +139,33 @@ def test_operators_reach_all_nodes_from_one(two: Nodes) -> None:
             there.socket.recv(timeout=20)
 
 
+def test_operators_close_a_connection_of_another_node_by_its_id(two: Nodes) -> None:
+    with two.clients("", "", "") as (here, there, third):
+        assert two.one.call("disconnect", {"connection": here.id, "code": 4001})["closed"] == 1
+        assert two.one.call("disconnect", {"connection": there.id, "code": 4002}) == {"closed": 0}
+        assert two.one.call("disconnect", {"connection": "nobody"}) == {"closed": 0}
+        for client, code in ((here, 4001), (there, 4002)):
+            with pytest.raises(ConnectionClosed):
+                client.socket.recv(timeout=20)
+            assert client.socket.close_code == code
+        ask(third, "say", {"connection": third.id, "say": {"n": 1}})
+
+
+def test_commands_of_centrifugo_reach_the_connections_of_all_nodes(two: Nodes) -> None:
+    with two.clients("", "cleo", "", "cleo") as (here, there, _, other):
+        two.one.command("subscribe", {"user": "cleo", "channel": "plain:cent"})
+        eventually(lambda: ask(here, "count", "plain:cent")["counts"][1] == 2)
+        one = {"user": "cleo", "client": there.id}
+        two.one.command("unsubscribe", {**one, "channel": "plain:cent"})
+        eventually(lambda: ask(here, "count", "plain:cent")["counts"][1] == 1)
+        two.one.command("disconnect", one)
+        two.one.command("refresh", {"user": "cleo", "client": other.id, "expired": True})
+        for client, code in ((there, 3503), (other, 3005)):
+            with pytest.raises(ConnectionClosed):
+                client.socket.recv(timeout=20)
+            assert client.socket.close_code == code
+
+
 def test_counts_presence_and_notes_are_of_all_nodes(two: Nodes) -> None:
     with two.clients("ada", "bob", "", "") as (here, there, _, late):
         before = ask(here, "count", "here:all")["counts"][0]
@@ -249,6 +276,7 @@ def test_a_broker_that_is_not_there_is_waited_for() -> None:
 
 REFUSED = [
     ("room", 'room "kept:*" has a history', 2),
+    ("layer", "glyph_fast.channels.Layer reaches one server", 2),
     ("background", "NATS knows no leader", 2),
     ("password", "the broker refuses this server: ", 3),
 ]
@@ -256,6 +284,10 @@ PROGRAMS = {
     "room": 'server.room("kept:*", history_size=1)',
     "background": 'server.background(f, on="cluster")',
     "password": "",
+    "layer": """
+from django.conf import settings
+settings.configure(CHANNEL_LAYERS={"default": {"BACKEND": "glyph_fast.channels.Layer"}})
+""",
 }
 
 
