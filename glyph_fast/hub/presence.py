@@ -87,7 +87,11 @@ class Presence:
         await self._complete(room)
 
         def begin() -> dict[str, bytes]:
+            room = self._room(name)
             room.followers.add(conn)
+            # Since then a batch may have found that nobody follows, and let go of the others. The
+            # follower is told of them as of any who come.
+            self._begin_completing(room)
             self._touch(room)
             return room.state()
 
@@ -162,13 +166,17 @@ class Presence:
 
     async def _complete(self, room: RoomPresence) -> None:
         """See that the members in other processes are known, now and from now on."""
+        self._begin_completing(room)
+        while (gathering := room.gathering) is not None and not room.is_complete:
+            await asyncio.shield(gathering)
+            self._begin_completing(room)  # a batch may have come first, and let go of them again
+
+    def _begin_completing(self, room: RoomPresence) -> None:
         if self._broker.is_alone:
             room.is_complete = True
-        if room.is_complete:
-            return
-        if room.gathering is None:
-            room.gathering = asyncio.ensure_future(self._gather(room))
-        await asyncio.shield(room.gathering)
+        elif not room.is_complete and room.gathering is None:
+            gathering = room.gathering = asyncio.ensure_future(self._gather(room))
+            gathering.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     async def _gather(self, room: RoomPresence) -> None:
         try:

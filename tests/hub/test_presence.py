@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -212,6 +213,25 @@ def test_a_follower_sees_the_members_of_all_processes() -> None:
         assert len(ours) >= 1 and eve.members == theirs == await whole(two)
         assert eve.members[ada.id]["info"] == "busy" and len(eve.members) == 2
         assert await one.hub.presence_stats("r") == await two.hub.presence_stats("r") == (2, 2)
+
+    asyncio.run(main())
+
+
+def test_a_batch_before_the_answer_does_not_hide_the_others() -> None:
+    """As where the history that is asked for as well takes its time."""
+
+    async def main() -> None:
+        net = Net()
+        one, two = node(net, "one"), node(net, "two")
+        ada, eve = join(one, "ada"), join(two, "eve")
+        await rest(one, two)
+        presence = two.hub.get_room_manager()._presence
+        begin = await presence.follow(eve.conn, "r")
+        presence.tell()  # nobody follows yet
+        shown = {each["id"] for each in json.loads(begin()["members"])}
+        await rest(one, two)
+        shown |= {each["id"] for told in eve.json() for each in told["data"].get("joined", ())}
+        assert shown == {ada.id, eve.id} == {*await whole(two)}
 
     asyncio.run(main())
 
