@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import secrets
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -296,3 +298,21 @@ async def served(redis: RedisServer, program: str = "nodes:server") -> AsyncIter
     finally:
         process.kill()
         process.release()
+
+
+async def refused_start(url: str) -> bytes:
+    """What `serve` says whose broker refuses it: it ends with the status of that."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "glyph_fast", "serve", "--port", "0",
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "GLYPH_FAST_BROKER": url},
+    )  # fmt: skip
+    try:
+        out, said = await process.communicate()
+    finally:
+        if process.returncode is None:  # the test's time is over
+            process.kill()
+            await process.wait()
+    assert (process.returncode, out) == (3, b""), said
+    assert b"Traceback" not in said
+    return said
