@@ -645,7 +645,7 @@ def test_operators_are_heard(open_page: Any) -> None:
             request.add_header("Authorization", "Bearer let-me-in")
             with urlopen(request) as answer:
                 told = json.load(answer)
-            assert told["sent"] + told["queued"] > 0
+            assert told["sent"] + told["queued"] > 0 or told["pending"]
 
         page = open_page(server.url)
         page.get_by_role("textbox", name="Your name").fill("Ada")
