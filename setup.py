@@ -58,15 +58,19 @@ def flags() -> tuple[list[str], list[str], list[tuple[str, str | None]], list[st
 
 
 def extensions() -> list[Extension]:
-    """The core, and other hot parts: plain Python with types in `.pxd` files.
+    """The core, what JSON needs of C, and other hot parts: plain Python with types in `.pxd` files.
 
     Each comes with everything its source includes, so that an edited part is compiled again.
     """
     typed = sorted((ROOT / "glyph_fast").rglob("*.pxd"))
-    return [extension("glyph_fast/_core.pyx", "_core.pxd", "_c/*")] + [
-        extension(path.relative_to(ROOT).with_suffix(".py").as_posix(), "*.pxd", "load/*.pxd")
-        for path in typed
-        if path.with_suffix(".py").exists()
+    return [
+        extension("glyph_fast/_core.pyx", "_core.pxd", "_c/*"),
+        extension("glyph_fast/_numbers.pyx", "_c/integers.h"),
+        *(
+            extension(path.relative_to(ROOT).with_suffix(".py").as_posix(), "*.pxd", "load/*.pxd")
+            for path in typed
+            if path.with_suffix(".py").exists()
+        ),
     ]
 
 

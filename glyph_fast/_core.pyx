@@ -180,7 +180,8 @@ cdef enum:
     MAX_BUFFERS = 64            # of one write of large frames
     MAX_FRAMES = 256            # frames of one peer handled in one turn
     REQUEST_FRAMES = 32         # a request counts like so many
-    JSON_FRAMES = 4             # and a text that is read as JSON
+    JSON_FRAMES = 4             # and a text that is read as JSON,
+    JSON_FRAME = 256            # with one more for so many characters
     INFLATED_FRAME = 2048       # bytes inflated that count like one
     MAX_EVENTS = 256            # descriptors served in one turn
     MAX_ACCEPTS = 64            # connections accepted from one socket in one turn

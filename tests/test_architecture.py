@@ -40,6 +40,7 @@ BANNED = {
 # Tested through something else, which is named.
 TESTED_BY = {
     "_core.pyx": "core/test_parity.py",
+    "_numbers.pyx": "test_numbers.py",
     **{f"_pure/{path.name}": "core/test_parity.py" for path in (PACKAGE / "_pure").glob("*.py")},
     "__init__.py": "test_packaging.py",
     "__main__.py": "test_packaging.py",
@@ -139,7 +140,7 @@ def floor(path: Path) -> str:
 
 
 def floor_of_name(name: str) -> str:
-    return "core" if name in CORE else name
+    return "core" if name in CORE else {"_numbers": "numbers"}.get(name, name)
 
 
 def imports(path: Path) -> Iterator[str]:

@@ -244,7 +244,7 @@ cdef int handle_now(Dispatch dispatch, Connection conn, int opcode, object paylo
     else:
         dispatch.spare = None
     if opcode == TEXT and may_be_json(<str>payload):
-        conn._turn.weight += JSON_FRAMES
+        conn._turn.weight += JSON_FRAMES + PyUnicode_GET_LENGTH(payload) // JSON_FRAME
         calls = read_json(dispatch, conn, ctx, payload)
     else:
         message = ctx.message

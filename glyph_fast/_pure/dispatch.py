@@ -13,6 +13,7 @@ from ..wire import (
 )
 
 JSON_FRAMES = 4  # that a text counts like which is read as JSON, beside its own
+JSON_FRAME = 256  # characters of it that count like one more: reading some takes as long
 HANDLER_SAMPLE = 16  # of so many calls one is timed: reading the clock twice is not free
 
 
@@ -155,7 +156,7 @@ class Dispatch:
         """Run the handlers of a message; False when one waits."""
         _check_payload(opcode, payload)
         if opcode == TEXT and payload.lstrip(" \t\n\r").startswith(("{", "[")):  # RFC 8259 §2
-            conn._turn.weight += JSON_FRAMES
+            conn._turn.weight += JSON_FRAMES + len(payload) // JSON_FRAME
             message, calls = self._read(conn, payload)  # the compiled twin reads most itself
         else:
             message = self.message_type.__new__(self.message_type)

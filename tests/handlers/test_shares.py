@@ -50,6 +50,10 @@ def test_json_counts_like_five_frames():
     assert read_in_a_turn({"n": 1}) == 52
 
 
+def test_long_json_counts_by_its_length():
+    assert read_in_a_turn({"n": "x" * 8192}) == 7  # each like 37 frames
+
+
 @pytest.mark.parametrize("message", BUILT_IN, ids=lambda message: message["type"])
 def test_a_built_in_message_counts_like_a_request(message):
     assert read_in_a_turn(message) == 8
