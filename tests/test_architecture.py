@@ -101,6 +101,8 @@ TESTED_BY = {
     "server/joining.py": "broker/redis/test_broker.py",
     "hub/declared.py": "hub/test_room.py",
     "hub/rooms.py": "hub/test_room.py",
+    "hub/shares.py": "handlers/test_shares.py",
+    "hub/stream.py": "handlers/test_streams.py",
     "options/declaration.py": "options/test_config.py",
     "handlers/jobs.py": "handlers/test_dispatcher.py",
     "handlers/shapes.py": "typing/test_typing.py",

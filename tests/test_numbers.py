@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import math
 from typing import Any
@@ -12,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glyph_fast import _numbers as compiled
+from glyph_fast import json
 from glyph_fast import numbers as python
 from tests.abuse.attacks import TEXTS
 
@@ -78,7 +78,8 @@ def test_every_float_is_looked_at(twin: Any) -> None:
     for number in (math.nan, math.inf, -math.inf):
         for value in (number, [None, [number]], {"a": (1, {"b": number})}, [object, number]):
             assert not twin.is_finite(value, lambda kind: "plain")
-    assert twin.is_finite([None, "nan", 1, 1.5, (True, {"a": object})], lambda kind: [kind.__name__])
+    value = [None, "nan", 1, 1.5, (True, {"a": object})]
+    assert twin.is_finite(value, lambda kind: [kind.__name__])
     assert not twin.is_finite([object], lambda kind: math.nan)
 
 
@@ -100,4 +101,4 @@ def test_the_plain_twin_serves_where_nothing_is_compiled(monkeypatch: pytest.Mon
     name = "something.else"
     with pytest.raises(ModuleNotFoundError):
         python.choose()
-    assert importlib.import_module("glyph_fast.json").has_large_integer is compiled.has_large_integer
+    assert json.has_large_integer is compiled.has_large_integer

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ConnectionClosed, HandshakeError
 from ..handlers.outcome import is_cancelled, is_failure, running_task
 from ..http.request import Request
+from ..hub.shares import TURN_FRAMES, frames_of
 from ..websocket.handshake import Upgrade
 from ..wire import ABNORMAL, CLOSE_REASONS, ENDING, GOING_AWAY, INTERNAL_ERROR, NORMAL, OPEN
 from .answer import route_of
@@ -38,7 +39,7 @@ class WebSocketCall(deque[Any]):
     """The call of an application for one WebSocket, and the messages it has not taken."""
 
     __slots__ = (
-        "_conn", "_ended", "_head", "_is_behind", "_body", "_mount", "_request", "_state",
+        "_conn", "_ended", "_head", "_is_behind", "_body", "_left", "_mount", "_request", "_state",
         "_upgrade", "_was_told", "_waiter", "scope", "size",
     )  # fmt: skip
 
@@ -52,6 +53,7 @@ class WebSocketCall(deque[Any]):
         self._state = CONNECTING
         self._was_told = False  # that a client wants to connect
         self._is_behind = False  # messages came faster than they were taken
+        self._left = TURN_FRAMES  # of this turn's share, where they did
         self._waiter: Wakeup | None = None
         self._ended: tuple[int, str] | None = None
         self._head: Head | None = None  # of an answer by HTTP
@@ -97,6 +99,9 @@ class WebSocketCall(deque[Any]):
         if not self._was_told:
             self._was_told = True
             return {"type": "websocket.connect"}
+        if self._left <= 0:
+            self._left = TURN_FRAMES
+            await asyncio.sleep(0)  # the others have their turn
         while not len(self):
             if self._ended is not None:
                 code, reason = self._ended
@@ -112,6 +117,7 @@ class WebSocketCall(deque[Any]):
         self.size -= getsizeof(payload)
         if self._is_behind:
             self._is_behind = len(self) > 0
+            self._left = self._left - frames_of(payload) if self._is_behind else TURN_FRAMES
             self._mount.pace(self._conn)
         if payload.__class__ is str:
             return {"type": "websocket.receive", "text": payload}

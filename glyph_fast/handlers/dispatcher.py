@@ -22,6 +22,7 @@ from ..dialects.message import Message
 from ..errors import ConnectionClosed, Reject
 from ..hub.connection import Connection
 from ..hub.hub import Hub
+from ..hub.shares import TURN_FRAMES
 from ..logs import SERVER, AccessLog, ErrorLog, Throttle, log, qualified_name
 from ..wire import INTERNAL_ERROR, PAUSE_INBOX, TEXT, MessageType
 from .answering import Asked
@@ -43,7 +44,6 @@ from .typed import Invalid
 _get_running_loop = events._get_running_loop
 
 BARE = (MessageType.TEXT, MessageType.BINARY, MessageType.JSON)
-TURN_FRAMES = 256  # of what waits, handled in one turn; as many as reading handles of one peer
 SLOW_HANDLER_S = 1.0  # from here on a handler that waits is named in the log
 
 

@@ -10,9 +10,10 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConnectionClosed, Reject
-from ..hub.connection import Connection, Stream
+from ..hub.connection import Connection
 from ..hub.hub import Hub
 from ..hub.room import Room
+from ..hub.stream import Stream
 from ..logs import ErrorLog
 from ..wire import INTERNAL_ERROR, NORMAL, POLICY_VIOLATION
 from .answering import FAILED, Asked

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ..hub.connection import Connection, Stream
+from ..hub.connection import Connection
+from ..hub.stream import Stream
 from ..logs import AccessLog
 from .inbox import Inbox
 

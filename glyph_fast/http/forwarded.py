@@ -229,7 +229,9 @@ def _nth_from_end(request: Request, field: str, steps: int) -> str | None:
 
 def _said(values: list[str]) -> list[str]:
     """The values of a field; none where nothing stands in any: some proxies send it empty."""
-    return values if any(value.strip(" \t,") for value in values) else []
+    # One that is too long says something: it is refused, and not looked through for what that is.
+    is_said = any(len(value) > MAX_FORWARDED or value.strip(" \t,") for value in values)
+    return values if is_said else []
 
 
 def _malformed(field: str) -> HandshakeError:

@@ -10,10 +10,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
-from sys import getsizeof
 from typing import TYPE_CHECKING, Any
 
 from .. import core
@@ -27,6 +25,9 @@ from .calls import Calls
 from .identity import checked_info, info_json
 from .joining import Joined, join_as_program
 from .room import Member
+
+if TYPE_CHECKING:
+    from .stream import Stream
 
 _data_lock = threading.Lock()  # held while a connection's data dict is made
 
@@ -338,52 +339,3 @@ class WritingConnection(Connection):
     def send(self, message: Sendable) -> SendResult:
         """Send a message, its data made JSON with the help of the program's `json_default`."""
         return Connection.send(self, self._manager._writer.as_sent(message))
-
-
-class Stream:
-    """The messages of one connection for `async for`: those that wait, and the one who waits."""
-
-    __slots__ = ("_conn", "_is_ended", "_taken", "_waiter", "messages", "size", "task")
-
-    def __init__(self, conn: Connection, taken: Callable[[Connection], object]) -> None:
-        self.messages: deque[str | bytes] = deque()
-        self.size = 0  # their bytes, as they lie in memory
-        self.task: asyncio.Task[Any] | None = None  # of the handler that reads
-        self._conn = conn
-        self._taken = taken  # told after each message taken
-        self._waiter: asyncio.Future[None] | None = None
-        self._is_ended = False
-
-    def put(self, message: str | bytes) -> None:
-        """Add a message that has come."""
-        self.messages.append(message)
-        self.size += getsizeof(message)
-        self._wake()
-
-    def end(self) -> None:
-        """There are no more messages than those that wait."""
-        self._is_ended = True
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    def __aiter__(self) -> Stream:
-        return self
-
-    async def __anext__(self) -> str | bytes:
-        while not self.messages:
-            if self._is_ended:
-                raise StopAsyncIteration
-            if self._waiter is not None:
-                raise RuntimeError("another task already waits for this connection's messages")
-            self._waiter = asyncio.get_running_loop().create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-        message = self.messages.popleft()
-        self.size -= getsizeof(message)
-        self._taken(self._conn)
-        return message

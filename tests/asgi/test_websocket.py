@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from types import SimpleNamespace
 
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK, InvalidStatus
 
 from glyph_fast import Server
+from glyph_fast.asgi.websocket import WebSocketCall
 from tests.asgi.apps import echo, only, serving
 from tests.running import running
 
@@ -526,3 +528,35 @@ def test_two_that_wait_at_a_time_are_an_error(backend, run):
             assert await client.recv() == "x"
 
     drive(only("websocket", app), backend, run, script)
+
+
+@pytest.mark.parametrize(
+    ("message", "share"), [("text", 256), (b"bytes", 256), ('{"n":1}', 52)], ids=str
+)
+def test_what_waited_is_taken_a_share_of_a_turn_at_a_time(run, message, share):
+    """Somebody else is served between the shares of an application that was busy."""
+
+    async def main():
+        scopes = SimpleNamespace(websocket=lambda *known: {})
+        mount = SimpleNamespace(scopes=scopes, pace=lambda conn: None)
+        call = WebSocketCall(mount, None, None, SimpleNamespace(subprotocols=[]))
+        for _ in range(600):
+            call.put(1, message)
+        steps, taken = [], 0
+
+        async def take():
+            nonlocal taken
+            assert await call.receive() == {"type": "websocket.connect"}
+            for _ in range(600):
+                await call.receive()
+                taken += 1
+
+        taking = asyncio.create_task(take())
+        while not taking.done():
+            before = taken
+            await asyncio.sleep(0)
+            steps.append(taken - before)
+        assert max(steps) == share and taken == 600
+        await taking
+
+    run(main())

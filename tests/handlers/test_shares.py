@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from glyph_fast import Config
+from glyph_fast import Config, _pure
+from glyph_fast.hub import shares
 from glyph_fast.options.rooms import declaration_of_program
 from tests.wired import Gate, Site, settled
 
@@ -104,3 +105,46 @@ def test_what_waited_for_a_handler_is_shared_out_as_well(run, message, share):
         assert max(steps) == share and sum(steps) == waited
 
     run(main())
+
+
+@pytest.mark.parametrize(
+    ("message", "share"),
+    [("text", 256), (b"bytes", 256), ('{"n":1}', 52), ("[" + "1," * 4096 + "1]", 7)],
+    ids=["text", "bytes", "json", "long json"],
+)
+def test_what_waited_for_an_async_for_is_shared_out_as_well(run, message, share):
+    async def main() -> None:
+        site = Site(Config(inbox_messages=1000, inbox_bytes=1 << 30)).on_loop()
+        gate = Gate()
+        taken = 0
+
+        @site.dispatcher.websocket("/a")
+        async def reader(conn: Any) -> None:
+            nonlocal taken
+            await gate.passed()
+            async for _ in conn:
+                taken += 1
+
+        ada = site.connect("/a")
+        ada.feed(*[message] * 600)
+        for _ in range(100):
+            site.flush()
+        assert len(ada.conn._stream.messages) == 600
+        gate.open()
+        steps, before = [], 0
+        while taken < 600:
+            await asyncio.sleep(0)
+            steps.append(taken - before)
+            before = taken
+        assert max(steps) == share
+        ada.vanish()
+        await settled(ada)
+
+    run(main())
+
+
+def test_a_message_that_is_taken_counts_as_one_that_is_read():
+    assert shares.JSON_FRAMES == _pure.dispatch.JSON_FRAMES
+    assert shares.JSON_FRAME == _pure.dispatch.JSON_FRAME
+    assert shares.PLAIN_FRAME == _pure.connection.INFLATED_FRAME
+    assert shares.TURN_FRAMES == _pure.connection.MAX_FRAMES

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from glyph_fast.errors import Reject
 from glyph_fast.http.head import parse_head
@@ -98,6 +101,12 @@ DECODED = [
 @pytest.mark.parametrize(("text", "decoded"), DECODED)
 def test_escapes_are_decoded_once(text: str, decoded: str) -> None:
     assert percent_decode(text) == decoded
+
+
+@given(st.lists(st.sampled_from(["%41", "%c3%A9", "%3d", "%0a", "%20", "=", "_", " ", "é", "x"])))
+def test_they_are_decoded_like_those_of_any_url(parts: list[str]) -> None:
+    text = "".join(parts)
+    assert percent_decode(text) == unquote(text, errors="strict")
 
 
 @pytest.mark.parametrize("text", ["%", "%4", "%zz", "%%20", "a%2", "%u00e9", "%+1", "% 1", "%٣٣"])
