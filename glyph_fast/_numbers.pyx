@@ -22,11 +22,11 @@ def has_large_integer(data):
         size = PyUnicode_GET_LENGTH(data)
         if size < <Py_ssize_t>GF_DIGITS:
             return False
-        if PyUnicode_KIND(data) == 1:  # a byte for each character, as those of UTF-8 where it counts
+        if PyUnicode_KIND(data) == 1:  # bytes, which are those of UTF-8 where it matters
             text = <const char*>PyUnicode_DATA(data)
         else:
             try:
-                text = PyUnicode_AsUTF8AndSize(data, &size)  # which the string keeps, for orjson too
+                text = PyUnicode_AsUTF8AndSize(data, &size)  # the string keeps it, for orjson too
             except UnicodeEncodeError:  # a lone surrogate: no JSON
                 text = NULL
             if text is NULL:
