@@ -39,6 +39,7 @@ def test_links_lead_somewhere(page):
     assert missing == []
 
 
+@pytest.mark.one_process  # whose connections `/status` counts
 @pytest.mark.parametrize("language", ["python", "glyph"])
 def test_readme_servers_run_as_written_and_answer_alike(language, tmp_path):
     target = {"python": "app:server", "glyph": "chat.glyph"}[language]

@@ -311,6 +311,7 @@ def test_the_bundled_chat_hears_only_so_much_of_one_visitor(run: Run) -> None:
     run(main())
 
 
+@pytest.mark.one_process  # by which a room is full for a program
 def test_chat_tells_nobody_of_a_refused_newcomer(run: Run) -> None:
     async def main() -> None:
         with serving("--max-room-members", "1") as server:

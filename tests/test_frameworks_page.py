@@ -54,6 +54,7 @@ def test_a_fastapi_application_alone(folder):
         asyncio.run(talk(server.ws("/echo")))
 
 
+@pytest.mark.one_process  # whose members `sent` counts
 def test_fastapi_with_rooms(folder):
     async def talk(server):
         async with connect(server.ws("/live/kitchen")) as client:

@@ -126,6 +126,7 @@ def test_users(tmp_path):
             assert (phone.close_code, phone.close_reason) == (4001, "signed out")
 
 
+@pytest.mark.one_process  # whose connections `devices` counts
 def test_a_room_for_each_user(tmp_path):
     with served("inbox", tmp_path) as server:
         with client(server, "/ws?name=ada") as ada, client(server, "/ws?name=eve") as eve:

@@ -420,6 +420,7 @@ def test_retry_now_does_not_wait_for_the_next_attempt(chat: ServeProcess, person
         ada.context.close()
 
 
+@pytest.mark.one_process  # by which a room is full for a program
 def test_a_full_room_says_so_and_is_not_asked_again(open_page: Any) -> None:
     with serving("--max-room-members", "1") as server:
         pages = []
