@@ -1,8 +1,11 @@
+# cython: annotation_typing=False
 """One end of the stream socket between two processes of one server.
 
 What is sent in one turn of the loop leaves in one system call at its end. An end that does not read
 holds up nobody: what waits for it is bounded, and beyond that is dropped and counted, but for what
 must not be lost (`send_always`), which is little.
+
+`link.pxd` types this; it is compiled where the core is.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ READS = 4  # at most in one turn of the loop, which has others to serve
 BUFFERS = 512  # handed over in one system call; Linux takes 1,024
 JOINED = 64 * 1024  # bytes up to which one buffer is cheaper than those of the frames
 LIMIT = 64 * 2**20  # bytes that may wait for the other end
+_READ_SIZE, _BUFFERS, _JOINED = READ_SIZE, BUFFERS, JOINED  # numbers of C where this is compiled
 
 
 class Link:
@@ -31,11 +35,6 @@ class Link:
     `lost` is called once, when the other end is gone or sends what is no frame. For the loop's
     thread alone.
     """
-
-    __slots__ = (
-        "_drained", "_heard", "_is_scheduled", "_loop", "_lost", "_sock", "_splitter", "_waiting",
-        "caught_up", "dropped", "heard_at", "is_behind", "limit", "waiting_bytes",
-    )  # fmt: skip
 
     def __init__(
         self,
@@ -53,6 +52,7 @@ class Link:
         self._lost = lost
         self._splitter = Splitter(joins=joins)
         self._waiting: deque[bytes | memoryview] = deque()
+        self._is_open = True
         self._is_scheduled = False  # a flush will come by itself
         self._drained: asyncio.Event | None = None  # while somebody waits until all has left
         self.waiting_bytes = 0
@@ -66,22 +66,27 @@ class Link:
     @property
     def is_open(self) -> bool:
         """Return whether the other end is there, as far as is known."""
-        return self._sock.fileno() >= 0
+        return self._is_open
 
     @property
     def has_room(self) -> bool:
         """Return whether more may wait for the other end; where not, it is behind from now on."""
         if self.waiting_bytes < self.limit:
             return True
-        self._drop()
+        self._drop(1)
         return False
 
     def send(self, frame: bytes) -> bool:
         """Send a frame at the end of this turn; False when it is dropped: too much waits."""
-        if not self.queue(frame):
+        size = len(frame)
+        if self.waiting_bytes + size > self.limit:
+            self._drop(count(frame))
             return False
-        if not self._is_scheduled:
-            self._schedule()
+        if self._is_open:
+            self._waiting.append(frame)
+            self.waiting_bytes += size
+            if not self._is_scheduled:
+                self._schedule()
         return True
 
     def queue(self, frame: bytes) -> bool:
@@ -90,12 +95,12 @@ class Link:
         if self.waiting_bytes + size > self.limit:
             self._drop(count(frame))
             return False
-        if self._sock.fileno() >= 0:
+        if self._is_open:
             self._waiting.append(frame)
             self.waiting_bytes += size
         return True
 
-    def _drop(self, frames: int = 1) -> None:
+    def _drop(self, frames: int) -> None:
         """Count frames that the other end misses; the first of several is told."""
         self.dropped += frames
         if not self.is_behind:
@@ -114,7 +119,7 @@ class Link:
 
     def send_always(self, frame: bytes) -> None:
         """Send a frame whatever waits. Nothing when the other end is gone."""
-        if self._sock.fileno() < 0:
+        if not self._is_open:
             return
         self._waiting.append(frame)
         self.waiting_bytes += len(frame)
@@ -133,7 +138,7 @@ class Link:
     def flush(self) -> None:
         """Write what the kernel takes now."""
         self._is_scheduled = False
-        while self._waiting and self._sock.fileno() >= 0:
+        while self._waiting and self._is_open:
             batch = self._take_batch()
             try:
                 sent = self._sock.sendmsg(batch)
@@ -149,14 +154,14 @@ class Link:
                 return
         if self._drained is not None:
             self._drained.set()
-        if self.is_behind and self._sock.fileno() >= 0:
+        if self.is_behind and self._is_open:
             self.is_behind = False
             if self.caught_up is not None:
                 self.caught_up()
 
     async def drain(self) -> None:
         """Return when the kernel has all that was sent, or the other end is gone."""
-        while self._waiting and self._sock.fileno() >= 0:
+        while self._waiting and self._is_open:
             if self._drained is None:
                 self._drained = asyncio.Event()
             self._drained.clear()
@@ -165,8 +170,10 @@ class Link:
     def _take_batch(self) -> list[bytes | memoryview]:
         """Return what is handed over next."""
         waiting = self._waiting
-        if self.waiting_bytes > JOINED:
-            return [waiting.popleft() for _ in range(min(BUFFERS, len(waiting)))]
+        if self.waiting_bytes > _JOINED:
+            return [waiting.popleft() for _ in range(min(_BUFFERS, len(waiting)))]
+        if len(waiting) == 1:
+            return [waiting.popleft()]
         batch: list[bytes | memoryview] = [b"".join(waiting)]
         waiting.clear()
         return batch
@@ -174,11 +181,12 @@ class Link:
     def _put_back(self, batch: list[bytes | memoryview], sent: int) -> bool:
         """Let what was not sent wait in its place; whether there is something."""
         for i, each in enumerate(batch):
-            if sent < len(each):
+            size = len(each)
+            if sent < size:
                 self._waiting.extendleft(reversed(batch[i + 1 :]))
                 self._waiting.appendleft(memoryview(each)[sent:])
                 return True
-            sent -= len(each)
+            sent -= size
         return False
 
     def _writable(self) -> None:
@@ -187,11 +195,11 @@ class Link:
 
     def read(self) -> None:
         """Take what has come. The loop calls it; who must know all that was said may, too."""
-        if self._sock.fileno() < 0:
+        if not self._is_open:
             return
         for _ in range(READS):
             try:
-                data = self._sock.recv(READ_SIZE)
+                data = self._sock.recv(_READ_SIZE)
             except (BlockingIOError, InterruptedError):
                 return
             except OSError:
@@ -207,14 +215,15 @@ class Link:
                 return
             if frames:
                 self._heard(frames)
-            if len(data) < READ_SIZE or self._sock.fileno() < 0:
+            if len(data) < _READ_SIZE or not self._is_open:
                 return
 
     def close(self) -> None:
         """Let the other end go, and tell `lost`. May be called twice."""
-        fd = self._sock.fileno()
-        if fd < 0:
+        if not self._is_open:
             return
+        self._is_open = False
+        fd = self._sock.fileno()
         self._loop.remove_reader(fd)
         self._loop.remove_writer(fd)
         self._sock.close()
