@@ -182,4 +182,5 @@ cdef class Frame:
 
     @property
     def payload(self):
-        return self.data[self.head:]
+        cdef const char *data = self.data
+        return data[self.head:len(self.data)]

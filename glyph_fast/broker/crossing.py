@@ -32,6 +32,9 @@ assert _NUMBERS[ROOM] == TO_ROOM
 _PUBLISH = int(Kind.PUBLISH)
 _NAME_AT = NAME_AT
 _LONGEST_NAME = 2**16 - 1
+_TEXT, _JSON, _LAST = int(TEXT), int(JSON), int(ENVELOPE)  # numbers of C where this is compiled
+_PLAIN_HEADS = 4096  # are kept at hand, of messages for one room that leave nobody out
+_plain: dict[int, bytes] = {}
 
 
 class EncodedText:
@@ -51,15 +54,31 @@ def pack(publication: Publication) -> bytes | None:
 
     That is one for a user who is known by an object of the program, not by a text.
     """
-    kind = publication.kind
+    kind, message = publication.kind, publication.message
+    if message is None:
+        said = _JSON
+    else:
+        said = _TEXT if type(message) is str else kind_of(publication)
+    payload = publication.payload
+    if kind == ROOM and publication.exclude is None:  # most of all
+        text = publication.name
+        name = text.encode("utf-8", "surrogatepass")
+        n_name = len(name)
+        if n_name > _LONGEST_NAME:
+            return None
+        size = _NAME_AT - 4 + n_name + len(payload)
+        key = size << 24 | n_name << 8 | said
+        head = _plain.get(key)
+        if head is None:
+            if len(_plain) >= _PLAIN_HEADS:
+                _plain.clear()
+            head = _plain[key] = PUBLISH_HEAD.pack(size, _PUBLISH, TO_ROOM, said, n_name, 0)
+        return b"".join((head, name, payload))
     name = _name(kind, publication.name)
     if name is None:
         return None
     left_out = b"" if publication.exclude is None else _ids(publication.exclude)
-    payload = publication.payload
     size = NAME_AT - 4 + len(name) + len(left_out) + len(payload)
-    message = publication.message
-    said = JSON if message is None else TEXT if type(message) is str else kind_of(publication)
     head = PUBLISH_HEAD.pack(size, _PUBLISH, _NUMBERS[kind], said, len(name), len(left_out))
     return b"".join((head, name, left_out, payload))
 
@@ -81,29 +100,33 @@ def _ids(exclude: str | frozenset[str]) -> bytes:
 
 def unpack(frame: bytes) -> Publication:
     """The publication that a frame holds. Raises ValueError for what is none."""
-    if len(frame) < _NAME_AT:
+    size = len(frame)
+    if size < _NAME_AT:
         raise ValueError("a frame that ends too early")
     # As `PUBLISH_HEAD` has them, each read where it lies: this is the way of every message.
-    kind, said, high = frame[5], frame[6], frame[12]
-    n_name = frame[7] | frame[8] << 8
-    n_left_out = frame[9] | frame[10] << 8 | frame[11] << 16 | high << 24
+    view = frame  # where this is compiled, the bytes themselves
+    kind, said, high = view[5], view[6], view[12]
+    n_name = view[7] | view[8] << 8
+    n_left_out = view[9] | view[10] << 8 | view[11] << 16 | high << 24
     end_of_name = _NAME_AT + n_name
     start = end_of_name + n_left_out
-    payload = frame[start:]
-    if kind >= len(_TARGETS) or not TEXT <= said <= ENVELOPE or start > len(frame):
+    if kind >= len(_TARGETS) or not _TEXT <= said <= _LAST or start > size:
         raise ValueError("no publication")
-    if said == TEXT or said == JSON:
-        text = payload.decode()
+    if said == _TEXT or said == _JSON:
+        text = view[start:size].decode()
         made = Publication(text)
-        made.message = text if said == TEXT else None
+        made.message = text if said == _TEXT else None
     else:
+        payload = view[start:size]
         message: Any = payload if said == BINARY else EncodedText(payload, said)
         made = Publication(message)
         made.message = message
     made.kind = _TARGETS[kind]
-    name = frame[_NAME_AT:end_of_name]
-    made.name = tuple(loads(name)) if kind == _TO_ROOMS else name.decode("utf-8", "surrogatepass")
-    made.exclude = frozenset(loads(frame[end_of_name:start])) if n_left_out else None
+    if kind == _TO_ROOMS:
+        made.name = tuple(loads(view[_NAME_AT:end_of_name]))
+    else:
+        made.name = view[_NAME_AT:end_of_name].decode("utf-8", "surrogatepass")
+    made.exclude = frozenset(loads(view[end_of_name:start])) if n_left_out else None
     made.answered = ""
     return made
 

@@ -14,7 +14,10 @@ cdef class Splitter:
     cdef long long _size
     cdef long long _needed
 
-    @cython.locals(begin=Py_ssize_t, at=Py_ssize_t, end=Py_ssize_t, needed=Py_ssize_t, name=bytes)
+    @cython.locals(
+        begin=Py_ssize_t, at=Py_ssize_t, end=Py_ssize_t, needed=Py_ssize_t, name=bytes,
+        view="const unsigned char *",
+    )
     cpdef list split(self, bytes data)
 
 @cython.locals(at=Py_ssize_t, found=Py_ssize_t)
@@ -23,7 +26,7 @@ cpdef count(bytes run)
 @cython.locals(length=cython.longlong, high=cython.longlong)
 cdef Py_ssize_t _size_of(bytes data, Py_ssize_t at) except -1
 
-@cython.locals(length=Py_ssize_t)
+@cython.locals(length=Py_ssize_t, view="const unsigned char *")
 cdef bytes _room_in(bytes data, Py_ssize_t at, Py_ssize_t size)
 
 @cython.locals(length=Py_ssize_t)

@@ -40,6 +40,7 @@ class Splitter:
         frames = []
         begin = at = 0  # of the run, and of the frame
         end, needed, name = len(data), _HEAD, b""
+        view = data  # where this is compiled, the bytes themselves
         while end - at >= _HEAD:
             needed = _size_of(data, at)
             if end - at < needed:
@@ -51,14 +52,14 @@ class Splitter:
                     continue
                 name = _room_in(data, at, needed)
             if at > begin:
-                frames.append(data[begin:at])
+                frames.append(view[begin:at])
                 begin = at
             at += needed
             needed = _HEAD
         if at > begin:
-            frames.append(data[begin:at])
+            frames.append(view[begin:at] if begin or at < end else data)
         if at < end:
-            self._parts.append(data[at:])
+            self._parts.append(view[at:end])
             self._size = end - at
             self._needed = needed
         return frames
@@ -87,7 +88,8 @@ def _room_in(data: bytes, at: int, size: int) -> bytes:
     if size < _NAME_AT or data[at + 4] != _PUBLISH or data[at + 5] != _TO_ROOM:
         return b""
     length = data[at + 7] | data[at + 8] << 8
-    return data[at + _NAME_AT : at + _NAME_AT + length] if _NAME_AT + length <= size else b""
+    view = data
+    return view[at + _NAME_AT : at + _NAME_AT + length] if _NAME_AT + length <= size else b""
 
 
 def _is_for(data: bytes, at: int, size: int, name: bytes) -> bool:

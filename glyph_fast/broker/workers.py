@@ -256,6 +256,8 @@ class WorkersBroker(BaseBroker):
 
 def and_elsewhere(result: SendResult) -> SendResult:
     """The same result, with receivers elsewhere still to come."""
+    if result is NOBODY:
+        return PENDING
     if result.__dict__:
         return SendResult(*result, displaced=result.displaced, pending=True)
     return _and_elsewhere(result)
