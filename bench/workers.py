@@ -4,19 +4,18 @@ The same program as one process and with `--workers`, in turn. CPU is that of al
 server: main, workers, and what the kernel does for them. Each sample is a fresh server, figures are
 medians, and a ratio is of medians. What crosses is measured by a pair of clients that sit where
 they are wanted: a publisher and a member in one worker, then in two, with 16 messages on the way,
-and with 256, where what a turn of each process costs is shared by more of them.
+and with 256, where what a turn of each process costs is shared by more of them. `workers` and
+`rivals` measure others as well (`workers_peers.py`). Every answer is checked, byte by byte.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -25,16 +24,15 @@ from typing import Any
 from glyph_fast.load.process import ServerProcess
 
 from .rivals.comparison import commit, describe_machine
+from .workers_clients import PLAIN, SOCKETIO, WINDOW, Client, Dialect, pair, rounds
+from .workers_peers import PEERS
 
 HERE = Path(__file__).parent
-WINDOW = 16  # messages on the way, where nothing else is said
-PAYLOAD = b"x" * 64
-MASKED = b"\x81" + bytes([0x80 | len(PAYLOAD)]) + b"\0\0\0\0" + PAYLOAD
-HEADER = 2  # bytes before a payload of the server's
-UPGRADE = (
-    "GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-)
+MEMBERS = 100  # of the room whose growth with workers is measured, spread over them
+GROWTH = (1, 2, 4, 8)  # workers
+IN_FLIGHT = 8  # messages, there
+
+Serving = Callable[[int], AbstractContextManager[tuple[int, ServerProcess]]]
 
 
 @dataclass(frozen=True)
@@ -77,57 +75,35 @@ def load(workers: int, path: str, plan: Plan, *arguments: str) -> float:
     return cpu
 
 
-class Client:
-    """A raw WebSocket client that knows its worker."""
-
-    def __init__(self, port: int, path: str) -> None:
-        self.sock = socket.create_connection(("127.0.0.1", port), timeout=60)
-        self.sock.sendall(UPGRADE.format(path=path).encode())
-        data = b""
-        while b"\r\n\r\n" not in data or not data.partition(b"\r\n\r\n")[2]:
-            data += self.sock.recv(4096)
-        self.worker = int(data.partition(b"\r\n\r\n")[2][HEADER:])
-
-    def take(self, size: int) -> None:
-        """Receive so many bytes."""
-        while size:
-            got = len(self.sock.recv(min(size, 1 << 16)))
-            if not got:
-                raise ConnectionError("the server is gone")
-            size -= got
-
-
-def pair(port: int, stack: ExitStack, *, is_apart: bool) -> tuple[Client, Client]:
-    """A publisher and a member of a room, in two workers or in one."""
-    publisher = Client(port, "/room/pair?silent")
-    stack.callback(publisher.sock.close)
-    while True:
-        member = Client(port, "/room/pair")
-        if (member.worker != publisher.worker) is is_apart:
-            stack.callback(member.sock.close)
-            return publisher, member
-        member.sock.close()
-        time.sleep(0.01)
-
-
 def crossing(
-    workers: int, plan: Plan, *, is_apart: bool, rooms: int = 0, window: int = WINDOW
+    workers: int,
+    plan: Plan,
+    *,
+    is_apart: bool,
+    filled: int = 0,
+    window: int = WINDOW,
+    start: Serving = serving,
+    dialect: Dialect = PLAIN,
 ) -> float:
     """CPU of a server per message from a publisher to one member, in µs."""
-    with serving(workers) as (port, server), ExitStack() as stack:
-        for filled in range(0, rooms, 1000):
-            filler = Client(port, f"/fill/{filled}/{min(1000, rooms - filled)}")
-            stack.callback(filler.sock.close)
-        publisher, member = pair(port, stack, is_apart=is_apart)
-        batch, expected = MASKED * window, (HEADER + len(PAYLOAD)) * window
-        for _ in range(50):
-            publisher.sock.sendall(batch)
-            member.take(expected)
-        before, rounds = server.cpu_ns(), plan.messages // window
-        for _ in range(rounds):
-            publisher.sock.sendall(batch)
-            member.take(expected)
-        return (server.cpu_ns() - before) / 1e3 / (rounds * window)
+    with start(workers) as (port, server), ExitStack() as stack:
+        for first in range(0, filled, 1000):
+            path = f"/fill/{first}/{min(1000, filled - first)}"
+            stack.callback(Client(port, path, PLAIN.greet).sock.close)
+        publisher, member = pair(port, stack, is_apart=is_apart, dialect=dialect)
+        count = plan.messages // window
+        return rounds(server, publisher, [member], count, window=window, dialect=dialect)
+
+
+def spread(workers: int, plan: Plan, start: Serving = serving, dialect: Dialect = PLAIN) -> float:
+    """CPU of a server per delivery to one of the members, who are on all workers, in µs."""
+    with start(workers) as (port, server), ExitStack() as stack:
+        members = [Client(port, dialect.member, dialect.greet) for _ in range(MEMBERS)]
+        publisher = Client(port, dialect.silent, dialect.greet)
+        for each in (*members, publisher):
+            stack.callback(each.sock.close)
+        count = plan.messages // (2 * MEMBERS)
+        return rounds(server, publisher, members, count, window=IN_FLIGHT, dialect=dialect)
 
 
 def memory(workers: int) -> dict[str, float]:
@@ -168,12 +144,10 @@ def compare(
 def main() -> None:
     """Measure what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--samples", type=int, default=5, help="of each side, in turn")
-    parser.add_argument("--seconds", type=float, default=4.0, help="of load in one sample")
-    parser.add_argument("--messages", type=int, default=40_000, help="that cross in one sample")
-    parser.add_argument(
-        "what", nargs="*", default=["crossing", "fan-out", "echo", "workers", "rooms", "memory"]
-    )
+    parser.add_argument("--samples", type=int, default=3, help="of each side, in turn")
+    parser.add_argument("--seconds", type=float, default=2.0, help="of load in one sample")
+    parser.add_argument("--messages", type=int, default=16_000, help="that cross in one sample")
+    parser.add_argument("what", nargs="*", default=list(_PARTS), help=f"of {', '.join(_PARTS)}")
     given = parser.parse_args()
     plan = Plan(given.samples, given.seconds, given.messages)
     print(f"{describe_machine()}, commit {commit()}, {plan.samples} samples each in turn")
@@ -216,18 +190,40 @@ def _echo(plan: Plan) -> None:
 
 
 def _workers(plan: Plan) -> None:
-    arguments = ("--mode", "fan-out", "-c", "1000", "-p", "8")
-    sides = tuple(
-        (f"{n} workers" if n > 1 else "one process",
-         lambda workers=n: load(workers, "/room/x", plan, *arguments))
-        for n in (1, 2, 4, 8)
-    )  # fmt: skip
-    compare("Growth with workers: fan-out to 1,000", sides, plan, "µs per delivery")
+    title = f"fan-out to {MEMBERS} members, {IN_FLIGHT} in flight"
+    sides = tuple((_count(n), lambda of=n: spread(of, plan)) for n in GROWTH)
+    compare(f"Growth with workers: {title}", sides, plan, "µs per delivery")
+    for peer in PEERS:
+        if peer.missing:
+            print(f"\n### {peer.title}\n\nNot run, since there is no {peer.missing}.")
+            continue
+        sides = tuple(
+            (_count(n), lambda of=n, by=peer: spread(of, plan, by.serving, SOCKETIO))
+            for n in GROWTH
+        )
+        compare(f"{peer.title}: {title}", sides, plan, "µs per delivery")
+
+
+def _count(workers: int) -> str:
+    return "one process" if workers == 1 else f"{workers} processes"
+
+
+def _rivals(plan: Plan) -> None:
+    sides = [("glyph-fast", lambda: crossing(2, plan, is_apart=True))]
+    sides += [
+        (peer.title, lambda by=peer: crossing(
+            2, plan, is_apart=True, start=by.serving, dialect=SOCKETIO
+        ))
+        for peer in PEERS
+        if not peer.missing
+    ]  # fmt: skip
+    title = f"A message to one member in another of two processes, {WINDOW} in flight"
+    compare(title, sides, plan, "µs per message")
 
 
 def _rooms(plan: Plan) -> None:
     sides = tuple(
-        (f"{n:,} rooms", lambda rooms=n: crossing(2, plan, is_apart=True, rooms=rooms))
+        (f"{n:,} rooms", lambda rooms=n: crossing(2, plan, is_apart=True, filled=rooms))
         for n in (1, 1000, 100_000)
     )
     compare("Growth with rooms: a message that crosses", sides, plan, "µs per message")
@@ -241,7 +237,7 @@ def _memory(plan: Plan) -> None:
 
 _PARTS: dict[str, Callable[[Plan], None]] = {
     "crossing": _crossing, "fan-out": _fan_out, "echo": _echo, "workers": _workers,
-    "rooms": _rooms, "memory": _memory,
+    "rivals": _rivals, "rooms": _rooms, "memory": _memory,
 }  # fmt: skip
 
 if __name__ == "__main__":

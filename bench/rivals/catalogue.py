@@ -27,11 +27,11 @@ PYTHON_PACKAGES = (
     "granian>=2.5",
     "socketify>=0.0.31",
     "uvloop>=0.21",
-    "python-socketio>=5.11",  # this and the next two: only what they cost at a broker
+    "python-socketio>=5.11",  # this and the next two: what they cost at a broker, or as workers
     "channels-redis>=4.2",
     "hiredis>=3",
 )
-NODE_PACKAGES = ("bun", "ws", "bufferutil")
+NODE_PACKAGES = ("bun", "ws", "bufferutil", "socket.io", "@socket.io/cluster-adapter")
 GO_PACKAGES = ("golang-go", "golang-github-gorilla-websocket-dev")  # of Debian
 GO_SOURCES = Path("/usr/share/gocode")
 
