@@ -8,6 +8,7 @@ standard library decides. (One difference is left, without consequence: `1e-7` m
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 from collections.abc import Callable
@@ -112,7 +113,15 @@ def orjson_codec(default: Default | None = None) -> Codec:
             return careful_loads(data)
         # The standard library takes nothing more but these. Nobody gets a second reading of what
         # is no JSON: it would take ten times as long as the first.
-        return fast_loads(data)
+        if len(data) <= READ or not gc.isenabled():
+            return fast_loads(data)
+        # A collection for each 700 lists finds nothing, and takes longer than reading them. No
+        # Python code runs meanwhile, so nobody else sees that there is none.
+        gc.disable()
+        try:
+            return fast_loads(data)
+        finally:
+            gc.enable()
 
     return Codec("orjson", dumps, loads)
 

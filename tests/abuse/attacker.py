@@ -3,7 +3,7 @@
     python -m tests.abuse.attacker PORT NAME CLIENTS [ROUNDS]
 
 `all` is the name of every attack, one after the other, and `proxied` of those where a header of the
-PROXY protocol goes first.
+PROXY protocol goes first. `company: NAME` is what somebody well-behaved sends in the place of one.
 
 A process of its own, so that nothing but the server is what a bystander waits for. It prints a line
 when the server is done with each round of it, and ends with its stdin, or after `ROUNDS` of them. A
@@ -19,6 +19,7 @@ import time
 from contextlib import suppress
 
 from tests.abuse.attacks import attacks, proxied
+from tests.abuse.company import COMPANY, company_of
 
 DEADLINE_S = 60.0  # for one round
 
@@ -82,7 +83,11 @@ def attack(port: int, data: bytes, clients: int, rounds: int) -> None:
 def main() -> None:
     port, name, clients = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     rounds = int(sys.argv[4]) if len(sys.argv) > 4 else sys.maxsize
-    for each, data in (proxied() if name == "proxied" else attacks()).items():
+    known = proxied() if name == "proxied" else attacks()
+    if name.startswith(COMPANY):
+        whose = name.removeprefix(COMPANY)
+        known = {name: company_of(whose, known[whose])[1]}
+    for each, data in known.items():
         if name in (each, "all", "proxied"):
             attack(port, data, clients, rounds)
 

@@ -99,6 +99,7 @@ TEXTS: dict[str, bytes] = {
     "NaN": b"[NaN," + b"1," * (MESSAGE // 2) + b"1]",
     "depth": b"[" * (MESSAGE // 2) + b"]" * (MESSAGE // 2),
     "a large integer in a string": b'["%b"' % INTEGER + b',""' * (MESSAGE // 3) + b"]",
+    "lists": b"[" + b"[]," * (MESSAGE // 3) + b"[]]",
     "a large integer in 60 KB": b"[" + b"1," * 30_000 + INTEGER + b"]",
 }
 

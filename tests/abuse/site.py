@@ -140,6 +140,7 @@ class Bystander:
             stderr=subprocess.PIPE,
             text=True,
         )
+        self.pid = self._process.pid
         self.times: list[float] = []  # seconds of each round trip, once it has ended
         self.count()
 

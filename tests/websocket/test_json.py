@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import enum
+import gc
 import json as stdlib
 import math
 from collections import OrderedDict, namedtuple
@@ -282,6 +284,19 @@ def test_a_large_text_with_larger_integers_is_refused(number: int) -> None:
     with pytest.raises(ValueError, match="beyond 64 bits"):
         json.loads(stdlib.dumps([LONG, number]))
     assert json.loads(stdlib.dumps([LONG[:60_000], number]))[1] == number
+
+
+@pytest.mark.parametrize("is_collecting", [True, False])
+def test_garbage_is_collected_after_a_large_text_as_before(is_collecting: bool) -> None:
+    try:
+        if not is_collecting:
+            gc.disable()
+        for end in ("]", ""):
+            with contextlib.suppress(ValueError):
+                json.loads("[" + "[]," * 10_000 + "[]" + end)
+            assert gc.isenabled() is is_collecting
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("text", ["[1,", "[NaN]", '["\\ud800"]', "[" * 2000 + "]" * 2000, '["x'])
