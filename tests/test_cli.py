@@ -54,17 +54,58 @@ def test_help_lists_the_commands_without_loading_them(tmp_path):
         assert any(each.split() == [name, *line.split()] for each in text)
 
 
-def test_version_loads_neither_asyncio_nor_the_server(tmp_path):
-    code = (
-        "import sys; from glyph_fast.cli import main; main(['--version'])\n"
-        "print(*sys.modules, sep='\\n')"
-    )
+def loaded_by(code: str) -> set[str]:
+    """The modules that a fresh interpreter has after that."""
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=DEADLINE_S
+        [sys.executable, "-c", f"import sys; {code}; print('loaded:', *sys.modules)"],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
     )
-    version, *loaded = done.stdout.splitlines()
-    assert version.startswith(f"glyph-fast {glyph_fast.__version__} (core: ")
-    assert not {"asyncio", "uvloop", "rich", "glyph_fast.server"} & set(loaded)
+    *_, last = done.stdout.splitlines() or [done.stderr]
+    assert last.startswith("loaded: sys "), done.stderr
+    return set(last.split())
+
+
+# What only some features need, and takes a while to load.
+HEAVY = {
+    *("difflib", "email.utils", "encodings.idna", "mimetypes", "secrets", "tomllib"),
+    *("cryptography", "google.protobuf", "h11", "hiredis", "httpx", "jwt", "msgspec", "nats"),
+    *("opentelemetry", "picows", "prometheus_client", "redis", "rich", "watchfiles"),
+    *("glyph_fast.admin", "glyph_fast.asgi.mounts", "glyph_fast.auth.tokens"),
+    *("glyph_fast.broker.nats", "glyph_fast.broker.redis", "glyph_fast.centrifuge"),
+    *("glyph_fast.chat", "glyph_fast.client", "glyph_fast.dev", "glyph_fast.documents"),
+    *("glyph_fast.glyph", "glyph_fast.http.static", "glyph_fast.load", "glyph_fast.otel"),
+    *("glyph_fast.server.main", "glyph_fast.websocket.deflate"),
+}
+
+
+def test_the_package_alone_loads_next_to_nothing():
+    loaded = loaded_by("import glyph_fast")
+    assert [name for name in loaded if name.startswith("glyph_fast.")] == []
+    assert not {"asyncio", "click", "logging", "ssl", *HEAVY} & loaded
+
+
+def test_version_loads_neither_asyncio_nor_the_server():
+    loaded = loaded_by("from glyph_fast.cli import main; assert main(['--version']) == 0")
+    assert "glyph_fast.cli.parts" in loaded
+    assert not {"asyncio", "uvloop", "ssl", "glyph_fast.server", *HEAVY} & loaded
+
+
+def test_a_server_loads_nothing_that_only_some_features_need():
+    loaded = loaded_by(
+        "import glyph_fast.cli.serve, glyph_fast.server.succession;"
+        "from glyph_fast import Config, Server;"
+        "Server(Config(port=0)).on_message()(lambda ctx: None)"
+    )
+    assert "glyph_fast.server.server" in loaded
+    assert not HEAVY & loaded
+
+
+def test_collections_go_on_once_a_command_is_loaded():
+    code = "import gc; from glyph_fast.cli import main; main(['serve', '--help'])"
+    code += "; assert gc.isenabled()"
+    assert "glyph_fast.cli.serve" in loaded_by(code)
 
 
 def test_without_a_command_help_goes_to_stderr_and_the_status_is_2(capsys):

@@ -7,12 +7,14 @@ traceback of this program.
 from __future__ import annotations
 
 import errno
+import gc
 import io
 import math
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, TextIO
 
@@ -82,7 +84,8 @@ class _LazyGroup(click.Group):
             return None
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
         try:
-            command: click.Command = getattr(import_module(module, __name__), attribute)
+            with without_collecting():
+                command: click.Command = getattr(import_module(module, __name__), attribute)
         except ModuleNotFoundError as exc:
             package = (exc.name or "").partition(".")[0]
             if package not in TOOLS:
@@ -148,6 +151,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as exc:  # what a command does not expect to fail: writing, as a rule
         silence_stdout()
         return complain(f"{exc.filename or 'could not write the output'}: {why(exc)}", LOAD_FAILED)
+
+
+@contextmanager
+def without_collecting() -> Iterator[None]:
+    """Load modules without looking for garbage meanwhile: nearly all that they make stays."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def collect_nothing_loaded() -> None:
+    """Have no collection look at what is there now, most of which stays until the end."""
+    if hasattr(gc, "freeze"):  # not on PyPy
+        gc.freeze()
 
 
 def complain(message: str, status: int) -> int:

@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 import click
@@ -23,7 +24,15 @@ from ..process.handover import is_watched, own_command
 from ..process.process import end_at_once
 from ..process.watcher import check_watching, watch
 from ..process.worker import Seat
-from . import NOT_LISTENING, PROGRAM, Failure, silence_stdout, why
+from . import (
+    NOT_LISTENING,
+    PROGRAM,
+    Failure,
+    collect_nothing_loaded,
+    silence_stdout,
+    why,
+    without_collecting,
+)
 from .open_files import is_too_low, raise_open_file_limit
 from .parts import choose_parts, load_core
 from .target import failure_of, load_target
@@ -89,7 +98,11 @@ def run(target: str | None, **flags: object) -> int:
         if target is not None and target.endswith(".glyph"):
             files.append(target)
         return watch(own_command(), os.environ, map(str, files))
-    load_core(config.core)
+    with without_collecting():
+        load_core(config.core)
+        if config.workers == 1 or is_worker:
+            import_module("..server.server", __package__)  # what every program needs
+        collect_nothing_loaded()
     if config.workers > 1 and not is_worker:
         from ..server.main import run_workers  # it brings the core
 
@@ -97,6 +110,7 @@ def run(target: str | None, **flags: object) -> int:
             run_workers(config, announce)
         return 0
     server = load_target(target, config)
+    collect_nothing_loaded()  # the program, too
     config = given.over(server.config)
     configure_logging(config.log_level, config.log_format)
     parts = choose_parts(config)

@@ -179,7 +179,13 @@ def _addresses(host: str, port: int) -> list[tuple[int, Any]]:
     found = [
         each
         for name in names
-        for each in socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for each in socket.getaddrinfo(
+            # Bytes spare the start of a server the tables of international names.
+            name.encode() if name.isascii() else name,
+            port,
+            type=socket.SOCK_STREAM,
+            flags=socket.AI_PASSIVE,
+        )
     ]
     return list(dict.fromkeys((each[0], each[4]) for each in found))
 
