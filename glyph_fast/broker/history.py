@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import heapq
 import math
-import secrets
+import os
 import time
+from base64 import urlsafe_b64encode
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -74,7 +75,7 @@ class Stream:
         self.terms = terms
         self.most = terms.history_size
         self.most_bytes = terms.history_bytes
-        self.epoch = secrets.token_urlsafe(6)
+        self.epoch = urlsafe_b64encode(os.urandom(6)).decode()
         self.offset = 0  # of the newest message
         self.kept: deque[Kept] = deque()
         self.nbytes = 0  # of their frames

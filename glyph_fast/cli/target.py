@@ -16,7 +16,6 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
 from itertools import dropwhile
 from pathlib import Path
 from types import ModuleType
@@ -78,6 +77,8 @@ def load_target(target: str | None, config: Config) -> Servable:
 def _hint(target: str) -> str:
     path, _, attribute = target.partition(":")
     stem, ending = os.path.splitext(target)
+    from difflib import get_close_matches  # for a mistake
+
     if get_close_matches(ending.lower(), [".glyph"]):
         return f"; did you mean {stem}.glyph?"
     module = ".".join(Path(path.removesuffix(".py")).parts)

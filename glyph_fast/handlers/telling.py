@@ -6,7 +6,6 @@ should see.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import Any
 
@@ -75,8 +74,9 @@ def _no_handler(ctx: MessageContext) -> str:
 
 def nearest(name: str, names: Iterable[str]) -> list[str]:
     """The names most like `name` first, a few at most."""
+    from difflib import SequenceMatcher  # for a mistake
 
     def distance(other: str) -> float:
-        return -difflib.SequenceMatcher(None, name.lower(), other.lower()).ratio()
+        return -SequenceMatcher(None, name.lower(), other.lower()).ratio()
 
     return sorted(names, key=distance)[:NAMED]

@@ -80,8 +80,11 @@ def _check_prefix(
 def _date(moment: datetime) -> str:
     if moment.tzinfo is None:
         raise ValueError("expires needs a time zone: datetime.now(UTC) + timedelta(days=1), say")
-    # As in a Date field, for any locale (RFC 9110 §5.6.7).
-    moment = moment.astimezone(UTC)
+    return date_text(moment.astimezone(UTC))
+
+
+def date_text(moment: datetime) -> str:
+    """A moment of UTC as in a Date field (RFC 9110 §5.6.7), in any locale."""
     day = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[moment.weekday()]
     months = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
-    return f"{day}, {moment:%d} {months[moment.month - 1]} {moment:%Y %H:%M:%S} GMT"
+    return f"{day}, {moment:%d} {months[moment.month - 1]} {moment.year:04} {moment:%H:%M:%S} GMT"

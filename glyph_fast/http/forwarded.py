@@ -29,18 +29,19 @@ MAX_FORWARDED = 16 * 1024  # bytes of Forwarded
 MAX_NODE = 256  # characters of one entry of X-Forwarded-For
 SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}  # some say it so
 
-_HOST = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
-_NODE = re.compile(  # of Forwarded (RFC 7239 §6) and, unquoted, of X-Forwarded-For
+# Compiled for those who trust proxies; `re` keeps them.
+_HOST = r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
+_NODE = (  # of Forwarded (RFC 7239 §6) and, unquoted, of X-Forwarded-For
     r"(?:(?P<v4>[0-9.]+)|\[(?P<v6>[0-9A-Fa-f:.]+(?:%[!-Z^-~]+)?)\]|unknown|_[A-Za-z0-9._-]+)"
     r"(?::(?:[0-9]{1,5}|_[A-Za-z0-9._-]+))?"
 )
-_ZONE = re.compile(r"%[!-Z^-~]+$")
-_PAIR = re.compile(
+_ZONE = r"%[!-Z^-~]+$"
+_PAIR = (
     r"[ \t]*([!#$%&'*+\-.^_`|~0-9A-Za-z]+)="
     r"(?:([!#$%&'*+\-.^_`|~0-9A-Za-z]+)|\"((?:[^\"\\\x00-\x08\x0a-\x1f\x7f]|\\[^\x00-\x1f\x7f])*)\")"
     r"[ \t]*(?=[;,]|$)"
 )
-_SEPARATOR = re.compile(r"[ \t]*([;,])")
+_SEPARATOR = r"[ \t]*([;,])"
 
 
 class Client(NamedTuple):
@@ -65,6 +66,9 @@ class Proxies:
 
     def __init__(self, networks: Sequence[str]) -> None:
         self._networks = [ip_network(each) for each in networks]
+        if networks:
+            for pattern in (_HOST, _NODE, _ZONE, _PAIR, _SEPARATOR):
+                re.compile(pattern)  # now rather than for the first request
         self._trusts = lru_cache(maxsize=1024)(self._look_up)  # proxies are few, and come again
 
     def __bool__(self) -> bool:
@@ -148,13 +152,13 @@ def _read_elements(value: str) -> Iterator[dict[str, str]]:
     position, pairs = 0, dict[str, str]()
     value = value.rstrip(" \t")
     while position < len(value):
-        if separator := _SEPARATOR.match(value, position):
+        if separator := re.compile(_SEPARATOR).match(value, position):
             position = separator.end()
             if separator[1] == "," and pairs:
                 yield pairs
                 pairs = {}
             continue
-        pair = _PAIR.match(value, position)
+        pair = re.compile(_PAIR).match(value, position)
         if pair is None:
             raise _malformed("Forwarded")
         name, token, quoted = pair.groups()
@@ -182,13 +186,13 @@ def _address(node: str, field: str, *, is_bracketed: bool = False) -> str | None
         raise _malformed(field)
     if not node:  # of a list whose other entries say something
         return None
-    match = _NODE.fullmatch(node)
+    match = re.fullmatch(_NODE, node)
     text = (match["v4"] or match["v6"]) if match is not None else None
     if match is not None and text is None:
         return None
     if match is None and not is_bracketed and node.count(":") >= 2:
         text = node
-    text = _ZONE.sub("", text or "")
+    text = re.sub(_ZONE, "", text or "")
     try:
         address = ip_address(text)
     except ValueError:
@@ -216,7 +220,7 @@ def _scheme(text: str | None, field: str) -> str | None:
 
 
 def _host(text: str | None, field: str) -> str | None:
-    if text is not None and not _HOST.fullmatch(text):
+    if text is not None and not re.fullmatch(_HOST, text):
         raise _malformed(field)
     return text
 

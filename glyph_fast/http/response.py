@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
 from datetime import UTC, datetime
-from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
 from typing import cast
@@ -15,7 +14,7 @@ from urllib.parse import quote
 
 from .. import json
 from ..errors import HandshakeError, Reject
-from .cookies import set_cookie_field
+from .cookies import date_text, set_cookie_field
 from .headers import TOKEN
 from .pieces import FilePieces, IteratedPieces, Pieces, is_iterated
 
@@ -263,7 +262,7 @@ def http_date(timestamp: float | None = None) -> str:
 
 @lru_cache(maxsize=1)  # one text serves all answers of a second
 def _date_of(second: int) -> str:
-    return formatdate(second, usegmt=True)
+    return date_text(datetime.fromtimestamp(second, UTC))
 
 
 def _encode_body(body: object) -> tuple[bytes | None, str]:

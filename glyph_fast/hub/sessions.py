@@ -6,12 +6,13 @@ worker has the stream, so that another knows whom to ask.
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
+from base64 import urlsafe_b64encode
 
 from .connection import Connection
 
-SECRET_BYTES = 24
+SECRET_BYTES = 24  # of which base64 makes 32 characters and no padding
 _SESSION = re.compile(r"([0-9]{1,5})\.[\w-]{32}", re.ASCII)
 
 
@@ -36,7 +37,8 @@ class Sessions:
 
     def begin(self, conn: Connection) -> str:
         """A session for the stream of that connection, until `forget`."""
-        text = f"{conn._manager._worker}.{secrets.token_urlsafe(SECRET_BYTES)}"
+        secret = urlsafe_b64encode(os.urandom(SECRET_BYTES)).decode()
+        text = f"{conn._manager._worker}.{secret}"
         self._connections[text] = conn
         self._texts[conn] = text
         return text

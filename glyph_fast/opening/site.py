@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..http.request import Request
 from ..http.response import Response
 from ..http.router import Router
-from ..http.static import StaticFiles
 from ..hub.metrics import Metrics
 from ..logs import AccessLog, ErrorLog
 
 if TYPE_CHECKING:
+    from ..http.static import StaticFiles
     from .events import EventStreams
     from .exchange import HttpRoute
     from .mounting import GuestClosed, Mounts, OwnDoor

@@ -51,7 +51,7 @@ _some_time = o.duration(may_be_zero=False)
 _any_time = o.duration(may_be_zero=True)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Declaration(Given):
     """The options as they are declared; a `Config` is made of them."""
 

@@ -6,7 +6,6 @@ the file and its row in the documentation derive from that declaration.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +16,7 @@ from .readers import Reader, Within, switch
 ENV_PREFIX = "GLYPH_FAST_"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Option:
     """One setting, under all its names."""
 
@@ -83,7 +82,9 @@ def option(default: object, read: Reader, group: str, help: str, **more: Any) ->
 
 def unknown_option(name: str, known: Iterable[str], *, place: str = "") -> ConfigError:
     """The error for a name that is not in `known`, with a hint when one of those is close."""
-    close = difflib.get_close_matches(name, known, n=1)
+    from difflib import get_close_matches  # for a mistake
+
+    close = get_close_matches(name, known, n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
     return ConfigError(f"{place}{name}: unknown option{hint}")
 

@@ -9,7 +9,6 @@ publish costs no look at a pattern.
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 import json
 import re
@@ -97,7 +96,9 @@ def declaration(pattern: object, values: object) -> RoomDeclaration:
 
 def _read(key: str, raw: object, part: str) -> Any:
     if key not in KEYS:
-        close = difflib.get_close_matches(key, KEYS, n=1)
+        from difflib import get_close_matches  # for a mistake
+
+        close = get_close_matches(key, KEYS, n=1)
         raise Within(f"{part}: unknown option" + (f"; did you mean {close[0]}?" if close else ""))
     try:
         return KEYS[key].read(raw)

@@ -5,10 +5,8 @@ flag  >  environment  >  file  >  default
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -107,7 +105,9 @@ def _doubts(environ: Mapping[str, str]) -> Iterator[str]:
         name = variable.removeprefix(ENV_PREFIX)
         if name == variable or name in known or variable in _OWN_SWITCHES:
             continue
-        near = difflib.get_close_matches(name, known, n=1, cutoff=_NEAR)
+        from difflib import get_close_matches  # for what may be a mistake
+
+        near = get_close_matches(name, known, n=1, cutoff=_NEAR)
         if near and not _is_of_service(variable, value):
             yield f"{variable} is not an option; did you mean {ENV_PREFIX}{near[0]}?"
 
@@ -127,7 +127,10 @@ def _is_of_service(variable: str, value: str) -> bool:
 def _file(chosen: str | os.PathLike[str] | None) -> _Layer:
     path = Path(chosen or DEFAULT_FILE)
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
+        from tomllib import loads  # for those who have a file
+
+        content = loads(text)
     except FileNotFoundError:
         if chosen is None:
             return {}

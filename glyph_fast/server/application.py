@@ -17,7 +17,6 @@ from ..http.body import BY_OPTION
 from ..http.request import Request
 from ..http.response import HeaderItems, Response
 from ..http.router import Router
-from ..http.static import StaticFiles
 from ..http.typed import request_call
 from ..hub.hub import Hub
 from ..opening.exchange import HandleWebSocket, HttpRoute
@@ -34,6 +33,7 @@ from .state import State
 if TYPE_CHECKING:
     from ..asgi.mounts import Mounted, Mounts
     from ..centrifuge.server import CentrifugeServer
+    from ..http.static import StaticFiles
     from ..opening.events import EventStreams
 
 DEFAULT_ROUTE = "/ws"
@@ -137,6 +137,8 @@ class Application(Registering, Hooks):
 
         Raises ValueError when the directory does not exist.
         """
+        from ..http.static import StaticFiles  # for those who serve files
+
         self._statics.append(StaticFiles(prefix, directory))
 
     def mount(self, prefix: str, app: Any) -> None:
