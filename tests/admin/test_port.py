@@ -105,6 +105,22 @@ def test_no_other_spelling_of_a_path_is_served(backend, run):
     run(main())
 
 
+def test_a_body_is_not_read_before_the_token_was_seen(backend, run):
+    """In chunks of three bytes it would be work, for the loop that serves everybody."""
+
+    async def main():
+        async with operated(backend) as site:
+            host = site.admin.partition("//")[2]
+            reader, writer = await asyncio.open_connection(*host.split(":"))
+            head = "POST /api/publish HTTP/1.1\r\nHost: {}\r\nTransfer-Encoding: chunked\r\n\r\n"
+            writer.write(head.format(host).encode())
+            answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+            assert answer.startswith(b"HTTP/1.1 401 ") and b"Connection: close" in answer
+            writer.close()
+
+    run(main())
+
+
 def test_without_a_token_reading_is_open_and_acting_refused(backend, run):
     async def main():
         async with operated(backend, None) as site, httpx.AsyncClient(base_url=site.admin) as bare:

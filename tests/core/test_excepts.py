@@ -10,7 +10,8 @@ import pytest
 import glyph_fast
 
 HERE = Path(glyph_fast.__file__).parent
-COMPILED = [HERE / "_core.pyx", *sorted((HERE / "_c").glob("*.pxi")), HERE / "headroom.py"]
+COMPILED = [HERE / name for name in ("_core.pyx", "_numbers.pyx", "headroom.py")]
+COMPILED += sorted((HERE / "_c").glob("*.pxi"))
 
 
 def left(lines: list[str]) -> list[int]:

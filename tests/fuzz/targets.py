@@ -12,7 +12,7 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Any, NamedTuple
 
-from glyph_fast import _core, _pure, json
+from glyph_fast import _core, _numbers, _pure, json, numbers
 from glyph_fast.centrifuge.fields import COMMANDS
 from glyph_fast.centrifuge.protobuf import Protobuf
 from glyph_fast.centrifuge.wireformat import BadFrame, Json
@@ -331,6 +331,8 @@ def inflate(data: bytes) -> None:
 def envelopes(data: bytes) -> None:
     """Text of a client: a message comes of any, and an envelope is written as it was read."""
     text = data.decode(errors="replace")
+    for whole in (data, text):
+        assert _numbers.has_large_integer(whole) == numbers.has_large_integer(whole)
     message = DIALECT.read(text, "f" * 32)
     assert message.raw == text and message.connection_id == "f" * 32
     try:
