@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 ANSWER_S = 2.0  # for workers to answer; one that is stopped does not …
 SILENT_S = 3.0  # … and is not waited for any more after saying nothing for so long
 
+_SUBSCRIBE, _UNSUBSCRIBE = int(Kind.SUBSCRIBE), int(Kind.UNSUBSCRIBE)
+
 
 class Switchboard:
     """Knows which link has members of which room. For the loop's thread alone."""
@@ -40,6 +42,7 @@ class Switchboard:
         self._rooms: dict[bytes, list[Link]] = {}  # by name; those with members
         self._links: dict[Link, set[bytes]] = {}  # and the rooms of each
         self._heard: list[tuple[Link, list[bytes]]] = []
+        self._again: set[tuple[Link, bytes]] = set()  # rooms left and joined again in this turn
         self._queued: set[Link] = set()  # those that publications were given to in this turn
         self.forwarded = 0  # frames, to all links
         self._dropped = 0  # frames that links missed which are gone
@@ -127,10 +130,7 @@ class Switchboard:
 
     def _hand_on(self) -> None:
         heard, self._heard = self._heard, []
-        for link, frames in heard:
-            for each in frames:
-                if each[4] == Kind.SUBSCRIBE:
-                    self._join(link, each[HEAD.size :])
+        self._join_all(heard)
         try:
             for link, frames in heard:
                 for each in frames:
@@ -138,9 +138,24 @@ class Switchboard:
         finally:
             self._flush()
 
+    def _join_all(self, heard: Iterable[tuple[Link, Iterable[bytes]]]) -> None:
+        """Do what subscribes, and note which rooms are not left though they were, before it."""
+        left: set[tuple[Link, bytes]] = set()
+        self._again = again = set()
+        for link, frames in heard:
+            for each in frames:
+                if each[4] == _SUBSCRIBE:
+                    name = each[HEAD.size :]
+                    self._join(link, name)
+                    if (link, name) in left:
+                        again.add((link, name))
+                elif each[4] == _UNSUBSCRIBE:
+                    left.add(its := (link, each[HEAD.size :]))
+                    again.discard(its)
+
     def _unsubscribe(self, link: Link, frame: bytes) -> None:
         name = frame[HEAD.size :]
-        if name in self._links.get(link, ()):
+        if name in self._links.get(link, ()) and (link, name) not in self._again:
             self._links[link].discard(name)
             self._leave(link, name)
 
@@ -274,12 +289,14 @@ class Switchboard:
 
     def _join(self, link: Link, name: bytes) -> None:
         known = self._links.get(link)
-        if known is not None and name not in known:
+        if known is None:
+            return
+        if name not in known:
             known.add(name)
             if self.beyond is not None and name not in self._rooms:
                 self.beyond.join(name)
             self._rooms.setdefault(name, []).append(link)
-            self.keeper.tell_position(link, name)
+        self.keeper.tell_position(link, name)  # which it has forgotten with its last member
 
     def _leave(self, link: Link, name: bytes) -> None:
         links = self._rooms[name]

@@ -169,6 +169,52 @@ def test_a_subscription_counts_before_what_other_links_brought_in_the_same_turn(
     run(main())
 
 
+@pytest.mark.parametrize("is_one_reading", [True, False])
+def test_a_room_left_and_joined_again_in_one_turn_stays_joined(
+    run: Run, is_one_reading: bool
+) -> None:
+    gone, there = frame(Kind.UNSUBSCRIBE, b"blue"), frame(Kind.SUBSCRIBE, b"blue")
+
+    async def main() -> None:
+        a, b = Worker(), Worker()
+        switchboard = board(a, b)
+        switchboard.heard(b, [there])
+        await one_turn()
+        message = packed(ROOM, "blue")
+        readings = [[gone, there]] if is_one_reading else [[gone], [there]]
+        for each in readings:
+            switchboard.heard(b, each)
+        switchboard.heard(a, [message])
+        await one_turn()
+        switchboard.heard(a, [message])
+        await one_turn()
+        assert b.sent == [message, message]
+        switchboard.heard(b, [gone, there, gone])
+        await one_turn()
+        switchboard.heard(a, [message])
+        await one_turn()
+        assert b.sent == [message, message]
+
+    run(main())
+
+
+def test_who_joins_a_room_again_is_told_where_it_is(run: Run) -> None:
+    async def main() -> None:
+        worker = Worker()
+        switchboard = board(worker)
+        declared = Declarations(in_program=[RoomDeclaration(pattern="blue", history_size=10)])
+        switchboard.keeper.remember(declared.history_of, 1_000_000)
+        gone, there = frame(Kind.UNSUBSCRIBE, b"blue"), frame(Kind.SUBSCRIBE, b"blue")
+        for frames in ([there], [gone, there]):
+            worker.sent.clear()
+            switchboard.heard(worker, frames)
+            await one_turn()
+            ((room, _),) = (read_position(each) for each in worker.sent)
+            assert room == "blue"
+
+    run(main())
+
+
 def test_nothing_is_left_of_a_worker_that_is_gone(run: Run) -> None:
     async def main() -> None:
         a, b = Worker(), Worker()

@@ -50,6 +50,17 @@ def test_all_members_on_all_workers_get_one_order(server: ServeProcess) -> None:
             assert own == list(range(100))
 
 
+@pytest.mark.parametrize("room", ["kept:again", "again"])
+def test_a_room_left_and_joined_again_at_once_is_heard(server: ServeProcess, room: str) -> None:
+    with clients_of_each(server.ws("/ws"), 2) as ((here,), (there,)):
+        here.join(room)
+        for number in range(3):
+            here.ask({"event": "join again", "id": "again", "room": room})
+            assert here.next()["data"] == "joined"
+            there.ask({"event": "say", "room": room, "data": number})
+            assert here.next() == number
+
+
 def test_what_was_missed_is_resumed_on_another_worker(server: ServeProcess) -> None:
     room = "kept:resume"
     with clients_of_each(server.ws("/ws"), 2) as ((here,), (there,)):

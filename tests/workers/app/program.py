@@ -32,6 +32,13 @@ def say(ctx):
         ctx.reply_json({"sent": result.sent, "pending": result.pending})
 
 
+@server.on_event("join again")
+def join_again(ctx):
+    ctx.conn.leave_room(ctx.message.room)
+    ctx.conn.join_room(ctx.message.room)
+    ctx.reply_json("joined")
+
+
 @server.on_event("publish")
 async def publish(ctx):
     asked = ctx.message.data
