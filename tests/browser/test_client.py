@@ -138,6 +138,7 @@ def test_ten_thousand_messages_arrive_once_and_in_order(
     assert one.evaluate("all.then((places) => places.every(({ offset }, n) => offset == n + 1))")
 
 
+@pytest.mark.one_process  # in which `/wait` hears of `go on`
 def test_a_gap_is_filled_in_pieces(open_page: Any) -> None:
     """The page hears nothing for a while, so its queue overflows: 24 MB of the past are asked for.
 
