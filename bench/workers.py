@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -92,18 +93,36 @@ def crossing(
             stack.callback(Client(port, path, PLAIN.greet).sock.close)
         publisher, member = pair(port, stack, is_apart=is_apart, dialect=dialect)
         count = plan.messages // window
-        return rounds(server, publisher, [member], count, window=window, dialect=dialect)
+        return rounds([server], [publisher], [member], count, window=window, dialect=dialect)
 
 
-def spread(workers: int, plan: Plan, start: Serving = serving, dialect: Dialect = PLAIN) -> float:
-    """CPU of a server per delivery to one of the members, who are on all workers, in µs."""
-    with start(workers) as (port, server), ExitStack() as stack:
-        members = [Client(port, dialect.member, dialect.greet) for _ in range(MEMBERS)]
-        publisher = Client(port, dialect.silent, dialect.greet)
-        for each in (*members, publisher):
+def spread(
+    workers: int,
+    plan: Plan,
+    start: Serving = serving,
+    dialect: Dialect = PLAIN,
+    *,
+    members: int = MEMBERS,
+    servers: int = 1,
+) -> float:
+    """CPU of a server per delivery to one of the members, who are on all workers, in µs.
+
+    Of several `servers` each has its share of the members, and its own publisher.
+    """
+    with ExitStack() as stack:
+        started, everybody, publishers = [], [], []
+        for _ in range(servers):
+            port, server = stack.enter_context(start(workers))
+            started.append(server)
+            everybody += [
+                Client(port, dialect.member, dialect.greet) for _ in range(members // servers)
+            ]
+            publishers.append(Client(port, dialect.silent, dialect.greet))
+        for each in (*everybody, *publishers):
             stack.callback(each.sock.close)
-        count = plan.messages // (2 * MEMBERS)
-        return rounds(server, publisher, members, count, window=IN_FLIGHT, dialect=dialect)
+        random.Random(1).shuffle(everybody)  # a client waits for members of all processes in turn
+        count = max(plan.messages // (2 * members), 50)
+        return rounds(started, publishers, everybody, count, window=IN_FLIGHT, dialect=dialect)
 
 
 def memory(workers: int) -> dict[str, float]:
@@ -177,6 +196,13 @@ def _fan_out(plan: Plan) -> None:
         ("two workers", lambda: load(2, "/room/x", plan, *arguments)),
     )
     compare("Fan-out to 1,000 members, 8 in flight", sides, plan, "µs per delivery")
+    # What two processes cost each other that share nothing but the machine.
+    sides = (
+        ("one process", lambda: spread(1, plan, members=1000)),
+        ("two servers with half of them each", lambda: spread(1, plan, members=1000, servers=2)),
+        ("two workers", lambda: spread(2, plan, members=1000)),
+    )
+    compare("The same, each time until all have all 8", sides, plan, "µs per delivery")
 
 
 def _echo(plan: Plan) -> None:

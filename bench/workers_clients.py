@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -125,25 +125,30 @@ def pair(
 
 
 def rounds(
-    server: ServerProcess,
-    publisher: Client,
-    members: list[Client],
+    servers: Sequence[ServerProcess],
+    publishers: Sequence[Client],
+    members: Sequence[Client],
     count: int,
     *,
     window: int = WINDOW,
     dialect: Dialect = PLAIN,
 ) -> float:
-    """CPU of a server per message that one member gets, in µs, over so many rounds of a window."""
+    """CPU of servers per message that one member gets, in µs, over so many rounds of a window.
+
+    Each publisher publishes the window, and the next round begins when all members have theirs.
+    """
     batch, expected = said(dialect.said) * window, heard(dialect.heard) * window
 
     def one() -> None:
-        publisher.sock.sendall(batch)
+        for publisher in publishers:
+            publisher.sock.sendall(batch)
         for member in members:
             member.expect(expected)
 
     for _ in range(WARM):
         one()
-    before = server.cpu_ns()
+    before = sum(each.cpu_ns() for each in servers)
     for _ in range(count):
         one()
-    return (server.cpu_ns() - before) / 1e3 / (count * window * len(members))
+    spent = sum(each.cpu_ns() for each in servers) - before
+    return spent / 1e3 / (count * window * len(members))
