@@ -1,8 +1,9 @@
 """Every server of the comparison: what it needs, how it is started, what it is called.
 
 A server gets its port in the environment variable PORT (or as an argument) and is ready once it
-accepts connections. All offer `/echo`, `/room/NAME` and `/idle`, as `servers/floor.c` says. One
-that speaks TLS gets its certificate's files in TLS_CERT and TLS_KEY.
+accepts connections. All offer `/echo`, `/room/NAME` and `/idle`, as `servers/floor.c` says; some
+`/json` and `/json-typed`, where an event is answered as `reply_json` does. One that speaks TLS
+gets its certificate's files in TLS_CERT and TLS_KEY.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ PYTHON_PACKAGES = (
     "python-socketio>=5.11",  # this and the next two: what they cost at a broker, or as workers
     "channels-redis>=4.2",
     "hiredis>=3",
+    "orjson>=3.10",  # of the JSON works
 )
 NODE_PACKAGES = ("bun", "ws", "bufferutil", "socket.io", "@socket.io/cluster-adapter")
 GO_PACKAGES = ("golang-go", "golang-github-gorilla-websocket-dev")  # of Debian

@@ -80,6 +80,8 @@ def compare(plan: Plan, say: Callable[[str], object] = print) -> Results:
             for rival in present:
                 if rival.name in results.failures.get(work.name, {}):
                     continue
+                if work.servers is not None and rival.name not in work.servers:
+                    continue
                 label = f"{work.name} {repetition + 1}/{plan.repetitions} {rival.name}"
                 try:
                     report = sample(plan, work, rival)

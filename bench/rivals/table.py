@@ -22,10 +22,13 @@ def markdown(document: Mapping[str, Any]) -> str:
         "Server CPU in µs per message, delivery or handshake; memory in bytes of RSS per idle "
         "connection. Median of interleaved runs, in brackets the least and the greatest.",
         _table(document, figures, _cell),
-        "The same as multiples of the C floor (the better of its two ways of sending; of servers "
-        "that speak TLS, that with OpenSSL).",
-        _table(document, [f for f in figures if _has_floor(document, f)], _ratio),
     ]
+    if compared := [figure for figure in figures if _has_floor(document, figure)]:
+        parts += [
+            "The same as multiples of the C floor (the better of its two ways of sending; of "
+            "servers that speak TLS, that with OpenSSL).",
+            _table(document, compared, _ratio),
+        ]
     missing = _missing(document)
     return "\n\n".join(parts + ([missing] if missing else [])) + "\n"
 

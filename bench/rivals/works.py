@@ -32,6 +32,7 @@ class Work:
     arguments: tuple[str, ...]
     figures: tuple[Figure, ...]
     is_timed: bool = True  # goes on until enough server CPU was used
+    servers: frozenset[str] | None = None  # the names of those that can; None: all
 
 
 def _cpu(report: Mapping[str, Any]) -> float | None:
@@ -61,6 +62,19 @@ def _fan_out(members: int, in_flight: int) -> Work:
     return Work(name, "/room/bench", arguments, (Figure(name, title, "µs", _cpu),))
 
 
+# What users of each write: a handler of ours, JSON.parse and JSON.stringify, orjson.
+_JSON_SERVERS = frozenset(
+    ("glyph-fast", "glyph-fast-asyncio", "glyph-fast-python", "bun", "websockets")
+)
+
+
+def _json(kind: str, path: str, title: str, in_flight: int) -> Work:
+    name = f"{kind}-{in_flight}"
+    figure = Figure(name, f"{title}, 200 B, {in_flight} in flight", "µs", _cpu)
+    arguments = ("--mode", "echo", "-c", "64", "-s", "200", "-p", str(in_flight))
+    return Work(name, path, (*arguments, "--event", "move"), (figure,), servers=_JSON_SERVERS)
+
+
 _CONNECT = ("--mode", "connect", "-c", "5000", "-p", "64")
 
 WORKS = (
@@ -71,6 +85,8 @@ WORKS = (
     _fan_out(1000, 8),
     _fan_out(5000, 8),
     _fan_out(1000, 1),
+    *(_json("json", "/json", "JSON event", in_flight) for in_flight in (1, 16)),
+    *(_json("json-typed", "/json-typed", "typed event", in_flight) for in_flight in (1, 16)),
     Work(
         "connect",
         "/echo",

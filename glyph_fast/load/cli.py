@@ -79,6 +79,12 @@ def _report_path(ctx: click.Context, param: click.Parameter, path: Path | None) 
 @click.option("--binary", is_flag=True, help="Binary messages instead of text.")
 @click.option("--json-messages", is_flag=True, help="JSON objects instead of plain text.")
 @click.option(
+    "--event",
+    metavar="NAME",
+    default="",
+    help="echo: envelopes of this event; each must be answered by one with the same data.",
+)
+@click.option(
     "--rate",
     type=float,
     default=0.0,

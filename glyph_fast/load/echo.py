@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-from .flow import Flow, Seat
+from .flow import AnsweredSeat, Flow, Seat
 from .options import Options
-from .payloads import make_script
+from .payloads import make_events, make_script
 from .steady import OPEN_WINDOW, Steady, open_all
 from .swarm import Peer, Swarm
 
@@ -17,12 +17,16 @@ class Echo(Steady):
     def __init__(self, options: Options) -> None:
         super().__init__(options)
         window = max(options.in_flight, OPEN_WINDOW if options.rate else 1)
-        self.script = make_script(
-            *(options.size, window),
-            binary=options.binary,
-            words=options.compression,
-            as_json=options.json_messages,
-        )
+        self.beginnings: list[str] = []  # of the answers to events
+        if options.event:
+            self.script, self.beginnings = make_events(options.event, options.size, window)
+        else:
+            self.script = make_script(
+                *(options.size, window),
+                binary=options.binary,
+                words=options.compression,
+                as_json=options.json_messages,
+            )
         self.flows: list[Flow] = []
 
     def prepare(self, swarm: Swarm) -> None:
@@ -31,13 +35,19 @@ class Echo(Steady):
         for peer in swarm.peers:
             flow = self.flow_of(peer)
             self.flows.append(flow)
-            peer.seat = Seat(flow, flow.sent)
+            peer.seat = self.seat_of(flow)
 
     def flow_of(self, peer: Peer) -> Flow:
         """The flow of one connection."""
         flow = Flow(self.tally, peer, self.script, first=peer.index * 7)
         flow.audience = 1
         return flow
+
+    def seat_of(self, flow: Flow) -> Seat:
+        """The listener of a flow: to the messages themselves, or to the answers to events."""
+        if self.beginnings:
+            return AnsweredSeat(flow, self.beginnings, flow.sent)
+        return Seat(flow, flow.sent)
 
     def start(self) -> None:
         """Put `in_flight` messages on each connection."""

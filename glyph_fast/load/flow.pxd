@@ -28,3 +28,9 @@ cdef class Seat:
     cdef public long long position
 
     cpdef hear(self, object peer, object payload)
+
+
+cdef class AnsweredSeat(Seat):
+    cdef list _beginnings
+
+    cpdef hear(self, object peer, object payload)

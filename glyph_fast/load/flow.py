@@ -103,6 +103,30 @@ class Seat:
         flow.arrived(index)
 
 
+class AnsweredSeat(Seat):
+    """A listener whose messages are answered: each by JSON that begins as the answer to it must."""
+
+    def __init__(self, flow: Flow, beginnings: Sequence[str], position: int = 0) -> None:
+        Seat.__init__(self, flow, position)
+        self._beginnings = list(beginnings)
+
+    def hear(self, peer: Any, payload: str | bytes) -> None:
+        """Compare with the answer that had to come, as far as it is known."""
+        flow = self.flow
+        index = self.position & flow.mask
+        beginning: str = self._beginnings[index]
+        if (
+            self.position >= flow.sent
+            or not isinstance(payload, str)
+            or not payload.startswith(beginning)
+            or not payload.endswith("}")
+        ):
+            flow.tally.mismatch(peer, payload, beginning)
+            return
+        self.position += 1
+        flow.arrived(index)
+
+
 class ManySeats:
     """A listener of several flows, told apart by the tag their payloads begin with.
 

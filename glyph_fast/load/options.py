@@ -32,6 +32,7 @@ class Options:
     size: int = 64  # of a message
     binary: bool = False
     json_messages: bool = False  # JSON objects instead of plain text
+    event: str = ""  # echo only: envelopes of this event, answered by their data
     rate: float = 0.0  # messages published per second, open loop; 0: as fast as answers come
     stalled: float = 0.0  # share of members that never read
     duration: float = 5.0  # at least this long …
@@ -67,6 +68,8 @@ class Options:
             raise ValueError("several rooms need a URL with {} for the room's number")
         if self.rate and self.mode not in ("echo", "fan-out", "stalled"):
             raise ValueError(f"mode {self.mode} has no open loop: leave rate out")
+        if self.event and (self.mode != "echo" or self.binary or self.json_messages):
+            raise ValueError("event is for mode echo, without binary and json_messages")
         if self.ca is not None and self.insecure:
             raise ValueError("ca and insecure do not go together")
         is_secure = self.place.is_secure  # raises ValueError

@@ -7,6 +7,7 @@ doubled or out of order never looks like the one expected; a count at the end ca
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from itertools import repeat
 from random import Random
@@ -14,6 +15,7 @@ from random import Random
 _MEMORY = 16 * 1024 * 1024  # bytes for the payloads of one script
 _MIN, _MAX = 4, 4096
 _JSON = '{"id":"', '"}'
+_EVENT = '{{"note":"{}","x":1024.5,"y":-77.25,"tags":["fast","blue"]}}'
 
 Payload = str | bytes
 Script = Sequence[Payload]
@@ -44,6 +46,19 @@ def make_script(
     if as_json:
         texts = (text.join(_JSON) for text in texts)
     return [text.encode("ascii") for text in texts] if binary else list(texts)
+
+
+def make_events(name: str, size: int, in_flight: int) -> tuple[Script, list[str]]:
+    """Envelopes of an event, each of `size` bytes, and how the answer to each must begin.
+
+    That is by the same data, as JSON without blanks: an answer says more behind it, such as a time.
+    """
+    around = f'{{"type":"json","event":{json.dumps(name)},"data":'
+    fixed = len(around.encode()) + len(_EVENT.format("")) + len("}")
+    texts = make_script(max(16, size - fixed), in_flight, binary=False)
+    datas = [_EVENT.format(text) for text in texts]
+    answers = [f'{{"type":"json","data":{data},' for data in datas]
+    return [f"{around}{data}}}" for data in datas], answers
 
 
 def tag_of(payload: Payload) -> int:

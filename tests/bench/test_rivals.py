@@ -15,6 +15,7 @@ from bench.rivals.catalogue import BY_NAME, RIVALS, SERVERS, TLS_RIVALS, certifi
 from bench.rivals.process import RunFailed, serving
 from bench.rivals.table import markdown
 from bench.rivals.works import FIGURES, WORKS
+from glyph_fast.load.payloads import make_events
 
 
 @pytest.fixture(scope="module")
@@ -141,3 +142,26 @@ def test_a_failed_run_is_told_below_the_table() -> None:
 
 def test_figures_have_one_name_each() -> None:
     assert len(FIGURES) == sum(len(work.figures) for work in WORKS)
+
+
+@pytest.mark.parametrize("path", ["/json", "/json-typed"])
+def test_ours_answers_events_with_their_data(path: str, tmp_path: Path) -> None:
+    ((event, *_), (beginning, *_)) = make_events("move", 200, 1)
+    with serving(BY_NAME["glyph-fast"], tmp_path, None) as (port, _):
+        with connect(f"ws://127.0.0.1:{port}{path}") as ws:
+            ws.send(event)
+            answer = ws.recv(5)
+    assert isinstance(answer, str)
+    assert answer.startswith(beginning)
+
+
+def test_a_work_names_servers_that_there_are() -> None:
+    for work in WORKS:
+        assert work.servers is None or work.servers <= BY_NAME.keys()
+
+
+def test_there_are_no_multiples_of_a_floor_that_was_not_run() -> None:
+    figures = {"json-1": {"bun": [6.0]}}
+    text = markdown(document(figures=figures, not_run={}))
+    assert "JSON event" in text
+    assert "multiples" not in text

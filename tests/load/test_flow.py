@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from glyph_fast.load.flow import Flow, ManySeats, Seat, Tally, WindowFull
+from glyph_fast.load.flow import AnsweredSeat, Flow, ManySeats, Seat, Tally, WindowFull
 from glyph_fast.load.payloads import make_script
 
 
@@ -98,3 +98,29 @@ def test_a_publisher_passes_over_what_comes_back_to_it() -> None:
     flows = [Flow(tally, Publisher(), make_script(32, 1, binary=False))]
     ManySeats(flows, own=0).hear(None, flows[0].script[3])
     assert tally.delivered == 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_right"),
+    [
+        ('{"of":0,"at":"now"}', True),
+        ('{"of":1,"at":"now"}', False),
+        ('{"of":0,"at":"now"', False),
+        ("", False),
+        (b'{"of":0,"at":"now"}', False),
+    ],
+)
+def test_an_answer_begins_as_it_must_and_is_whole(answer: Any, is_right: bool) -> None:
+    run = Run()
+    run.flow.audience = 1
+    seat = AnsweredSeat(run.flow, [f'{{"of":{n},' for n in range(run.flow.mask + 1)])
+    run.flow.send(0)
+    seat.hear(None, answer)
+    assert (run.flow.done, len(run.wrong)) == ((1, 0) if is_right else (0, 1))
+
+
+def test_an_answer_to_nothing_is_a_mismatch() -> None:
+    run = Run()
+    seat = AnsweredSeat(run.flow, [f'{{"of":{n},' for n in range(run.flow.mask + 1)])
+    seat.hear(None, '{"of":0,"at":"now"}')
+    assert run.wrong

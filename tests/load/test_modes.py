@@ -60,6 +60,43 @@ def test_json_messages_are_checked_like_others(load: Load) -> None:
         assert report.verified >= report.count > 0
 
 
+EVENTS = """
+from glyph_fast import Server
+
+server = Server()
+count = 0
+
+@server.on_event("move")
+def move(ctx):
+    global count
+    count += 1
+    ctx.reply_json({"note": "another"} if WRONG and count == 40 else ctx.message.data)
+
+server.websocket("/ws")
+"""
+
+
+def test_answers_to_events_are_checked(tmp_path: Path) -> None:
+    for wrong in (False, True):
+        folder = tmp_path / str(wrong)
+        folder.mkdir()
+        (folder / "app.py").write_text(f"WRONG = {wrong}\n{EVENTS}")
+        with serving("app:server", cwd=folder) as server:
+            asked = options(server.ws("/ws"), connections=3, in_flight=4, size=200, event="move")
+            if wrong:
+                with pytest.raises(LoadError, match="received .*, expected"):
+                    run(asked)
+            else:
+                report = run(asked)
+                assert report.verified >= report.count > 0
+
+
+def test_events_are_for_echoes_of_text() -> None:
+    for more in ({"mode": "fan-out"}, {"binary": True}, {"json_messages": True}):
+        with pytest.raises(ValueError, match="event is for mode echo"):
+            options("ws://127.0.0.1/ws", event="move", **more)
+
+
 def test_compressed_messages_are_checked_like_others(foreign: Foreign) -> None:
     with foreign(compression="deflate") as url:
         for path, mode in (("/echo", "echo"), ("/room/a", "fan-out")):

@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 
-from glyph_fast.load.payloads import make_script, tag_of
+from glyph_fast.load.payloads import make_events, make_script, tag_of
 
 
 @pytest.mark.parametrize("size", [10, 64, 128, 16384, 1 << 20])
@@ -39,6 +39,16 @@ def test_json_payloads_are_objects_of_the_size_asked_for() -> None:
         assert {len(payload) for payload in script} == {64}
         assert len({json.loads(payload)["id"] for payload in script}) == len(script)
         assert tag_of(script[3]) == 5
+
+
+def test_events_are_envelopes_of_the_size_asked_for_and_their_answers_are_known() -> None:
+    script, answers = make_events("move", 200, 16)
+    assert {len(payload) for payload in script} == {200}
+    assert len(set(answers)) == len(script) > 32
+    for payload, answer in zip(script, answers, strict=True):
+        event = json.loads(payload)
+        assert (event["type"], event["event"]) == ("json", "move")
+        assert json.loads(answer.rstrip(",") + "}") == {"type": "json", "data": event["data"]}
 
 
 def test_the_smallest_payload_is_one_byte() -> None:

@@ -10,7 +10,8 @@ const server = Bun.serve({
   fetch(request, server) {
     const path = new URL(request.url).pathname;
     const room = path.startsWith("/room/") ? path.slice(6) : null;
-    if (server.upgrade(request, { data: { echo: path === "/echo", room } })) return;
+    const json = path.startsWith("/json") ? crypto.randomUUID().replaceAll("-", "") : null;
+    if (server.upgrade(request, { data: { echo: path === "/echo", room, json } })) return;
     return new Response("expected a WebSocket", { status: 426 });
   },
   websocket: {
@@ -20,7 +21,15 @@ const server = Bun.serve({
     },
     message(ws, message) {
       if (ws.data.echo) ws.send(message, !!compression);
+      else if (ws.data.json !== null) answer(ws, JSON.parse(message));
       else if (ws.data.room !== null) ws.publish(ws.data.room, message, !!compression);
     },
   },
 });
+
+// What `reply_json` of ours says to an event.
+function answer(ws, { type, event, data }) {
+  if (type !== "json" || event !== "move") return;
+  const timestamp = new Date().toISOString();
+  ws.send(JSON.stringify({ type: "json", data, target: ws.data.json, timestamp }));
+}

@@ -5,6 +5,8 @@ Only the caps on how many may come are raised, since some rows need more than th
 
 from __future__ import annotations
 
+from msgspec import Struct
+
 from glyph_fast import Config, Connection, MessageContext, MessageType, Server
 
 server = Server(Config(max_connections=20_000, max_room_members=20_000))
@@ -29,6 +31,25 @@ def join(conn: Connection) -> None:
 def publish(ctx: MessageContext) -> None:
     room = ctx.conn.path_params["name"]
     server.hub.broadcast_to_room(room, ctx.message.raw, exclude=ctx.conn)
+
+
+class Move(Struct):
+    """What the typed handler takes."""
+
+    note: str
+    x: float
+    y: float
+    tags: list[str]
+
+
+@server.on_event("move", route="/json")
+def answer(ctx: MessageContext) -> None:
+    ctx.reply_json(ctx.message.data)
+
+
+@server.on_event("move", route="/json-typed")
+def answer_typed(ctx: MessageContext, data: Move) -> None:
+    ctx.reply_json({"note": data.note, "x": data.x, "y": data.y, "tags": data.tags})
 
 
 server.websocket("/idle")

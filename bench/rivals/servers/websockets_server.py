@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
+from datetime import UTC, datetime
+from uuid import uuid4
 
+import orjson
 import uvloop
 from websockets.asyncio.server import ServerConnection, broadcast, serve
 
@@ -19,11 +22,24 @@ async def handle(ws: ServerConnection) -> None:
     if path == "/echo":
         async for message in ws:
             await ws.send(message)
+    elif path.startswith("/json"):
+        await answer_events(ws)
     elif path.startswith("/room/"):
         await handle_member(ws, path[len("/room/") :])
     else:
         async for _ in ws:
             pass
+
+
+async def answer_events(ws: ServerConnection) -> None:
+    """Say what `reply_json` of ours says to an event."""
+    target = uuid4().hex
+    async for message in ws:
+        event = orjson.loads(message)
+        if event["type"] == "json" and event["event"] == "move":
+            now = datetime.now(UTC).isoformat()
+            answer = {"type": "json", "data": event["data"], "target": target, "timestamp": now}
+            await ws.send(orjson.dumps(answer), text=True)
 
 
 async def handle_member(ws: ServerConnection, name: str) -> None:
