@@ -8,7 +8,6 @@ standard library decides. (One difference is left, without consequence: `1e-7` m
 
 from __future__ import annotations
 
-import gc
 import json
 import re
 from collections.abc import Callable
@@ -20,8 +19,8 @@ from math import isfinite
 from typing import Any, NamedTuple, NoReturn, TypeAlias
 from uuid import UUID
 
-from .headroom import READ, can_read, can_write
 from .numbers import choose
+from .quick_json import reader, reader_of_messages, writer
 
 Default: TypeAlias = Callable[[Any], object]  # a value for JSON in the place of one beyond it
 
@@ -91,38 +90,8 @@ def orjson_codec(default: Default | None = None) -> Codec:
             raise ValueError(f"integers beyond 64 bits in JSON of more than {MAX_CAREFUL} bytes")
         return read_carefully(data)
 
-    def dumps(value: object) -> bytes:
-        if not isinstance(value, _JSON_TYPES) and value is not None:
-            value = plain(value)  # once, where each that looks at it would ask
-        if not can_write(value, plain):
-            return careful_dumps(value)  # which needs less, and can bear to get none
-        try:
-            data: bytes | None = fast_dumps(value, plain, options)
-        except TypeError:
-            data = None  # integers beyond 64 bits; or the error in our words, and in no other's
-        # `find`, because `in` first asks for an integer, and makes an exception that nobody sees.
-        if data is None or (data.find(b"null") >= 0 and not is_finite(value, plain)):
-            return careful_dumps(value)  # orjson writes null for NaN and Infinity, without a word
-        return data
-
-    def loads(data: bytes | str) -> Any:
-        if len(data) > READ and not can_read(data):
-            raise MemoryError(f"no memory to read {len(data)} bytes of JSON")
-        # Asked first: it takes a twentieth of the time that orjson would take in vain.
-        if has_large_integer(data):  # which orjson reads as a float, or not at all
-            return careful_loads(data)
-        # The standard library takes nothing more but these. Nobody gets a second reading of what
-        # is no JSON: it would take ten times as long as the first.
-        if len(data) <= READ or not gc.isenabled():
-            return fast_loads(data)
-        # A collection for each 700 lists finds nothing, and takes longer than reading them. No
-        # Python code runs meanwhile, so nobody else sees that there is none.
-        gc.disable()
-        try:
-            return fast_loads(data)
-        finally:
-            gc.enable()
-
+    dumps = writer(fast_dumps, careful_dumps, options, plain, is_finite)
+    loads = reader(fast_loads, careful_loads, has_large_integer)
     return Codec("orjson", dumps, loads)
 
 
@@ -146,7 +115,6 @@ def _best_codec(default: Default | None = None) -> Codec:
 
 
 has_large_integer, is_finite = choose()
-_JSON_TYPES = (dict, list, tuple, str, int, float)
 MAX_CAREFUL = 64 * 1024  # bytes or characters of a text with integers beyond 64 bits
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -274,15 +242,7 @@ def _finite(digits: str) -> float:
     return value
 
 
-def value_of(text: str) -> Any:
-    """The value of a JSON text that is not `null`; None when it is none."""
-    value = None
-    try:
-        value = loads(text)
-    except ValueError:
-        pass
-    return value
-
-
 codec = _best_codec()
 dumps, loads = codec.dumps, codec.loads  # the functions themselves: every message calls them
+value_of = reader_of_messages(loads)
+"""The value of a JSON text that is not `null`; None when it is none."""

@@ -41,6 +41,7 @@ BANNED = {
 TESTED_BY = {
     "_core.pyx": "core/test_parity.py",
     "_numbers.pyx": "test_numbers.py",
+    "quick_json.py": "websocket/test_json.py",
     **{f"_pure/{path.name}": "core/test_parity.py" for path in (PACKAGE / "_pure").glob("*.py")},
     "__init__.py": "test_packaging.py",
     "__main__.py": "test_packaging.py",
