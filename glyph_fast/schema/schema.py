@@ -29,7 +29,8 @@ _LISTS = (inspect.ListType, inspect.SetType, inspect.FrozenSetType, inspect.VarT
 class Schema:
     """A type for values from clients. TypeError for one that JSON cannot be checked against.
 
-    `subject` is what its values are called in errors.
+    `subject` is what its values are called in errors. `converter(value, type)` is `check` without a
+    call of Python's: it raises a ValueError, of which `mismatch` says what `check` would.
     """
 
     def __init__(self, type_: Any, subject: str) -> None:
@@ -42,6 +43,7 @@ class Schema:
             self.models = None
             self._lists = frozenset(_list_fields(info))
             self._convert: Callable[[Any], Any] = partial(msgspec.convert, type=type_)
+            self.converter: Callable[[Any, Any], Any] = msgspec.convert
             return
         unknown = [cls for cls in foreign if not is_model(cls)]
         if unknown:
@@ -50,14 +52,19 @@ class Schema:
             raise TypeError(f"a msgspec Struct cannot hold {foreign[0].__name__}, a Pydantic model")
         self.models = Models(type_)
         self._lists = self.models.list_fields
-        self._convert = self.models.convert
+        convert = self._convert = self.models.convert
+        self.converter = lambda value, _: convert(value)
 
     def check(self, value: Any) -> Any:
         """The value of the type for a value of JSON. Raises Mismatch."""
         try:
             return self._convert(value)
         except ValueError as exc:
-            raise Mismatch(self.subject, self._faults(exc)) from None
+            raise self.mismatch(exc) from None
+
+    def mismatch(self, exc: ValueError) -> Mismatch:
+        """Say what a value is not, by the error of the converter."""
+        return Mismatch(self.subject, self._faults(exc))
 
     def read(self, data: bytes) -> Any:
         """The same for the text of JSON."""
@@ -79,7 +86,7 @@ class Schema:
                 return self._convert(value)
             return msgspec.convert(value, self.type, strict=False)
         except ValueError as exc:
-            raise Mismatch(self.subject, self._faults(exc)) from None
+            raise self.mismatch(exc) from None
 
     def check_answer(self, value: Any) -> Any:
         """Check what a function returned, and return it as the type it has promised; TypeError
@@ -92,7 +99,7 @@ class Schema:
                 return self._convert(value)
             return msgspec.convert(value, self.type, from_attributes=True)
         except ValueError as exc:
-            reason = str(Mismatch(self.subject, self._faults(exc)))
+            reason = str(self.mismatch(exc))
         raise TypeError(f"returned what it does not declare: {reason}")
 
     def _faults(self, exc: ValueError) -> list[Fault]:

@@ -10,7 +10,8 @@ import pytest
 import glyph_fast
 
 HERE = Path(glyph_fast.__file__).parent
-COMPILED = [HERE / name for name in ("_core.pyx", "_numbers.pyx", "headroom.py", "quick_json.py")]
+COMPILED = [HERE / name for name in ("_core.pyx", "_numbers.pyx", "headroom.py")]
+COMPILED += [HERE / name for name in ("quick_json.py", "handlers/typed.py")]
 COMPILED += sorted((HERE / "_c").glob("*.pxi"))
 
 
