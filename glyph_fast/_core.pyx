@@ -71,6 +71,7 @@ cdef extern from "_c/bytes.h" nogil:
     byte gf_mask(byte* target, const byte* source, size_t size, const byte* key, size_t phase)
     byte gf_copy(byte* target, const byte* source, size_t size)
     int gf_utf8_feed(gf_utf8* state, const byte* text, size_t size)
+    bint gf_is_plain(const byte* text, size_t size)
     size_t gf_head_end(const byte* data, size_t size, size_t start)
 
 cdef extern from "_c/calls.h":

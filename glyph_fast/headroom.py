@@ -40,6 +40,13 @@ MARGIN: Final = 1 << 20  # for what else happens meanwhile
 # Bytes: nobody has more, and what holds itself many times is looked at no more.
 MOST: Final = 1 << 36
 
+NO_ROOM: Final = 0  # what `weigh` says
+ROOM: Final = 1
+FINITE: Final = 2
+
+# What no walk could be sure of; it only grows, so another thread's can hide none.
+_doubts = 0
+
 _OPTIONS = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
 
 
@@ -90,21 +97,39 @@ def can_write(value: object, plain: Callable[[object], object]) -> bool:
     `plain` gives what is written in the place of a value that JSON does not have, or raises
     TypeError. What is nested too deeply for orjson cannot be written.
     """
+    return weigh(value, plain) != NO_ROOM
+
+
+def weigh(value: object, plain: Callable[[object], object]) -> int:
+    """Say what `can_write` does by NO_ROOM, ROOM or FINITE.
+
+    It is FINITE where the way through all of the value met neither NaN nor Infinity, and nothing
+    that JSON does not have.
+    """
+    before = _doubts
     size = _to_write(value, plain, 0, BEGINNING)
-    if size <= BEGINNING or _is_given_all():
-        return True
+    if size <= BEGINNING:
+        return FINITE if _doubts == before else ROOM
+    if _is_given_all():
+        return ROOM
     size = _to_write(value, plain, 0, MOST)
-    return size <= SMALL or (size <= MOST and has_room(size))
+    return ROOM if size <= SMALL or (size <= MOST and has_room(size)) else NO_ROOM
 
 
 def _to_write(value: object, plain: Callable[[object], object], depth: int, left: int) -> int:
     """Return how many bytes it needs at most; look no further when that exceeds `left`."""
+    global _doubts
     size = 64
     if isinstance(value, str):
         if len(value) > 256 and value.isascii():
             return size + 16 * len(value)
         return size + 72 * len(value)  # its text as UTF-8, which stays with it, is the odd 8
-    if value is None or isinstance(value, (bool, int, float)):
+    if isinstance(value, float):
+        number = float(value)
+        if number - number != 0.0:  # compiled, it is a subtraction and no call
+            _doubts += 1
+        return size
+    if value is None or isinstance(value, int):
         return size
     if depth > 254:  # orjson writes no more
         return left + 1
@@ -124,6 +149,7 @@ def _to_write(value: object, plain: Callable[[object], object], depth: int, left
             if size > left:
                 break
     else:
+        _doubts += 1
         try:
             size += _to_write(plain(value), plain, depth + 1, left)
         except TypeError:

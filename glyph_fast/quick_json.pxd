@@ -1,1 +1,3 @@
-# Compiled where a compiler is; it needs no types but those of Python.
+# Compiled where a compiler is.
+
+from .headroom cimport weigh

@@ -13,7 +13,7 @@ import gc
 from collections.abc import Callable
 from typing import Any
 
-from .headroom import READ, can_read, can_write
+from .headroom import FINITE, NO_ROOM, READ, can_read, weigh
 
 _JSON_TYPES = (dict, list, tuple, str, int, float)
 
@@ -30,13 +30,16 @@ def writer(
     def dumps(value: object) -> bytes:
         if not isinstance(value, _JSON_TYPES) and value is not None:
             value = plain(value)  # once, where each that looks at it would ask
-        if not can_write(value, plain):
+        weight = weigh(value, plain)
+        if weight == NO_ROOM:
             return careful(value)  # which needs less, and can bear to get none
         data: bytes | None = None
         try:
             data = fast(value, plain, options)
         except TypeError:
             pass  # integers beyond 64 bits; or the error in our words, and in no other's
+        if data is not None and weight == FINITE:
+            return data
         # `find`, because `in` first asks for an integer, and makes an exception that nobody sees.
         if data is None or (data.find(b"null") >= 0 and not is_finite(value, plain)):
             return careful(value)  # orjson writes null for NaN and Infinity, without a word

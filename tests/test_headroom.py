@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from glyph_fast.headroom import MARGIN, READ, can_read, can_write, has_room
+from glyph_fast.headroom import (
+    BEGINNING,
+    FINITE,
+    MARGIN,
+    READ,
+    ROOM,
+    can_read,
+    can_write,
+    has_room,
+    weigh,
+)
 from glyph_fast.json import _plain
 
 orjson = pytest.importorskip("orjson")
@@ -177,3 +189,23 @@ def test_what_holds_itself_is_left_to_the_careful_way(monkeypatch):
     for _ in range(64):
         shared = [shared, shared]
     assert not can_write(shared, _plain)
+
+
+@pytest.mark.parametrize(
+    ("value", "is_sure"),
+    [
+        ({"a": [1.5, -0.0, None, True, "NaN", 2**70]}, True),
+        (1e308, True),
+        (math.nan, False),
+        ({"a": [1, (math.inf,)]}, False),
+        ([-math.inf], False),
+        ([object()], False),
+        ([0] * BEGINNING, False),  # whose end it did not see
+    ],
+)
+def test_what_was_walked_through_without_a_doubt_is_finite(value: Any, is_sure: bool) -> None:
+    def plain(value: object) -> object:
+        raise TypeError
+
+    assert weigh(value, plain) == (FINITE if is_sure else ROOM)
+    assert weigh([0.5], plain) == FINITE  # an earlier doubt is none of a later walk

@@ -155,4 +155,17 @@ static size_t gf_head_end(const unsigned char *data, size_t size, size_t from)
     return 0;
 }
 
+/* Whether there are only letters, digits and dashes: a loop without a branch, for vectors. */
+static int gf_is_plain(const unsigned char *text, size_t size)
+{
+    unsigned char foreign = 0;
+    for (size_t i = 0; i < size; i++) {
+        unsigned char byte = text[i];
+        unsigned char is_letter = (unsigned char)((byte | 32) - 'a') < 26;
+        unsigned char is_digit = (unsigned char)(byte - '0') < 10;
+        foreign |= (unsigned char)!(is_letter | is_digit | (byte == '-'));
+    }
+    return !foreign;
+}
+
 #endif

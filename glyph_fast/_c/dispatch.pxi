@@ -122,12 +122,9 @@ cdef bytes ANSWER_END = b'"}'
 
 cdef bint is_plain(str id) except -1:
     """Whether JSON shows it as it is: letters, digits and dashes alone."""
-    cdef Py_UCS4 character
-    for character in id:
-        if not (48 <= character <= 57 or 97 <= character <= 122 or 65 <= character <= 90
-                or character == 45):
-            return False
-    return True
+    cdef Py_ssize_t size
+    cdef const char* text = PyUnicode_AsUTF8AndSize(id, &size)
+    return gf_is_plain(<const byte*>text, size)
 
 
 cdef bytes answer_text(bytes data, str target):
