@@ -1,8 +1,11 @@
 """The compiled twin of `numbers.py`, which tells what everything here is for."""
 
+from secrets import token_hex
+
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.unicode cimport PyUnicode_GET_LENGTH
 from libc.math cimport isfinite
+from libc.string cimport memset
 
 cdef extern from "Python.h":
     void* PyUnicode_DATA(object text)
@@ -11,7 +14,13 @@ cdef extern from "Python.h":
 
 cdef extern from "_c/integers.h":
     size_t GF_DIGITS
-    bint gf_has_large_integer(const unsigned char* text, size_t size) nogil
+    ctypedef struct gf_search:
+        size_t start, end
+    bint gf_next_large(gf_search* search, const unsigned char* text, size_t size) nogil
+
+# Goes before the digits of an integer in a string that takes its place; nobody can guess it.
+cdef str MARK = token_hex(16) + ":"
+cdef bytes MARK_BYTES = MARK.encode()
 
 
 def has_large_integer(data):
@@ -35,7 +44,69 @@ def has_large_integer(data):
         data = data if isinstance(data, bytes) else bytes(data)
         text = PyBytes_AS_STRING(data)
         size = PyBytes_GET_SIZE(data)
-    return gf_has_large_integer(<const unsigned char*>text, <size_t>size)
+    cdef gf_search search
+    memset(&search, 0, sizeof(search))
+    return gf_next_large(&search, <const unsigned char*>text, <size_t>size)
+
+
+def read_large(data, quick, careful):
+    """Return the value of a text with integers beyond 64 bits; ValueError when it is no JSON.
+
+    `careful` reads any text; `quick` is quicker, and may be given one where these are strings.
+    """
+    return restored(quick(with_strings(data.encode() if isinstance(data, str) else bytes(data))))
+
+
+cdef bytes with_strings(bytes text):
+    """The text with a string in the place of each integer that is too large."""
+    cdef list parts = []
+    cdef Py_ssize_t done = 0, first
+    cdef const unsigned char* start = <const unsigned char*>PyBytes_AS_STRING(text)
+    cdef gf_search search
+    memset(&search, 0, sizeof(search))
+    while gf_next_large(&search, start, <size_t>PyBytes_GET_SIZE(text)):
+        first = <Py_ssize_t>search.start
+        if start[first + (start[first] == 45)] == 48:  # a minus, a zero
+            raise ValueError("an integer begins with a zero")
+        parts += (text[done:first], b'"', MARK_BYTES, text[first:search.end], b'"')
+        done = <Py_ssize_t>search.end
+    parts.append(text[done:])
+    return b"".join(parts)
+
+
+cdef object restored(object value):
+    """What was read, with the integers in the place of their strings."""
+    cdef list nodes = [value] if isinstance(value, (list, dict)) else []
+    cdef Py_ssize_t at
+    cdef list items
+    if not nodes:
+        return integer_of(<str>value) if isinstance(value, str) else value
+    while nodes:
+        node = nodes.pop()
+        if type(node) is list:
+            items = node
+            for at in range(len(items)):
+                item = items[at]
+                if type(item) is str:
+                    if (<str>item).startswith(MARK):
+                        items[at] = integer_of(item)
+                elif type(item) is list or type(item) is dict:
+                    nodes.append(item)
+            continue
+        for key, item in (<dict>node).items():
+            if (<str>key).startswith(MARK):
+                raise ValueError("an integer is no key of an object")
+            if type(item) is str:
+                if (<str>item).startswith(MARK):
+                    (<dict>node)[key] = integer_of(item)
+            elif type(item) is list or type(item) is dict:
+                nodes.append(item)
+    return value
+
+
+cdef object integer_of(str text):
+    """The integer that a string stands for; the string, where that is none of ours."""
+    return int(text[len(MARK):]) if text.startswith(MARK) else text
 
 
 def is_finite(value, plain):

@@ -88,7 +88,7 @@ def orjson_codec(default: Default | None = None) -> Codec:
     def careful_loads(data: bytes | str) -> Any:
         if len(data) > MAX_CAREFUL:
             raise ValueError(f"integers beyond 64 bits in JSON of more than {MAX_CAREFUL} bytes")
-        return read_carefully(data)
+        return read_large(data, loads, read_carefully)
 
     dumps = writer(fast_dumps, careful_dumps, options, plain, is_finite)
     loads = reader(fast_loads, careful_loads, has_large_integer)
@@ -114,7 +114,9 @@ def _best_codec(default: Default | None = None) -> Codec:
         return stdlib_codec(default)
 
 
-has_large_integer, is_finite = choose()
+_numbers = choose()
+has_large_integer, is_finite = _numbers.has_large_integer, _numbers.is_finite
+read_large = _numbers.read_large
 MAX_CAREFUL = 64 * 1024  # bytes or characters of a text with integers beyond 64 bits
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 

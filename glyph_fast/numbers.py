@@ -8,9 +8,11 @@ a small part of the time. This is its plain twin, which says the same; `choose` 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from math import isfinite
+from types import ModuleType
 from typing import Any, Final
 
 _MANY: Final = b"0" * 19  # digits of the shortest integer that may not fit
@@ -69,6 +71,16 @@ def _is_beyond(digits: bytes, most: bytes) -> bool:
     return len(digits) > len(most) or (len(digits) == len(most) and digits > most)
 
 
+def read_large(
+    data: bytes | str, quick: Callable[[bytes], Any], careful: Callable[[bytes | str], Any]
+) -> Any:
+    """Return the value of a text with integers beyond 64 bits; ValueError when it is no JSON.
+
+    `careful` reads any text; `quick` is quicker, and may be given one where these are strings.
+    """
+    return careful(data)  # looking for them in Python would take longer
+
+
 def is_finite(value: object, plain: Callable[[object], object]) -> bool:
     """Return whether no float in `value`, which orjson wrote, so not circular, is NaN or ∞.
 
@@ -90,12 +102,11 @@ def is_finite(value: object, plain: Callable[[object], object]) -> bool:
     return True
 
 
-def choose() -> tuple[Callable[[bytes | str], bool], Callable[[object, Any], bool]]:
-    """`has_large_integer` and `is_finite`, compiled where that is installed."""
+def choose() -> ModuleType:
+    """The module with these functions, compiled where that is installed."""
     try:
-        compiled = import_module("._numbers", __package__)
+        return import_module("._numbers", __package__)
     except ModuleNotFoundError as exc:  # absent: the plain ones; broken: let it shout
         if exc.name != f"{__package__}._numbers":
             raise
-        return has_large_integer, is_finite
-    return compiled.has_large_integer, compiled.is_finite
+    return sys.modules[__name__]

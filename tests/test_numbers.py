@@ -73,6 +73,45 @@ def test_the_twins_agree_on_any_text(text: bytes) -> None:
         assert compiled.has_large_integer(whole) == python.has_large_integer(whole) == found
 
 
+def outcome(read: Any, text: bytes) -> object:
+    try:
+        return repr(read(text))
+    except ValueError:
+        return ValueError
+
+
+STDLIB, ORJSON = json.stdlib_codec(), pytest.importorskip("orjson")
+WORDS = [*LARGE[:4], *FITS, b"0" + LARGE[2], b"-0" + LARGE[2], b"[", b"]", b"{", b"}", b":", b","]
+WORDS += [b'"a"', b'"', b"\\", b" ", b"-", b".", b"e", b"1", b"null", b'{"a":', b"[1,"]
+
+
+@TWINS
+@given(st.lists(st.sampled_from(WORDS), min_size=1, max_size=8).map(b"".join))
+def test_a_text_with_large_integers_reads_as_it_does_carefully(twin: Any, text: bytes) -> None:
+    found = outcome(lambda text: twin.read_large(text, ORJSON.loads, STDLIB.loads), text)
+    if twin.has_large_integer(text):
+        assert found == outcome(STDLIB.loads, text)
+
+
+@TWINS
+@pytest.mark.parametrize(
+    "text",
+    ["{%s:1}", '[{"a":1,%s:2}]', "[0%s]", "[-0%s]", "[%s", "[%s 1]", '"a"%s', "%s x", "1 %s"],
+)
+def test_a_large_integer_in_a_wrong_place_is_no_json(twin: Any, text: str) -> None:
+    with pytest.raises(ValueError):
+        twin.read_large(text % ("9" * 30), ORJSON.loads, STDLIB.loads)
+
+
+@TWINS
+def test_large_integers_keep_every_digit_wherever_they_lie(twin: Any) -> None:
+    large, text = 10**30 + 7, "1" * 30
+    for value in (large, -large, [large, [-large, {"a": [large], text: text}], text], {"b": large}):
+        written = STDLIB.dumps(value)
+        for data in (written, written.decode()):
+            assert twin.read_large(data, ORJSON.loads, STDLIB.loads) == value
+
+
 @TWINS
 def test_every_float_is_looked_at(twin: Any) -> None:
     for number in (math.nan, math.inf, -math.inf):
@@ -84,20 +123,20 @@ def test_every_float_is_looked_at(twin: Any) -> None:
 
 
 def test_the_twins_say_the_same() -> None:
-    for name in ("has_large_integer", "is_finite"):
+    for name in ("has_large_integer", "read_large", "is_finite"):
         ours, theirs = getattr(compiled, name), getattr(python, name)
         assert inspect.getdoc(ours) == inspect.getdoc(theirs)
 
 
 def test_the_plain_twin_serves_where_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert python.choose() == (compiled.has_large_integer, compiled.is_finite)
+    assert python.choose() is compiled
     name = "glyph_fast._numbers"
 
     def absent(*names: object) -> object:
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
     monkeypatch.setattr(python, "import_module", absent)
-    assert python.choose() == (python.has_large_integer, python.is_finite)
+    assert python.choose() is python
     name = "something.else"
     with pytest.raises(ModuleNotFoundError):
         python.choose()

@@ -75,12 +75,19 @@ static void gf_skip_strings(gf_strings *strings, const unsigned char *text, size
     strings->is_quoted = is_quoted;
 }
 
-/* Whether some integer outside of strings does not fit 64 bits. The bytes are ASCII where it
- * matters, so that they may be of UTF-8 or of Latin-1. */
-static int gf_has_large_integer(const unsigned char *text, size_t size)
+/* A search through a text, begun with zeros; what it has found lies from `start`, where a minus
+ * may be, to `end`. */
+typedef struct {
+    gf_strings strings;
+    size_t done; /* what is before was looked at */
+    size_t start, end;
+} gf_search;
+
+/* Find the next integer outside of strings that does not fit 64 bits; 0 when there is none. The
+ * bytes are ASCII where it matters, so that they may be of UTF-8 or of Latin-1. */
+static int gf_next_large(gf_search *search, const unsigned char *text, size_t size)
 {
-    gf_strings strings = {0, 0};
-    size_t at = GF_DIGITS - 1, before = 0; /* what is before was looked at */
+    size_t before = search->done, at = before + GF_DIGITS - 1;
     while (at < size) {
         if (!gf_is_digit(text[at])) {
             before = at + 1;
@@ -93,13 +100,17 @@ static int gf_has_large_integer(const unsigned char *text, size_t size)
         while (end < size && gf_is_digit(text[end]))
             end++;
         if (end - start >= GF_DIGITS && gf_spells_large(text, size, start, end)) {
-            gf_skip_strings(&strings, text, start);
-            if (!strings.is_quoted)
+            gf_skip_strings(&search->strings, text, start);
+            if (!search->strings.is_quoted) {
+                search->start = start - (start > 0 && text[start - 1] == '-');
+                search->done = search->end = end;
                 return 1;
+            }
         }
         before = end;
         at = end + GF_DIGITS;
     }
+    search->done = size;
     return 0;
 }
 
