@@ -505,7 +505,7 @@ class Connection:
         # A bare LF ends a line for us too, so that the parser of heads can refuse it at once.
         blank_lines = (b"\n\r\n", b"\n\n")
         found = [(data.find(text, skipped, skipped + MAX_HEAD), text) for text in blank_lines]
-        end = min((at + len(text) for at, text in found if at >= 0), default=0)
+        end = min([at + len(text) for at, text in found if at >= 0], default=0)
         line = data.find(b"\n", skipped, skipped + MAX_REQUEST_LINE + 2)  # with its CRLF
         if _NO_REQUEST.match(data, skipped):
             # The hello of TLS, say, which has no line that ends: its first byte is refused at once.

@@ -1,14 +1,15 @@
 """Fail every allocation of a conversation in turn, and judge what its clients got.
 
-    LD_PRELOAD=failing_malloc.so PYTHONMALLOC=malloc python allocations.py CORE WAY COUNT [SECONDS]
+    LD_PRELOAD=failing_malloc.so PYTHONMALLOC=malloc python allocations.py CORE WAY COUNTS [SECONDS]
 
 CORE is `_core` or `_pure`; WAY says how bytes leave: to a `sink`, by it to a `descriptor` of its
 own, `packed` by a codec, by the sockets of a `poller`, or by so many of these that they leave in a
-`batch` (io_uring, where the kernel lets us). COUNT allocations in a row fail. A stream must be
-whole: every message that was accepted arrives, once and in its order, unless the connection ended,
-and then a beginning of them. Nobody else is disturbed, each end is told once, and no frame is left
-behind. Within SECONDS as many places are tried as can be, spread over the conversation, the same
-each time. Prints how many were tried, and of how many.
+`batch` (io_uring, where the kernel lets us). So many allocations in a row fail: COUNTS are one or
+more numbers, with commas between. A stream must be whole: every message that was accepted arrives,
+once and in its order, unless the connection ended, and then a beginning of them. Nobody else is
+disturbed, each end is told once, and no frame is left behind. Within SECONDS as many places are
+tried as can be, spread over the conversation, the same each time. Prints how many were tried, and
+of how many.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import socket
 import sys
 import time
 from importlib import import_module
+from itertools import product
 from typing import Any
 
 from glyph_fast.errors import ConnectionClosed
@@ -364,20 +366,20 @@ def attempt(core: Any, way: str, after: int, count: int) -> None:
     assert sys.getrefcount(shared.data) == before, (way, after, count, "a frame is left behind")
 
 
-def main(core_name: str, way: str, count: int, seconds: float = 1e9) -> None:
+def main(core_name: str, way: str, counts: str, seconds: float = 1e9) -> None:
     core = import_module(f"glyph_fast.{core_name}")
     for _ in range(2):  # what is made once is made, and what is left is counted
         attempt(core, way, 1 << 40, 0)
-    places = list(range(COUNTED()))
+    places = list(product(range(COUNTED()), map(int, counts.split(","))))
     if seconds < 1000:
         random.Random(way).shuffle(places)
     deadline = time.monotonic() + seconds
     tried = 0
     while tried < len(places) and time.monotonic() < deadline:
-        attempt(core, way, places[tried], count)
+        attempt(core, way, *places[tried])
         tried += 1
     print(tried, len(places))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), *map(float, sys.argv[4:]))
+    main(sys.argv[1], sys.argv[2], sys.argv[3], *map(float, sys.argv[4:]))

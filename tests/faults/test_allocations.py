@@ -1,4 +1,4 @@
-"""Every allocation of a conversation fails once, and four in a row: no stream has a hole."""
+"""Every allocation of a conversation fails once, and some in a row: no stream has a hole."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def seconds(request: pytest.FixtureRequest) -> int:
     return found
 
 
-@pytest.mark.parametrize("count", [1, 4], ids=["one fails", "four in a row"])
+@pytest.mark.parametrize("counts", ["1", "2,3,4,8,16"], ids=["one fails", "some in a row"])
 @pytest.mark.parametrize("way", ["sink", "descriptor", "packed", "poller", "batch"])
-def test_a_stream_is_whole_or_its_connection_ends(core, library, way, count, seconds):
-    arguments = [core.__name__.split(".")[-1], way, str(count), str(seconds)]
+def test_a_stream_is_whole_or_its_connection_ends(core, library, way, counts, seconds):
+    arguments = [core.__name__.split(".")[-1], way, counts, str(seconds)]
     done = subprocess.run(
         [sys.executable, HERE / "allocations.py", *arguments],
         cwd=ROOT,
