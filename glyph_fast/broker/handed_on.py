@@ -16,6 +16,8 @@ class HandedOn(WorkersBroker):
 
     __slots__ = ()
 
+    hears_what_is_left = True  # its members joined before it was there
+
     def tell(self, call: str, *args: Any) -> None:
         """Have the hub of the successor do something, unless it is about what ends here."""
         if call not in NOT_TOLD:

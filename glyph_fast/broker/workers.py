@@ -42,6 +42,7 @@ class WorkersBroker(BaseBroker):
         "_catching_up",
         "_link",
         "_presence",
+        "_rooms",
         "_terms",
         "_user_of",
         "answers",
@@ -53,11 +54,14 @@ class WorkersBroker(BaseBroker):
 
     remembers = True
 
+    hears_what_is_left = False  # whether what main says of rooms without members here matters
+
     has_nodes: bool
 
     def __init__(self, link: Link, *, has_nodes: bool = False) -> None:
         super().__init__()
         self._link = link
+        self._rooms: set[str] = set()  # those with members here, as main knows
         self.has_nodes = has_nodes
         self.questions = Questions(link)
         self._terms: Callable[[str], RoomDeclaration | None] = lambda name: None
@@ -83,11 +87,13 @@ class WorkersBroker(BaseBroker):
 
     def subscribe(self, room: str) -> None:
         """Let main know at once, before the new member is told that it is one."""
+        self._rooms.add(room)
         self._link.send_always(frame(Kind.SUBSCRIBE, _encoded(room)))
         self._link.flush()
 
     def unsubscribe(self, room: str) -> None:
         """Let main know that nobody here is left in a room."""
+        self._rooms.discard(room)
         self._link.send_always(frame(Kind.UNSUBSCRIBE, _encoded(room)))
         self._catching_up.forget(room)
 
@@ -235,19 +241,27 @@ class WorkersBroker(BaseBroker):
     def _heard(self, each: bytes) -> None:
         kind = each[4]
         if kind == Kind.PLACED:
-            self._catching_up.placed(read_placed(each))
+            publication = read_placed(each)
+            if self._hears_of(publication.name):
+                self._catching_up.placed(publication)
         elif kind == Kind.ASK:
             number, call, args = read_question(each)
             self._link.send_always(answer(number, self.answers[call](*args)))
         elif kind == Kind.ANSWER:
             self.questions.heard(each)
         elif kind == Kind.POSITION:
-            self._catching_up.is_at(*read_position(each))
+            room, position = read_position(each)
+            if self._hears_of(room):
+                self._catching_up.is_at(room, position)
         elif kind == Kind.PRESENCE:
             self._heard_presence(each)
         elif kind == Kind.TELL:
             call, *args = loads(each[HEAD.size :])
             self.obey(call, args)
+
+    def _hears_of(self, room: str) -> bool:
+        """Return whether a room has members here; what was on its way when they left is late."""
+        return room in self._rooms or self.hears_what_is_left
 
     def lost(self) -> None:
         """Main is gone: nobody will answer."""

@@ -6,9 +6,11 @@ from typing import Any
 
 from glyph_fast.broker.crossing import unpack
 from glyph_fast.broker.frames import HEAD, Kind, frame
+from glyph_fast.broker.keeper import position_frame
+from glyph_fast.broker.ordering import order, placed
 from glyph_fast.broker.workers import WorkersBroker, and_elsewhere
 from glyph_fast.dialects.publication import ROOM, USER, publication
-from glyph_fast.wire import SendResult
+from glyph_fast.wire import Position, SendResult
 
 
 class Main:
@@ -64,6 +66,25 @@ def test_main_knows_of_a_member_before_the_member_does() -> None:
     assert main.flushed == 1
     broker.unsubscribe("blue")
     assert main.sent[1:] == [frame(Kind.UNSUBSCRIBE, b"blue")]
+
+
+def test_what_comes_late_for_a_room_that_was_left_is_not_where_it_goes_on() -> None:
+    """Else the next member would get all that was published while nobody was there."""
+    delivered: list[Any] = []
+    broker, main = broker_with(delivered)
+
+    def placed_at(offset: int) -> bytes:
+        return placed(order(publication(ROOM, "kept", "hi"), None), "epoch", offset, 0.0)
+
+    broker.subscribe("kept")
+    broker.heard([position_frame(b"kept", Position("epoch", 0)), placed_at(1)])
+    broker.unsubscribe("kept")
+    broker.heard([placed_at(2), position_frame(b"kept", Position("epoch", 2))])
+    main.sent.clear()
+    broker.subscribe("kept")
+    broker.heard([position_frame(b"kept", Position("epoch", 9)), placed_at(10)])
+    assert main.sent == [frame(Kind.SUBSCRIBE, b"kept")]  # nothing was asked for
+    assert [each.offset for each in delivered] == [1, 10]
 
 
 def test_what_others_publish_and_tell_is_done_here() -> None:
