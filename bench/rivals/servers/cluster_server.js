@@ -24,7 +24,7 @@ if (cluster.isPrimary) {
   }
 } else {
   const server = http.createServer();
-  const options = { transports: ["websocket"], perMessageDeflate: false };
+  const options = { transports: ["websocket"], perMessageDeflate: false, pingInterval: 600_000 };
   const io = new Server(server, options);
   if (!process.env.IS_ALONE) io.adapter(createAdapter());
   io.on("connection", (socket) => {

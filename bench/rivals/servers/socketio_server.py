@@ -31,7 +31,7 @@ def serve(number: int, fd: int, ready: int, url: str) -> None:
     manager = socketio.AsyncRedisManager(url) if url else None
     server = socketio.AsyncServer(
         async_mode="asgi", client_manager=manager, transports=["websocket"],
-        http_compression=False,
+        http_compression=False, ping_interval=600,
     )  # fmt: skip
 
     @server.event
