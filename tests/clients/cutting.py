@@ -17,13 +17,20 @@ from typing import Self
 class Cutter:
     """Runs in a thread of its own. `mean` bytes pass, in both directions together, until a cut.
 
-    With `blocks_websockets`, whoever asks for one is cut off at once.
+    With `blocks_websockets`, whoever asks for one is cut off at once. `spared` bytes pass first.
     """
 
     def __init__(
-        self, port: int, *, seed: int, mean: int = 10_000, blocks_websockets: bool = False
+        self,
+        port: int,
+        *,
+        seed: int,
+        mean: int = 10_000,
+        spared: int = 0,
+        blocks_websockets: bool = False,
     ) -> None:
         self._blocks_websockets = blocks_websockets
+        self._spared = spared
         self._target = port
         self._random = random.Random(seed)
         self._mean = mean
@@ -98,7 +105,7 @@ class Cutter:
             writer.transport.abort()
             return
         onward[1].write(first)
-        left = [int(self._random.expovariate(1 / self._mean)) + 1]
+        left = [self._spared + int(self._random.expovariate(1 / self._mean)) + 1]
         both = (writer, onward[1])
         self._writers.update(both)
         try:

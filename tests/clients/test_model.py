@@ -21,6 +21,8 @@ from tests.succession import Service, succession
 from tests.workers.clients import children_of
 
 PUBLISHES = 120
+# Node 20 never tells that a handshake was cut off: the library goes on by itself after ten seconds.
+HANDSHAKE = {"node": 1_500, "python": 0}
 SEEDS = [int(each) for each in os.environ.get("CLIENT_SEEDS", "1").split(",")]
 
 
@@ -91,7 +93,7 @@ def test_nothing_is_lost_doubled_or_out_of_order(
     calls.touch()
     with (
         succession("app:server", *options, cwd=HERE, env={"CLIENT_CALLS": str(calls)}) as server,
-        Cutter(server.port, seed=seed) as cutter,
+        Cutter(server.port, seed=seed, spared=HANDSHAKE[engine]) as cutter,
     ):
         url = f"ws://127.0.0.1:{cutter.port}/ws"
         secret = [SECRET] if SECRET in options else []

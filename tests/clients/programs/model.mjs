@@ -55,6 +55,15 @@ const clients = Array.from({ length: WRITERS }, (_, n) => {
 await Promise.all(clients.flatMap(({ rooms }) => rooms.map(joined)));
 tell("ready");
 
+/** What did not come in time, and how everything stands. */
+function explain(error) {
+  const stands = clients.map(({ server, rooms }) => {
+    const places = rooms.map((room) => [room.isJoined, room.position, present(room)]);
+    return [server.id, server.state, server.why, ...places];
+  });
+  throw new Error(`${error.message}\n${stands.map((each) => JSON.stringify(each)).join("\n")}`);
+}
+
 async function write({ server, rooms, n }) {
   const waiting = [];
   for (let count = 0; count < Number(publishes); count += 1) {
@@ -87,12 +96,13 @@ assert.equal(await told(), "calm"); // no more cuts
 lifetime = 60;
 const last = Object.fromEntries(ROOMS.map((name) => [name, 0]));
 for (const [name, offset] of report.published) last[name] = Math.max(last[name], offset);
-await until(() => clients.every(({ rooms }) => rooms.every((room) => room.isJoined && room.position.offset >= last[room.name])), "all is heard");
+const isHeard = (room) => room.isJoined && room.position.offset >= last[room.name];
+await until(() => clients.every(({ rooms }) => rooms.every(isHeard)), "all is heard").catch(explain);
 const ids = () => clients.map(({ server }) => server.id).sort();
 const present = (room) => room.members.map(({ id }) => id).sort();
 // Not by number: a connection that was cut may be counted in the place of the one after it.
 const gathered = () => clients.every(({ rooms }) => rooms.every((room) => `${present(room)}` == `${ids()}`));
-await until(gathered, "presence ends right");
+await until(gathered, "presence ends right").catch(explain);
 report.members = clients.map(({ rooms }) => rooms.map(present));
 report.ids = ids();
 tell(report);
