@@ -151,7 +151,7 @@ UNWRITABLE: list[tuple[object, type[Exception]]] = [
 ]
 
 
-@pytest.mark.parametrize(("value", "error"), UNWRITABLE, ids=[repr(v)[:24] for v, _ in UNWRITABLE])
+@pytest.mark.parametrize(("value", "error"), UNWRITABLE, ids=[repr(v)[:18] for v, _ in UNWRITABLE])
 def test_what_is_no_json_value_is_refused(
     codec: Codec, value: object, error: type[Exception]
 ) -> None:
