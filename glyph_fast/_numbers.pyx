@@ -1,6 +1,6 @@
 """The compiled twin of `numbers.py`, which tells what everything here is for."""
 
-from secrets import token_hex
+from os import urandom
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.unicode cimport PyUnicode_GET_LENGTH
@@ -19,7 +19,7 @@ cdef extern from "_c/integers.h":
     bint gf_next_large(gf_search* search, const unsigned char* text, size_t size) nogil
 
 # Goes before the digits of an integer in a string that takes its place; nobody can guess it.
-cdef str MARK = token_hex(16) + ":"
+cdef str MARK = urandom(16).hex() + ":"
 cdef bytes MARK_BYTES = MARK.encode()
 
 
