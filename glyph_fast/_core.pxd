@@ -499,6 +499,7 @@ cdef class Dispatch:
     cdef readonly object binary
     cdef readonly object json
     cdef unsigned int runs          # how often handlers were run
+    cdef str last_event             # the name of the event that came last
     cdef Context spare              # with its message, to be used again; or None
 
 

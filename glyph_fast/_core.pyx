@@ -7,6 +7,7 @@ The header page is `_core.pxd`. The parts, in the order in which they are read b
     _c/batch.h          many sends by one system call, in C
     _c/frames.pxi       frames, buffers
     _c/head.pxi         request heads that are plain
+    _c/envelope.h       the plain envelope of an event, in C
     _c/calls.h          calls and attributes, in C
     _c/clock.h          a clock, in C
     _c/histogram.pxi    durations, counted by size
@@ -40,7 +41,7 @@ from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 from cpython.unicode cimport PyUnicode_DecodeASCII, PyUnicode_DecodeUTF8
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport free, malloc, realloc
-from libc.string cimport memchr, memcpy, memmove, memset, strncmp
+from libc.string cimport memchr, memcmp, memcpy, memmove, memset, strncmp
 
 cdef extern from "Python.h":
     object PyUnicode_New(Py_ssize_t size, Py_UCS4 maxchar)
@@ -48,6 +49,7 @@ cdef extern from "Python.h":
     Py_ssize_t PyUnicode_GET_LENGTH(object text)
     void* PyUnicode_DATA(object text)
     const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size) except NULL
+    const char* quiet_utf8 "PyUnicode_AsUTF8AndSize" (object text, Py_ssize_t* size)
     unsigned long PyThread_get_thread_ident() nogil
     PyObject* PyErr_SetFromErrno(object type) except NULL
     void PyErr_Fetch(PyObject** kind, PyObject** error, PyObject** trace)
@@ -80,6 +82,14 @@ cdef extern from "_c/calls.h":
     void gf_prefetch(const void* object)
     void gf_read_plainly(type metaclass)
     int gf_set(object self, object name, PyObject* value) except -1
+
+cdef extern from "_c/envelope.h" nogil:
+    ctypedef struct gf_event_text:
+        const char* name
+        size_t name_size
+        const char* data
+        size_t data_size
+    bint gf_read_event(const char* text, size_t size, gf_event_text* event)
 
 cdef extern from "_c/clock.h" nogil:
     double gf_now()
@@ -181,6 +191,7 @@ cdef enum:
     MAX_BUFFERS = 64            # of one write of large frames
     MAX_FRAMES = 256            # frames of one peer handled in one turn
     REQUEST_FRAMES = 32         # a request counts like so many
+    SHORT_JSON = 1024           # characters of an event that is taken apart before it is read
     JSON_FRAMES = 4             # and a text that is read as JSON,
     JSON_FRAME = 256            # with one more for so many characters
     INFLATED_FRAME = 2048       # bytes inflated that count like one

@@ -158,9 +158,9 @@ cdef class Plan:
     """Which handlers run for the messages of a connection; the application's `Plan` has the others.
 
     `text`, `binary` and `json` are the handlers of bare messages, but where those of text take
-    JSON too (`json_as_text`); `events` those of each event. `value_of` reads a text as JSON, and
-    gives None for what is none; None where each message must be looked at by the application.
-    `dumps` writes JSON for answers; None where that is the application's as well.
+    JSON too (`json_as_text`); `events` those of each event. `value_of` reads a text, or its UTF-8,
+    as JSON, and gives None for what is none; None where each message must be looked at by the
+    application. `dumps` writes JSON for answers; None where that is the application's as well.
     """
 
     def __cinit__(self):
@@ -270,6 +270,47 @@ cdef int handle_now(Dispatch dispatch, Connection conn, int opcode, object paylo
     return is_done
 
 
+cdef tuple read_event(Dispatch dispatch, Plan plan, Message message, str payload):
+    """The handlers of an event whose envelope says nothing but its name and data; else None.
+
+    Only the data are read as JSON then, and the envelope makes no objects. In a longer text the
+    envelope is a small part; and data that are nested as deeply as may be are longer.
+    """
+    cdef gf_event_text event
+    cdef Py_ssize_t size
+    cdef tuple calls
+    cdef const char* text = quiet_utf8(payload, &size)
+    if text == NULL:  # half a surrogate pair: no JSON
+        PyErr_Clear()
+        return None
+    if not gf_read_event(text, size, &event):
+        return None
+    name = event_name(dispatch, event.name, event.name_size)
+    data = PyBytes_FromStringAndSize(event.data, event.data_size)
+    calls = plan.events.get(name)
+    if calls is None:
+        return None
+    value = plan.value_of(data)
+    if value is None:
+        return None
+    message.event = name
+    message.data = value
+    message.is_envelope = True
+    return calls
+
+
+cdef str event_name(Dispatch dispatch, const char* name, Py_ssize_t size):
+    """A text for the name of an event; as a rule the one that came last, with its hash."""
+    cdef Py_ssize_t last_size
+    cdef const char* last
+    if dispatch.last_event is not None:
+        last = PyUnicode_AsUTF8AndSize(dispatch.last_event, &last_size)
+        if last_size == size and memcmp(last, name, size) == 0:
+            return dispatch.last_event
+    dispatch.last_event = PyUnicode_DecodeUTF8(name, size, NULL)
+    return dispatch.last_event
+
+
 cdef tuple read_json(Dispatch dispatch, Connection conn, Context ctx, str payload):
     """The handlers of a text that may be JSON; `ctx` gets the message.
 
@@ -283,6 +324,13 @@ cdef tuple read_json(Dispatch dispatch, Connection conn, Context ctx, str payloa
     if plan is None or plan.value_of is None:
         ctx.message, calls = dispatch._read(conn, payload)
         return calls
+    if PyUnicode_GET_LENGTH(payload) <= SHORT_JSON and plan.events is not None:
+        calls = read_event(dispatch, plan, message, payload)
+        if calls is not None:
+            message.type = dispatch.json
+            message.raw = payload
+            message.connection_id = conn.id
+            return calls
     value = plan.value_of(payload)
     if type(value) is list:
         calls = None if plan.json_as_text else plan.json

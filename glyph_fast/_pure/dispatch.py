@@ -99,9 +99,9 @@ class Plan:
     """Which handlers run for the messages of a connection; the application's `Plan` has the others.
 
     `text`, `binary` and `json` are the handlers of bare messages, but where those of text take
-    JSON too (`json_as_text`); `events` those of each event. `value_of` reads a text as JSON, and
-    gives None for what is none; None where each message must be looked at by the application.
-    `dumps` writes JSON for answers; None where that is the application's as well.
+    JSON too (`json_as_text`); `events` those of each event. `value_of` reads a text, or its UTF-8,
+    as JSON, and gives None for what is none; None where each message must be looked at by the
+    application. `dumps` writes JSON for answers; None where that is the application's as well.
     """
 
     __slots__ = ("binary", "dumps", "events", "json", "json_as_text", "text", "value_of")
@@ -112,7 +112,7 @@ class Plan:
         self.json: tuple[Callable[..., Any], ...] = ()
         self.json_as_text = False
         self.events: dict[str, tuple[Callable[..., Any], ...]] = {}
-        self.value_of: Callable[[str], Any] | None = None
+        self.value_of: Callable[[str | bytes], Any] | None = None
         self.dumps: Callable[[object], bytes] | None = None
 
 

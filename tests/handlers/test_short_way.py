@@ -14,7 +14,7 @@ from glyph_fast import MessageContext
 from glyph_fast.dialects import envelope
 from glyph_fast.dialects.base import Dialect
 from glyph_fast.options.config import Config
-from glyph_fast.wire import MessageType
+from glyph_fast.wire import TEXT, MessageType
 from tests.wired import Site
 
 pytestmark = pytest.mark.both_cores
@@ -28,13 +28,35 @@ OTHERS = (
     '{"event":"move","data":null}', '{"type":null,"event":"move","data":1}',
     '{"type":"json","data":123456789012345678901234567890}', '{"event":"move","data":"\\ud800"}',
 )  # fmt: skip
+PLAIN = (
+    '{"type":"json","event":"move","data":{"a":1}}', '{"event":"move","data":[1,{"b":[]}]}',
+    ' { "event" : "move" ,\t"type": "json",\n"data" : { "a" : "\u00e4" } } \r\n',
+    '{"event":"move","data":{"ä":"€😀"}}', '{"event":"mové","data":{}}', '{"event":"","data":{}}',
+    '{"type":"text","event":"move","data":{}}', '{"type":"json","data":{}}',
+)  # fmt: skip
+ODD = (
+    '{"event":"move","data":{},"id":{}}', '{"event":"move","data":{},"data":[]}',
+    '{"event":"move","data":{}}}', '{"event":"move","data":{}', '{"event":"move","data":{]}}',
+    '{"event":"move","data":}', '{"event":"move","data":{},}', '{"event":"move","data":{"a":01}}',
+    '{"event":"move","event":"move","data":{}}', '{"type":"json","type":"json","data":{}}',
+    '{"event":"mo\\u0076e","data":{}}', '{"event":"move\\"","data":{}}',
+    '{"event":"mo\nve","data":{}}', '{"event":"move","data":{"a":"\\ud800"}}',
+    '{"event":"move","data":[123456789012345678901234567890]}', '{"event":"move"',
+    '{"event":"move","data":{"a":NaN}}', '{"event":"move","data":[1e999]}', '{"event":"move",',
+    '{"event":"move","data":{"a":1}}\x00', '{"event":"move" "data":{}}', '{"event"', '{"event":7}',
+    '{"event":"move","data":' + "[" * 480 + "]" * 480 + "}",
+    '{"event":"move","data":' + "[" * 2000 + "]" * 2000 + "}",
+)  # fmt: skip
 TIME = re.compile(r'"timestamp":"[^"]*"')
 
 
 def texts() -> list[str]:
     """Objects of some members each, in any order."""
     draw = random.Random(5)
-    found = list(OTHERS)
+    found = [*OTHERS, *PLAIN, *ODD]
+    for text in PLAIN:  # cut and changed anywhere
+        found += [text[:at] + text[at + 1 :] for at in range(len(text))]
+        found += [text[:at] + draw.choice('{}[]",: \\7') + text[at:] for at in range(len(text))]
     for _ in range(1500):
         names = draw.sample(NAMES, draw.randint(0, 4))
         members = ",".join(f'"{name}": {draw.choice(VALUES)}' for name in names)
@@ -68,6 +90,16 @@ def test_a_handler_gets_the_message_that_the_dialect_reads(kind: str | None) -> 
         seen.clear()
         ada.send(text)
         assert seen == [told(expected)] * takes[kind], text
+
+
+def test_half_a_pair_of_surrogates_is_no_json() -> None:
+    site = Site()
+    seen: list[Any] = []
+    site.dispatcher.on_event("move")(lambda ctx: seen.append("event"))
+    site.dispatcher.on_message(MessageType.TEXT)(lambda ctx: seen.append(ctx.message.data))
+    text = '{"event":"move","data":["\ud800"]}'
+    site.dispatcher.message(site.connect().conn, TEXT, text)
+    assert seen == [text]
 
 
 @pytest.mark.parametrize(
