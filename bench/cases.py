@@ -102,7 +102,8 @@ class NullSink:
         """Nothing to close."""
 
 
-def _turn(core: ModuleType, handler: Listener) -> Any:
+def new_turn(core: ModuleType, handler: Listener) -> Any:
+    """A turn that holds back nothing."""
     limits = core.Limits(queue_messages=1 << 16, queue_bytes=1 << 28, ping_interval=0)
     return core.Turn(limits, handler)
 
@@ -176,7 +177,7 @@ def _parse(
 ) -> Iterator[Operation]:
     """`count` messages of one read, or one message that takes several."""
     handler = Listener()
-    conn = _opened(core, _turn(core, handler))
+    conn = _opened(core, new_turn(core, handler))
     text = "x" * size
     payload = text if opcode == TEXT else text.encode()
     data = core.encode_frame(opcode, payload, key=KEY) * count
@@ -203,9 +204,9 @@ def _echo(core: ModuleType) -> Iterator[Operation]:
     handler = Listener()
     dispatch = core.Dispatch(None, core.Message, core.Context, "text", "binary")
     handler.message = dispatch.message  # type: ignore[method-assign]
-    conn = _opened(core, _turn(core, handler))
+    conn = _opened(core, new_turn(core, handler))
     conn._plan = core.Plan()
-    conn._plan.text = (_answer,)
+    conn._plan.text = (answer,)
     payload = "x" * 64
     data = core.encode_frame(TEXT, payload, key=KEY) * BATCH
 
@@ -224,13 +225,14 @@ def _echo(core: ModuleType) -> Iterator[Operation]:
     yield Operation(run, check, BATCH)
 
 
-def _answer(ctx: Any) -> None:
+def answer(ctx: Any) -> None:
+    """The handler of an echo."""
     ctx.reply("text", ctx.message.data)
 
 
 @contextmanager
 def _queue(core: ModuleType, role: int) -> Iterator[Operation]:
-    turn = _turn(core, Listener())
+    turn = new_turn(core, Listener())
     conn = _opened(core, turn, role)
     payload = bytes(64)
     frame_size = 64 + (6 if role == CLIENT else 2)
@@ -252,7 +254,7 @@ def _queue(core: ModuleType, role: int) -> Iterator[Operation]:
 
 @contextmanager
 def _publish(core: ModuleType) -> Iterator[Operation]:
-    turn = _turn(core, Listener())
+    turn = new_turn(core, Listener())
     room = core.Room()
     members = [_opened(core, turn) for _ in range(MEMBERS)]
     for number, member in enumerate(members):
@@ -283,7 +285,7 @@ def _flush(core: ModuleType) -> Iterator[Operation]:
         listener.bind(path)
         listener.listen(MEMBERS)
         listener.setblocking(False)
-        turn = _turn(core, Listener())
+        turn = new_turn(core, Listener())
         poller = core.Poller(turn, print)
         poller.listen(listener)
         peers = [_connect(path) for _ in range(MEMBERS)]

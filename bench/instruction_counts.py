@@ -32,8 +32,9 @@ from .broker_cases import BROKER_CASES
 from .cases import CASES as CORE_CASES
 from .event_cases import EVENT_CASES
 from .hub_cases import HUB_CASES
+from .tls_cases import CONFIGURATION, TLS_CASES
 
-CASES = (*CORE_CASES, *HUB_CASES, *EVENT_CASES, *ASGI_CASES, *BROKER_CASES)
+CASES = (*CORE_CASES, *TLS_CASES, *HUB_CASES, *EVENT_CASES, *ASGI_CASES, *BROKER_CASES)
 ROOT = Path(__file__).resolve().parent.parent
 BASELINE = Path(__file__).parent / "instructions.json"
 TOLERANCE = 0.05  # growth that is accepted
@@ -87,12 +88,18 @@ def count() -> dict[str, int]:
         folder = Path(name)
         library = compile_library("callgrind", folder)
         allocator = compile_library("allocator", folder)
+        (folder / "openssl.cnf").write_text(CONFIGURATION)
         command = [
             *(valgrind, "--tool=callgrind", "--instr-atstart=no", "--collect-atstart=no", "-q"),
             f"--callgrind-out-file={folder}/out",
             *(sys.executable, "-m", "bench.instruction_counts", "--under-valgrind", str(library)),
         ]
-        environment = {**os.environ, **_STEADY, "LD_PRELOAD": str(allocator)}
+        environment = {
+            **os.environ,
+            **_STEADY,
+            "LD_PRELOAD": str(allocator),
+            "OPENSSL_CONF": str(folder / "openssl.cnf"),
+        }
         done = subprocess.run(
             command, cwd=ROOT, env=environment, capture_output=True, text=True,
             timeout=_TIMEOUT, check=False,

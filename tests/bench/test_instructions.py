@@ -15,13 +15,13 @@ from bench import instruction_counts
 from bench.asgi_cases import ASGI_CASES
 from bench.broker_cases import BROKER_CASES
 from bench.cases import CASES, Case
-from bench.event_cases import EVENT_CASES
 from bench.hub_cases import HUB_CASES
 from bench.instruction_counts import CannotCount, grown, main
+from bench.tls_cases import TLS_CASES
 from glyph_fast import core as core_of_hub
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", (*CASES, *TLS_CASES), ids=lambda case: case.name)
 def test_each_case_answers_right(case: Case, core: ModuleType) -> None:
     with case.make(core) as operation:
         operation.check()
@@ -124,6 +124,4 @@ def test_allocations_of_the_counted_process_cost_the_same_each_time(tmp_path: Pa
 def test_the_figures_kept_cover_every_case() -> None:
     path = Path(instruction_counts.__file__).parent / "instructions.json"
     for counts in json.loads(path.read_text()).values():
-        assert set(counts) == {
-            case.name for case in (*CASES, *HUB_CASES, *EVENT_CASES, *ASGI_CASES, *BROKER_CASES)
-        }
+        assert set(counts) == {case.name for case in instruction_counts.CASES}
