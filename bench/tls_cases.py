@@ -75,8 +75,8 @@ class Peer:
         found = bytearray()
         with suppress(BlockingIOError, ssl.SSLWantReadError):
             self._incoming.write(self.socket.recv(1 << 18))
-            while True:
-                found += self._session.read(1 << 14)
+            while plain := self._session.read(1 << 14):
+                found += plain
         return bytes(found)
 
 

@@ -392,6 +392,8 @@ cdef class Connection:
     @cython.final
     cdef Py_ssize_t write_tls(self, _TlsSink sink, Py_ssize_t* offered) except -2
     @cython.final
+    cdef Py_ssize_t write_directly(self, _TlsSink sink, Py_ssize_t* offered) except -2
+    @cython.final
     cdef object plaintext(self)
     @cython.final
     cdef int taken(self, Py_ssize_t size) except -1
@@ -549,9 +551,12 @@ cdef class _Tls:
     cdef object error               # ssl.SSLError, SSLWantReadError, SSLZeroReturnError
     cdef object wants_more
     cdef object is_over
+    cdef object direct_type         # of sessions that records go through without `ssl`, or None
 
     @cython.final
     cdef int purge(self) except -1
+    @cython.final
+    cdef object broken(self)
 
 
 @cython.final
@@ -561,6 +566,8 @@ cdef class _TlsSink:
     cdef Connection conn            # each holds the other until the descriptor is closed
     cdef object session             # ssl.SSLObject, or None before the first byte
     cdef object raw                 # what it is made of
+    cdef void* direct               # OpenSSL's own of it, once records go through without `ssl`;
+                                    # `session` owns it
     cdef bytes preface              # what came before TLS so far; None when nothing does, or after
     cdef bytes rest                 # ciphertext that has not left, or None
     cdef Py_ssize_t rest_offset     # bytes of it that have
@@ -588,9 +595,16 @@ cdef class _TlsSink:
     cdef Py_ssize_t write(self, data, Py_ssize_t* offered) except -2
     cdef bytes read_preface(self, bytes data)
     cdef Py_ssize_t decrypt(self, data, bint* is_end) except -1
+    cdef Py_ssize_t decrypt_directly(self, const byte* data, Py_ssize_t size, bint* is_end)
     cdef int shake_hands(self) except -1
+    cdef bint needs_small(self, Py_ssize_t size)
     cdef int encrypt(self, data, Py_ssize_t size) except -2
+    cdef Py_ssize_t write_directly(
+        self, const char* data, Py_ssize_t size, Py_ssize_t* offered) except -2
+    cdef int send_waiting(self) except -2
     cdef int keep(self) except -1
+    cdef int add_rest(self, bytes more) except -1
     cdef int push(self) except -1
     cdef int send_rest(self) except -2
+    cdef int set_full(self, bint is_full) except -1
     cdef int end(self) except -1

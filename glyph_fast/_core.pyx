@@ -5,6 +5,7 @@ The header page is `_core.pxd`. The parts, in the order in which they are read b
     _c/bytes.h          masking and UTF-8, in C
     _c/sockets.h        system calls, in C
     _c/batch.h          many sends by one system call, in C
+    _c/openssl.h        records by the interpreter's OpenSSL, in C
     _c/frames.pxi       frames, buffers
     _c/head.pxi         request heads that are plain
     _c/envelope.h       the plain envelope of an event, in C
@@ -124,6 +125,19 @@ cdef extern from "_c/batch.h" nogil:
     void gf_batch_close(gf_batch* batch)
     void gf_batch_add(gf_batch* batch, int fd, const void* data, size_t size)
     int gf_batch_send(gf_batch* batch)
+
+cdef extern from "_c/openssl.h":
+    int GF_TLS_MORE, GF_TLS_END, GF_TLS_BROKEN
+    bint gf_tls_find(const char* path)
+    bint gf_tls_fits(PyObject* session, PyObject* context)
+    void* gf_tls_take_over(PyObject* session)
+    Py_ssize_t gf_tls_read(
+        void* session, const void* data, size_t size, char* target, size_t room, int* why)
+    bint gf_tls_write(void* session, const char* data, size_t size)
+    void gf_tls_end(void* session)
+    const char* gf_tls_waiting(Py_ssize_t* size)
+    void gf_tls_sent()
+    const char* gf_tls_reason()
 
 # The numbers of `wire.py` as the C compiler wants them; a test compares the two.
 cdef enum:

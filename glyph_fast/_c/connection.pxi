@@ -1504,7 +1504,33 @@ cdef class Connection:
             if sink.is_full:
                 offered[0] = 1
                 return 0
-        return sink.write(self.plaintext(), offered)
+        if sink.direct == NULL:
+            return sink.write(self.plaintext(), offered)
+        return self.write_directly(sink, offered)
+
+    cdef Py_ssize_t write_directly(self, _TlsSink sink, Py_ssize_t* offered) except -2:
+        """As `write_tls`, from where the bytes lie."""
+        cdef Py_buffer view
+        cdef PyObject* frame
+        if self.outgoing == NULL and self.ring == NULL:
+            return sink.write_directly(
+                <const char*>self._turn.staged + self.ring_head, self.ring_bytes, offered
+            )
+        if self.outgoing == NULL and self.ring_bytes <= GATHER_SIZE and self.ring_count:
+            if self.ring_count == 1:
+                frame = self.ring[self.ring_head]
+                return sink.write_directly(
+                    PyBytes_AS_STRING(<object>frame), self.ring_bytes, offered
+                )
+            if self._turn.gather(self):
+                return sink.write_directly(
+                    <const char*>self._turn.gathered, self.ring_bytes, offered
+                )
+        PyObject_GetBuffer(self.plaintext(), &view, PyBUF_SIMPLE)
+        try:
+            return sink.write_directly(<const char*>view.buf, view.len, offered)
+        finally:
+            PyBuffer_Release(&view)
 
     cdef object plaintext(self):
         """The next bytes to encrypt: one frame where it lies, or those that wait joined.

@@ -266,6 +266,7 @@ cdef class Poller:
             sink.fd = -1
             sink.conn._sink = None
             sink.conn = None
+            sink.direct = NULL
             sink.session = sink.raw = None
             Py_DECREF(sink)
         for conn in self.retired:

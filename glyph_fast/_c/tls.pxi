@@ -15,6 +15,9 @@
 # OpenSSL is the interpreter's own, by way of its `ssl` module: so there is one in the process, with
 # the system's settings and mends, and nothing to link. No exception is made on the usual way: a
 # session is asked for more only while there is ciphertext that it has not taken.
+#
+# Once hands are shaken, records go the direct way, past `ssl`, where that can be (`openssl.h`). The
+# buffers of a thread then take the part of the two of a poller, and the same holds for them.
 
 cdef enum:
     RECORD_SIZE = 16384         # RFC 8446 §5.1
@@ -45,12 +48,48 @@ cdef class _Tls:
         self.error = ssl.SSLError
         self.wants_more = ssl.SSLWantReadError
         self.is_over = ssl.SSLZeroReturnError
+        if isinstance(context, ssl.SSLContext) and os.environ.get("GLYPH_FAST_DIRECT_TLS") != "0":
+            self.direct_type = direct_type(context)
 
     cdef int purge(self) except -1:
         """Throw away what a session that failed has left in the buffers."""
         self.incoming.read()
         self.outgoing.read()
         return 0
+
+    cdef object broken(self):
+        """The exception that `ssl` would have raised."""
+        cdef str text = gf_tls_reason().decode("ascii", "replace")
+        failure = self.error(1, text)
+        failure.reason = text.upper().replace(" ", "_")
+        return failure
+
+
+cdef object direct_type(context):
+    """The type of the context's sessions, if they can be used without `ssl`; else None."""
+    import _ssl
+    import ssl
+
+    if not gf_tls_find(os.fsencode(getattr(_ssl, "__file__", None) or "")):
+        return None
+    if context._msg_callback is not None:
+        return None  # it would run amid a record
+    session = context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_side=True)
+    made = getattr(session, "_sslobj", None)
+    if type(made) is not getattr(_ssl, "_SSLSocket", None):
+        return None
+    return type(made) if gf_tls_fits(<PyObject*>made, <PyObject*>context) else None
+
+
+cdef bytes take_waiting(Py_ssize_t sent):
+    """What was encrypted and did not leave, or None. It is taken out before anybody else can run,
+    whose own would come behind it."""
+    cdef Py_ssize_t size
+    cdef const char* data = gf_tls_waiting(&size)
+    try:
+        return PyBytes_FromStringAndSize(data + sent, size - sent) if sent < size else None
+    finally:
+        gf_tls_sent()
 
 
 cdef class _TlsSink:
@@ -109,13 +148,15 @@ cdef class _TlsSink:
         cdef Connection conn = self.conn
         cdef bint is_end = False
         cdef Py_ssize_t plain
-        if self.preface is not None:
+        if self.direct != NULL:
+            plain = self.decrypt_directly(data, size, &is_end)
+        elif self.preface is not None:
             whole = self.read_preface(self.preface + PyBytes_FromStringAndSize(<char*>data, size))
             if not whole:
                 return 0
+            plain = self.decrypt(whole, &is_end)
         else:
-            whole = PyMemoryView_FromMemory(<char*>data, size, PyBUF_READ)
-        plain = self.decrypt(whole, &is_end)
+            plain = self.decrypt(PyMemoryView_FromMemory(<char*>data, size, PyBUF_READ), &is_end)
         failure, self.poller.failure = self.poller.failure, None
         if plain:
             conn.take(self.poller.plain, plain)
@@ -248,6 +289,10 @@ cdef class _TlsSink:
             tls.put_in(data)
             if not self.is_ready:
                 self.shake_hands()
+                if self.direct != NULL:
+                    self.keep()
+                    data = tls.incoming.read()
+                    return self.decrypt_directly(data, len(data), is_end)
             while is_more or tls.incoming.pending:
                 is_more = False
                 count = self.raw.read(PLAIN_SIZE - size, PyMemoryView_FromMemory(
@@ -271,6 +316,26 @@ cdef class _TlsSink:
             poller.failure = poller.failure or exc
         return size
 
+    cdef Py_ssize_t decrypt_directly(self, const byte* data, Py_ssize_t size, bint* is_end):
+        """As `decrypt`, past `ssl`."""
+        cdef int why
+        cdef Py_ssize_t waiting
+        cdef bytes answer
+        size = gf_tls_read(self.direct, data, size, <char*>self.poller.plain, PLAIN_SIZE, &why)
+        gf_tls_waiting(&waiting)
+        if not waiting and why == GF_TLS_MORE:
+            return size
+        is_end[0] = why == GF_TLS_END
+        try:
+            answer = take_waiting(0)
+            if why == GF_TLS_BROKEN:
+                self.poller.failure = self.settings.broken()
+            if answer is not None:
+                self.add_rest(answer)
+        except BaseException as exc:
+            self.poller.failure = self.poller.failure or exc
+        return size
+
     cdef int shake_hands(self) except -1:
         """Take a step; the session is there from the first byte on, for silence costs nothing."""
         cdef _Tls tls = self.settings
@@ -281,21 +346,24 @@ cdef class _TlsSink:
         self.poller.shakes += 1
         self.raw.do_handshake()
         self.is_ready = True
+        if type(self.raw) is tls.direct_type:
+            self.direct = gf_tls_take_over(<PyObject*>self.raw)
         return 0
 
-    cdef int encrypt(self, data, Py_ssize_t size) except -2:
-        """Add records to the rest: small ones while the peer would wait for the end of large.
-
-        Returns -1 when the session is broken.
-        """
+    cdef bint needs_small(self, Py_ssize_t size):
+        """Whether so much goes in small records, since the peer would wait for the end of large."""
         cdef Connection conn = self.conn
-        cdef _Tls tls = self.settings
-        cdef Py_ssize_t used = 0
-        cdef bint is_cold, has_failed = False
         if conn._turn.sweeps - self.sweep >= IDLE_SWEEPS:
             self.cold_until = conn.bytes_sent + COLD_BYTES
         self.sweep = conn._turn.sweeps
-        is_cold = conn.bytes_sent < self.cold_until and size > COLD_RECORD
+        return conn.bytes_sent < self.cold_until and size > COLD_RECORD
+
+    cdef int encrypt(self, data, Py_ssize_t size) except -2:
+        """Add records to the rest; -1: the session is broken."""
+        cdef _Tls tls = self.settings
+        cdef Py_ssize_t used = 0
+        cdef bint is_cold = self.needs_small(size)
+        cdef bint has_failed = False
         try:
             if not is_cold:
                 used = self.raw.write(data)
@@ -312,11 +380,58 @@ cdef class _TlsSink:
             has_failed = True
         return -1 if has_failed else 0
 
+    cdef Py_ssize_t write_directly(
+        self, const char* data, Py_ssize_t size, Py_ssize_t* offered
+    ) except -2:
+        """As `write`, past `ssl`. Nobody else runs until it is encrypted."""
+        cdef Py_ssize_t used = self.owes
+        cdef Py_ssize_t count
+        cdef bint is_cold = self.needs_small(size)
+        offered[0] = size
+        self.owes = False
+        while used < size:
+            count = min(size - used, <Py_ssize_t>COLD_RECORD) if is_cold else size - used
+            if not gf_tls_write(self.direct, data + used, count):
+                self.is_shut = True
+                gf_tls_reason()
+                gf_tls_sent()
+                return -1
+            used += count
+        if self.send_waiting() < 0:
+            return -1
+        self.owes = self.is_full
+        return size - self.owes
+
+    cdef int send_waiting(self) except -2:
+        """Send what was encrypted directly, after the rest; -1: nobody is there."""
+        cdef Py_ssize_t size, sent = 0
+        cdef const char* data = gf_tls_waiting(&size)
+        cdef bytes left
+        if size and self.rest is None:
+            sent = gf_send(self.fd, data, size)
+            if sent < 0:
+                sent = refused()
+            if sent < 0:
+                gf_tls_sent()
+                self.is_shut = True
+                return -1
+        left = take_waiting(sent)
+        if self.rest is not None:
+            if left is not None:
+                self.add_rest(left)
+            return self.send_rest()
+        if left is not None:
+            self.rest = left
+            self.rest_offset = 0
+            self.set_full(True)
+        return 0
+
     cdef int keep(self) except -1:
         """Take out what OpenSSL has to send; it leaves with the next write."""
         cdef bytes more = self.settings.take_out()
-        if not more:
-            return 0
+        return self.add_rest(more) if more else 0
+
+    cdef int add_rest(self, bytes more) except -1:
         if self.rest is not None:
             more = self.rest[self.rest_offset:] + more
             if len(more) > MAX_REST:
@@ -347,12 +462,16 @@ cdef class _TlsSink:
         self.rest_offset += sent
         if not is_full:
             self.rest = None
-        if is_full != self.is_full:
-            self.is_full = is_full
-            self.watch()
+        self.set_full(is_full)
         if self.has_ended and not is_full:
             self.has_ended = False
             gf_shutdown(self.fd)
+        return 0
+
+    cdef int set_full(self, bint is_full) except -1:
+        if is_full != self.is_full:
+            self.is_full = is_full
+            self.watch()
         return 0
 
     cdef int end(self) except -1:
@@ -361,6 +480,10 @@ cdef class _TlsSink:
         if not self.is_ready or self.is_shut:
             return 0
         self.is_shut = True
+        if self.direct != NULL:
+            gf_tls_end(self.direct)
+            self.send_waiting()
+            return 0
         try:
             try:
                 self.session.unwrap()

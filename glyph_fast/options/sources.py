@@ -16,7 +16,9 @@ from .config import CONFIG_FILE, DEFAULT_FILE, FIELDS, OPTIONS, Config
 from .option import ENV_PREFIX, unknown_option
 
 # Variables with our prefix that are read elsewhere: when it is built, and by the core.
-_OWN_SWITCHES = {ENV_PREFIX + name for name in ("BUILD", "DEBUG", "SANITIZE", "IO_URING")}
+_OWN_SWITCHES = {
+    ENV_PREFIX + name for name in ("BUILD", "DEBUG", "SANITIZE", "IO_URING", "DIRECT_TLS")
+}
 
 # What Kubernetes sets in every container of a namespace for each Service in it, whatever that is
 # called: "glyph-fast", "glyph-fast-redis-master", "glyph".

@@ -252,8 +252,8 @@ def test_an_option_stands_beside_the_variables_of_a_service():
     "variable",
     [
         "GLYPH_FAST_BUILD", "GLYPH_FAST_DEBUG", "GLYPH_FAST_SANITIZE", "GLYPH_FAST_IO_URING",
-        "GLYPH_FAST_VERSION", "GLYPH_FAST_IMAGE", "GLYPH_FAST_HOME", "GLYPH_FAST_REDIS_URL",
-        "GLYPH_FAST_", "MY_GLYPH_FAST_PROT",
+        "GLYPH_FAST_DIRECT_TLS", "GLYPH_FAST_VERSION", "GLYPH_FAST_IMAGE", "GLYPH_FAST_HOME",
+        "GLYPH_FAST_REDIS_URL", "GLYPH_FAST_", "MY_GLYPH_FAST_PROT",
     ],
 )  # fmt: skip
 def test_variables_that_are_near_to_no_option_are_ignored_in_silence(variable):
