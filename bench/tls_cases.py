@@ -1,4 +1,4 @@
-"""Pieces of the way through TLS, as `cases.py` has those of plain frames: for counting instructions.
+"""Pieces of the way through TLS, as `cases.py` has those of plain frames, for counting.
 
 A case serves one peer through the poller of the native engine: ciphertext is read, decrypted and
 parsed, a handler in Python answers, and its answer is encrypted and written. OpenSSL's share is

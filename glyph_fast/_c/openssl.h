@@ -1,9 +1,9 @@
 /* Records by the OpenSSL that the interpreter's `ssl` has loaded, without the detour through it.
  *
- * `ssl` makes contexts and sessions, and shakes hands. From then on a record needs two functions of
- * OpenSSL. By way of `ssl` each gives up the interpreter's lock and takes it again, and ciphertext is
- * copied twice more, in and out of a memory buffer. Here OpenSSL reads from where the socket was
- * read to, and writes to where the socket is written from.
+ * `ssl` makes contexts and sessions, and shakes hands. From then on a record needs two functions
+ * of OpenSSL. By way of `ssl` each gives up the interpreter's lock and takes it again, and
+ * ciphertext is copied twice more, in and out of a memory buffer. Here OpenSSL reads from where the
+ * socket was read to, and writes to where the socket is written from.
  *
  * Which OpenSSL. It has to be the very one that made the session. So functions are looked up in
  * the module `_ssl` and what that was linked with, and nowhere else. Where they are not to be
@@ -243,7 +243,10 @@ static const char *gf_tls_reason(void)
 #else
 
 static int gf_tls_find(const char *path) { return (void)path, 0; }
-static int gf_tls_fits(PyObject *session, PyObject *context) { return (void)session, (void)context, 0; }
+static int gf_tls_fits(PyObject *session, PyObject *context)
+{
+    return (void)session, (void)context, 0;
+}
 static void *gf_tls_take_over(PyObject *session) { return (void)session, NULL; }
 static Py_ssize_t gf_tls_read(
     void *session, const void *data, size_t size, char *target, size_t room, int *why)

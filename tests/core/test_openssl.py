@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _ssl
 import ctypes
 import gc
 import os
@@ -14,7 +15,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import _ssl
 import pytest
 
 from glyph_fast.core import encode_frame
@@ -221,7 +221,7 @@ class SessionObject(ctypes.Structure):
 
 
 def ask_for_new_keys(session: ssl.SSLObject) -> None:
-    """Have the next record be a request to change keys (RFC 8446 §4.6.3), which must be answered."""
+    """Send a request to change keys (RFC 8446 §4.6.3), which must be answered."""
     library = ctypes.CDLL(_ssl.__file__)
     found = SessionObject.from_address(id(session._sslobj)).session
     assert library.SSL_key_update(ctypes.c_void_p(found), 1) == 1
