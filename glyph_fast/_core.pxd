@@ -33,7 +33,10 @@ cdef struct Buffer:          # bytes that grow
 cdef struct Incoming:        # what came and is not complete; exists only while something is
     Buffer pending           # unparsed: part of a head, a header or a control frame
     Py_ssize_t searched      # bytes of `pending` known not to hold the end of a head
-    Buffer message           # payload of the message so far, unmasked
+    PyObject* message        # the message so far, unmasked, in what will be given to the handler: a
+                             # str where it is text that is not compressed, though its bytes may
+                             # be no ASCII yet, else bytes; owned, NULL before the first byte
+    Py_ssize_t message_size  # bytes of it that are there
     Py_ssize_t remaining     # payload bytes of the frame still to come; -1 between frames
     byte key[4]              # of that frame
     int phase                # payload bytes of it already unmasked, modulo 4

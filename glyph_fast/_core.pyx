@@ -46,6 +46,10 @@ from libc.string cimport memchr, memcmp, memcpy, memmove, memset, strncmp
 
 cdef extern from "Python.h":
     object PyUnicode_New(Py_ssize_t size, Py_UCS4 maxchar)
+    PyObject* make_text "PyUnicode_New"(Py_ssize_t size, Py_UCS4 maxchar) except NULL
+    PyObject* make_bytes "PyBytes_FromStringAndSize"(const char* data, Py_ssize_t size) except NULL
+    int PyUnicode_Resize(PyObject** text, Py_ssize_t size) except -1
+    int _PyBytes_Resize(PyObject** data, Py_ssize_t size) except -1
     Py_UCS4 PyUnicode_READ_CHAR(object text, Py_ssize_t index)
     Py_ssize_t PyUnicode_GET_LENGTH(object text)
     void* PyUnicode_DATA(object text)

@@ -512,7 +512,7 @@ cdef class Connection:
             if length >> 63:
                 raise ProtocolError(PROTOCOL_ERROR, "payload length has its highest bit set")
         if not opcode & 8:
-            before = incoming.message.size if incoming != NULL else 0
+            before = incoming.message_size if incoming != NULL else 0
             limit = self._turn.limits.max_message_size
             if rsv1 or (incoming != NULL and incoming.rsv1):
                 limit += (limit >> 8) + 64  # data that cannot be compressed grows by a little
@@ -564,16 +564,17 @@ cdef class Connection:
         cdef byte* target
         cdef byte bits
         size = min(size, incoming.remaining)
+        if not size:
+            return 0
         # Room for the rest as well, where that is no more than is there: it saves a copy.
-        if not buffer_reserve(&incoming.message, min(incoming.remaining, 2 * size)):
-            raise MemoryError
-        target = incoming.message.data + incoming.message.size
+        message_reserve(incoming, min(incoming.remaining, 2 * size))
+        target = message_data(incoming) + incoming.message_size
         if incoming.masked:
             bits = gf_mask(target, data, size, incoming.key, incoming.phase)
         else:
             bits = gf_copy(target, data, size)
         incoming.bits |= bits
-        incoming.message.size += size
+        incoming.message_size += size
         incoming.remaining -= size
         incoming.phase = (incoming.phase + size) & 3
         if incoming.opcode == TEXT and not incoming.rsv1 and (bits >= 0x80 or incoming.utf8.due):
@@ -585,41 +586,22 @@ cdef class Connection:
 
     cdef int end_payload(self) except -1:
         cdef Incoming* incoming = self.incoming
-        cdef Buffer message
-        cdef Py_ssize_t message_size
         cdef int opcode = incoming.opcode
         cdef bint rsv1 = incoming.rsv1
+        cdef Py_ssize_t size = incoming.message_size
         incoming.remaining = -1
         if not incoming.fin:
             return 0
         if opcode == TEXT and not rsv1 and incoming.utf8.due:
             raise ProtocolError(INVALID_DATA, "text is not UTF-8")
-        message = incoming.message
-        message_size = message.size
-        memset(&incoming.message, 0, sizeof(Buffer))
-        incoming.opcode = 0
-        incoming.rsv1 = False
-        try:
-            if rsv1:
-                payload = self._codec.decode(
-                    PyBytes_FromStringAndSize(<char*>message.data, message.size),
-                    self._turn.limits.max_message_size,
-                )
-                message_size = len(payload)
-                self._turn.weight += message_size // INFLATED_FRAME
-                if opcode == TEXT:
-                    payload = payload_text(
-                        <const byte*>PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload), NULL
-                    )
-            elif opcode == TEXT and incoming.bits < 0x80:
-                payload = payload_text(message.data, message.size, NULL)
-            elif opcode == TEXT:
-                payload = PyUnicode_DecodeUTF8(<char*>message.data, message.size, NULL)
-            else:
-                payload = PyBytes_FromStringAndSize(<char*>message.data, message.size)
-        finally:
-            free(message.data)
-        self.deliver(opcode, payload, message_size)
+        payload = take_message(incoming)
+        if rsv1:
+            payload = self._codec.decode(payload, self._turn.limits.max_message_size)
+            size = len(payload)
+            self._turn.weight += size // INFLATED_FRAME
+            if opcode == TEXT:
+                payload = payload_text(<const byte*>PyBytes_AS_STRING(payload), size, NULL)
+        self.deliver(opcode, payload, size)
         return 0
 
     cdef int deliver(self, int opcode, object message, Py_ssize_t size) except -1:
@@ -885,7 +867,7 @@ cdef class Connection:
             not incoming.opcode and not incoming.pending.size or self._phase >= ENDING
         ):
             buffer_free(&incoming.pending)
-            buffer_free(&incoming.message)
+            message_free(incoming)
             free(incoming)
             self.incoming = NULL
         return 0
@@ -1876,7 +1858,7 @@ cdef class Connection:
         self.full_at = NULL
         if incoming != NULL:
             buffer_free(&incoming.pending)
-            buffer_free(&incoming.message)
+            message_free(incoming)
             free(incoming)
             self.incoming = NULL
         if out != NULL:

@@ -42,6 +42,67 @@ cdef void buffer_free(Buffer* buffer) noexcept:
     buffer.size = buffer.capacity = 0
 
 
+# A message that comes in parts is unmasked straight into the object that the handler is given.
+# While it grows nobody else has that object, so the core may write into it. Its size is its
+# capacity.
+
+cdef byte* message_data(Incoming* incoming) noexcept:
+    if incoming.opcode == TEXT and not incoming.rsv1:
+        return <byte*>PyUnicode_DATA(<object>incoming.message)
+    return <byte*>PyBytes_AS_STRING(<object>incoming.message)
+
+
+cdef int message_resize(Incoming* incoming, Py_ssize_t size) except -1:
+    """Give the object that size, of at least one byte."""
+    cdef bint is_text = incoming.opcode == TEXT and not incoming.rsv1
+    if incoming.message == NULL:
+        incoming.message = make_text(size, 127) if is_text else make_bytes(NULL, size)
+    elif is_text:
+        PyUnicode_Resize(&incoming.message, size)
+    else:
+        try:
+            _PyBytes_Resize(&incoming.message, size)
+        except BaseException:  # the object is gone
+            incoming.message_size = 0
+            raise
+    return 0
+
+
+cdef int message_reserve(Incoming* incoming, Py_ssize_t more) except -1:
+    """Have room for so many more bytes; what is announced and never sent costs nothing."""
+    cdef Py_ssize_t needed = incoming.message_size + more
+    cdef Py_ssize_t capacity = 0
+    if incoming.message != NULL:
+        capacity = len(<object>incoming.message)
+    if needed > capacity:
+        message_resize(incoming, max(needed, 2 * capacity))
+    return 0
+
+
+cdef object take_message(Incoming* incoming):
+    """The whole message, as it came; the next one can begin."""
+    cdef Py_ssize_t size = incoming.message_size
+    cdef bint is_text = incoming.opcode == TEXT and not incoming.rsv1
+    try:
+        if not size:
+            return "" if is_text else b""
+        if is_text and incoming.bits >= 0x80:
+            return PyUnicode_DecodeUTF8(<char*>message_data(incoming), size, NULL)
+        if len(<object>incoming.message) != size:
+            message_resize(incoming, size)
+        return <object>incoming.message
+    finally:
+        message_free(incoming)
+        incoming.opcode = 0
+        incoming.rsv1 = False
+
+
+cdef void message_free(Incoming* incoming) noexcept:
+    Py_XDECREF(incoming.message)
+    incoming.message = NULL
+    incoming.message_size = 0
+
+
 def apply_mask(buffer, bytes key not None, Py_ssize_t phase=0):
     """Mask or unmask a writable buffer in place (RFC 6455 §5.3).
 

@@ -415,6 +415,9 @@ cdef class _TlsSink:
                 gf_tls_sent()
                 self.is_shut = True
                 return -1
+            if sent == size:
+                gf_tls_sent()
+                return 0
         left = take_waiting(sent)
         if self.rest is not None:
             if left is not None:
