@@ -21,7 +21,6 @@ from glyph_fast.core import encode_frame
 from glyph_fast.engine.tls import client_context, server_context
 from glyph_fast.wire import CLOSED, OPEN
 from tests.core.peer import HEAD, Handler
-from tests.core.test_tls import echo, server
 from tests.engine.certificates import certificate
 
 __all__ = ["certificate"]
@@ -30,6 +29,15 @@ __all__ = ["certificate"]
 def client(first: int, payload: bytes) -> bytes:
     """A frame as a client sends it."""
     return encode_frame(first & 15, payload, key=b"\x37\xfa\x21\x3d")
+
+
+def server(first: int, payload: bytes) -> bytes:
+    """A frame as the server sends it."""
+    return encode_frame(first & 15, payload)
+
+
+def echo(conn: Any, opcode: int, payload: Any) -> None:
+    conn.send(payload)
 
 
 class Site:
