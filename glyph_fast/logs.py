@@ -36,6 +36,7 @@ MAX_TEXT = 200  # characters of what an error says, where figures tell it
 MAX_KINDS = 1000  # of errors told apart; beyond it the one seen longest ago is forgotten
 
 _PACKAGE = os.path.join(os.path.dirname(__file__), "")
+_COMPILED = os.path.join("glyph_fast", "")  # where a compiled module says that its source lies
 _STANDARD_LIBRARY = os.path.join(os.path.dirname(os.__file__), "")
 _needs_quotes = re.compile(r'[ "=\\]').search  # of what is printable, which no other blank is
 
@@ -364,7 +365,8 @@ def first_line(exc: BaseException) -> str:
 
 
 def _is_ours(file: str) -> bool:
-    return file.startswith(_PACKAGE) and file.endswith((".py", ".pyx", ".pxi"))  # Glyph is not
+    """Return whether it is of this package; its programs in Glyph are not meant."""
+    return file.startswith((_PACKAGE, _COMPILED)) and file.endswith((".py", ".pyx", ".pxi"))
 
 
 def is_of_a_library(file: str) -> bool:
