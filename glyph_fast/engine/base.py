@@ -40,8 +40,20 @@ def new_turn(
     # Handlers run by `flush` must not see the context variables of whoever caused it.
     context = copy_context()
 
+    # What a turn leaves over is flushed once in a round of the loop, however often others flush in
+    # between: each such call would else come again in every round, and hold up whoever sends.
+    is_due = False
+
     def wake() -> None:
-        loop.call_soon(turn.flush, context=context)
+        nonlocal is_due
+        if not is_due:
+            loop.call_soon(flush, context=context)
+            is_due = True
+
+    def flush() -> None:
+        nonlocal is_due
+        is_due = False
+        turn.flush()
 
     def wake_threadsafe() -> None:
         try:

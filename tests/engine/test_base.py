@@ -32,6 +32,32 @@ def test_a_sweep_comes_twice_in_the_shortest_time_that_is_judged(limits, seconds
     assert sweep_interval(Limits(**limits)) == pytest.approx(seconds)
 
 
+def test_what_is_left_over_is_flushed_once_in_a_round_whoever_else_flushes(run):
+    async def main():
+        loop = asyncio.get_running_loop()
+        soon = loop.call_soon
+        flushes = []
+
+        def counting(function, *args, **kwargs):
+            if getattr(function, "__name__", "") == "flush":
+                flushes.append(function)
+            return soon(function, *args, **kwargs)
+
+        turn = new_turn(loop, Limits(), Recorder())
+        loop.call_soon = counting
+        turn.schedule()
+        for _ in range(5):  # as the poller does, and what other threads post
+            turn.flush()
+            turn.schedule()
+        assert len(flushes) == 1
+        await asyncio.sleep(0)
+        turn.schedule()
+        assert len(flushes) == 2
+        await asyncio.sleep(0)
+
+    run(main())
+
+
 def test_what_other_threads_post_is_done_in_order_by_one_wake_up(run):
     async def main():
         loop = asyncio.get_running_loop()
