@@ -10,6 +10,7 @@ from ...errors import BrokerRefused, BrokerUnavailable
 from ...logs import SERVER, log
 from ...options.broker import BrokerUrl
 from ...options.values import bracketed
+from ..absence import Absence
 from ..nodes.bus import Changed, Heard
 from .connection import Connection, connect
 
@@ -36,7 +37,7 @@ class NatsBus:
         self._number = 0
         self._keeping: asyncio.Task[None] | None = None
         self._lost = asyncio.Event()
-        self._said = ""  # what was logged last about tries in vain
+        self._absence = Absence(self._url)
 
     @property
     def place(self) -> str:
@@ -60,7 +61,7 @@ class NatsBus:
         if isinstance(failed, BrokerRefused):
             raise failed
         if failed is not None:
-            self._say(failed)
+            self._absence.explain(failed)
         self._keeping = asyncio.create_task(self._keep(), name="nats")
 
     async def close(self) -> None:
@@ -119,7 +120,7 @@ class NatsBus:
                 await self._watch(self._conn)
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))
             if (failed := await self._try()) is not None:
-                self._say(failed)
+                self._absence.explain(failed)
                 delay = min(2 * delay, RETRY_S[1])
 
     async def _try(self) -> Exception | None:
@@ -139,7 +140,7 @@ class NatsBus:
                 self._drop()
                 failed = exc
                 continue
-            self._said = ""
+            self._absence.end()
             self._given_up = ""
             self._address = f"{bracketed(address.host)}:{address.port}"
             self.is_up = True
@@ -188,10 +189,3 @@ class NatsBus:
         if conn is not None:
             self._dropped += conn.dropped
             conn.abort()
-
-    def _say(self, failed: Exception) -> None:
-        text = str(failed) or "it does not answer in time"
-        if text != self._said:
-            self._said = text
-            place = str(self._url)
-            log(SERVER, logging.WARNING, "waiting for the broker", broker=place, reason=text)

@@ -8,14 +8,13 @@ found out about the server when they are made holds as long as they do.
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from ...errors import BrokerRefused, BrokerUnavailable
-from ...logs import SERVER, log
 from ...options.broker import CLUSTER, BrokerUrl
+from ..absence import Absence
 from .connection import Connection, Pushed, Subscriber, pack
 from .finding import places
 from .login import Server, connect
@@ -70,7 +69,7 @@ class Link:
         self._lost = asyncio.Event()
         self.reason = ""  # why it was down last
         self._given_up = ""  # why, where that was this side's doing
-        self._said = ""  # what was logged last about tries in vain
+        self._absence = Absence(self.url)
 
     async def start(self) -> None:
         """Connect, and go on to; return at once where the server cannot be reached.
@@ -81,7 +80,7 @@ class Link:
         if isinstance(first, BrokerRefused):
             raise first
         if first is not None:
-            self._say(first)
+            self._absence.explain(first)
         self._keeping = asyncio.get_running_loop().create_task(self._keep(), name="redis link")
 
     async def close(self) -> None:
@@ -117,7 +116,7 @@ class Link:
                 self._down(ENDED)
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))
             if (failed := await self._try()) is not None:
-                self._say(failed)
+                self._absence.explain(failed)
                 delay = min(2 * delay, RETRY_S[1])
 
     async def _try(self) -> Exception | None:
@@ -162,7 +161,7 @@ class Link:
             self.commands.abort()
             raise
         self.is_up = self.was_up = True
-        self._said = ""
+        self._absence.end()
         self.changed(True)
 
     def _gone(self, connection: Connection) -> None:
@@ -199,10 +198,3 @@ class Link:
             except TimeoutError:
                 if max(unanswered) >= MOST_UNANSWERED:
                     self.lose("it does not answer")
-
-    def _say(self, failed: Exception) -> None:
-        text = str(failed) or "it does not answer in time"
-        if text != self._said:
-            self._said = text
-            place = str(self.url)
-            log(SERVER, logging.WARNING, "waiting for the broker", broker=place, reason=text)

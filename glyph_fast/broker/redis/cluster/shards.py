@@ -8,7 +8,6 @@ rooms may be behind what members know, and begin new epochs.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import replace
@@ -17,9 +16,9 @@ from typing import Any
 import hiredis
 
 from ....errors import BrokerRefused, BrokerUnavailable
-from ....logs import SERVER, log
 from ....options.broker import BrokerUrl
 from ....options.values import Address
+from ...absence import Absence
 from ..connection import Connection
 from ..login import connect, refusal
 from .shard import Shard
@@ -53,7 +52,7 @@ class Shards:
         self._keeping: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._starting: dict[Address, asyncio.Task[None]] = {}
-        self._said = ""
+        self._absence = Absence(self.url)
 
     # Their life.
 
@@ -123,10 +122,10 @@ class Shards:
         if not views:
             views, failed = await self._ask_anybody()
         if views:
-            self._said = ""
+            self._absence.end()
             self._take(views)
         elif failed is not None:
-            self._say(failed)
+            self._absence.explain(failed)
         self.looked()
         return None if views else failed
 
@@ -154,13 +153,6 @@ class Shards:
             finally:
                 conn.abort()
         return [], failed
-
-    def _say(self, failed: Exception) -> None:
-        text = str(failed) or "it does not answer in time"
-        if text != self._said:
-            self._said = text
-            place = str(self.url)
-            log(SERVER, logging.WARNING, "waiting for the broker", broker=place, reason=text)
 
     # What was found.
 
@@ -227,7 +219,7 @@ class Shards:
         try:
             await shard.link.start()
         except BrokerRefused as exc:
-            self._say(exc)
+            self._absence.explain(exc)
             if self._keeping is None:
                 raise  # the start ends with it
             await asyncio.sleep(LOOK_S)
