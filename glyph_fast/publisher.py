@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,6 +24,8 @@ from .wire import NORMAL, SendResult
 
 try:
     import httpx
+
+    from .reading_time import bound_reads
 except ModuleNotFoundError as exc:
     if exc.name != "httpx":
         raise
@@ -99,11 +100,10 @@ def _client_options(url: str, token: str, timeout: float) -> dict[str, Any]:
 
 
 class _Answer:
-    """Collects one answer, of bounded size and within a time."""
+    """Collects one answer, of bounded size."""
 
-    def __init__(self, response: httpx.Response, timeout: float) -> None:
+    def __init__(self, response: httpx.Response) -> None:
         self._response = response
-        self._deadline = time.monotonic() + timeout
         self._content = bytearray()
 
     def feed(self, chunk: bytes) -> None:
@@ -111,8 +111,6 @@ class _Answer:
         self._content += chunk
         if len(self._content) > MAX_ANSWER:
             raise PublishError("the answer does not end", self._response.status_code)
-        if time.monotonic() > self._deadline:
-            raise httpx.ReadTimeout("the answer does not end")
 
     def result(self) -> Any:
         """The JSON of an answer that is no refusal."""
@@ -165,20 +163,23 @@ class Publisher:
     Threads may share one, and so may processes that are forked: each has connections of its own.
     Every call raises PublishError when the server refuses it, cannot be reached or answers what is
     not of this API, and TypeError or ValueError for data that JSON cannot hold. `timeout` is in
-    seconds.
+    seconds: for connecting, for each piece that is sent, and for all of an answer.
     """
 
     def __init__(self, url: str, token: str, *, timeout: float = TIMEOUT_S) -> None:
         self._options = _client_options(url, token, timeout)
         # By process. A client whose connections are another process's is not even closed here: a
         # lock in it may have been held when we were forked.
-        self._clients = {os.getpid(): httpx.Client(**self._options)}
+        self._clients = {os.getpid(): self._new_client()}
+
+    def _new_client(self) -> httpx.Client:
+        client = httpx.Client(**self._options)
+        bound_reads(client)
+        return client
 
     def _client(self) -> httpx.Client:
         pid = os.getpid()
-        return self._clients.get(pid) or self._clients.setdefault(
-            pid, httpx.Client(**self._options)
-        )
+        return self._clients.get(pid) or self._clients.setdefault(pid, self._new_client())
 
     def publish(
         self, room: str | Iterable[str], data: Any, *, exclude: Iterable[str] = ()
@@ -261,7 +262,7 @@ class Publisher:
         with self._client().stream(
             call.method, call.path, content=call.body, headers=call.headers
         ) as response:
-            answer = _Answer(response, self._options["timeout"])
+            answer = _Answer(response)
             for chunk in response.iter_raw():
                 answer.feed(chunk)
         return answer.result()
@@ -283,6 +284,7 @@ class AsyncPublisher:
         owner, client = self._clients.get(loop, (0, None))
         if client is None or owner != pid:
             client = httpx.AsyncClient(**self._options)
+            bound_reads(client)
             self._clients[loop] = pid, client
         return client
 
@@ -368,7 +370,7 @@ class AsyncPublisher:
         async with self._client().stream(
             call.method, call.path, content=call.body, headers=call.headers
         ) as response:
-            answer = _Answer(response, self._options["timeout"])
+            answer = _Answer(response)
             async for chunk in response.aiter_raw():
                 answer.feed(chunk)
         return answer.result()

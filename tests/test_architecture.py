@@ -45,6 +45,7 @@ TESTED_BY = {
     **{f"_pure/{path.name}": "core/test_parity.py" for path in (PACKAGE / "_pure").glob("*.py")},
     "__init__.py": "test_packaging.py",
     "__main__.py": "test_packaging.py",
+    "reading_time.py": "test_publisher.py",
     **dict.fromkeys(
         [
             f"load/{name}.py"
