@@ -96,8 +96,9 @@ cdef class Poller:
 
         Peers that answer at once are often there again by then, so it looks once more before it
         goes back to the loop, which costs more; but it serves a bounded number of events, and
-        looks again only while what came is little. Within a turn it does nothing: a loop that a
-        handler runs inside its own (nest_asyncio) would write over what is being read.
+        looks again only while what came is little and nobody's input was left for the next turn:
+        that comes by the loop, in which others have timers. Within a turn it does nothing: a loop
+        that a handler runs inside its own (nest_asyncio) would write over what is being read.
         """
         cdef int count, i
         cdef int served = 0
@@ -128,6 +129,8 @@ cdef class Poller:
             if self.retired or self.retired_tls != NULL:
                 # `close` came meanwhile: the turn knows this poller no more
                 self.close_retired()
+            if self.turn.scheduled:
+                break
 
     def close(self):
         """Abort every connection and close the epoll descriptor."""

@@ -99,8 +99,9 @@ class Poller:
 
         Peers that answer at once are often there again by then, so it looks once more before it
         goes back to the loop, which costs more; but it serves a bounded number of events, and
-        looks again only while what came is little. Within a turn it does nothing: a loop that a
-        handler runs inside its own (nest_asyncio) would write over what is being read.
+        looks again only while what came is little and nobody's input was left for the next turn:
+        that comes by the loop, in which others have timers. Within a turn it does nothing: a loop
+        that a handler runs inside its own (nest_asyncio) would write over what is being read.
         """
         self.turn.check_thread("run_turn")
         if self.turn.in_turn:
@@ -132,6 +133,8 @@ class Poller:
                 self.turn.in_turn = False
                 self.turn.flush()
             self._close_retired()  # `close` came meanwhile: the turn knows this poller no more
+            if self.turn._scheduled:
+                break
 
     def close(self) -> None:
         """Abort every connection and close the epoll descriptor."""

@@ -601,3 +601,25 @@ def test_a_turn_inside_a_turn_reads_nothing(core, stack):
     assert site.handler.messages.count("meanwhile") == 9
     assert not site.handler.failures
     site.poller.close()
+
+
+def test_a_turn_gives_one_share_to_a_peer_whose_input_waits_however_often_others_come(core, stack):
+    """Else the loop's timers waited for as many shares as somebody else had round trips."""
+    site = Site(core, stack)
+    flood, _ = site.connect(stack, "flood")
+    sock, conn = site.connect(stack, "talks")
+    texts = [client(0x81, b"%d" % n) for n in range(100)]
+
+    def on_message(talking: Any, opcode: int, payload: Any) -> None:
+        if talking is conn and texts:
+            sock.sendall(texts.pop())  # there again by the time that the poller looks once more
+
+    site.handler.on_message = on_message
+    flood.sendall(client(0x82, b"x") * 5000)
+    sock.sendall(texts.pop())
+    site.poller.run_turn()
+    assert site.handler.messages.count(b"x") == 256
+    while texts or site.handler.messages.count(b"x") < 5000:  # the rest goes on by itself
+        site.turn.flush()
+        site.poller.run_turn()
+    site.poller.close()
