@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from ..opening.handshakes import Handshakes
 
 MAX_FIRST = 65_536  # bytes of a request that becomes a stream, as of others' servers
+ESCAPED = 3  # times its size that a message takes as a string in JSON: a `"`, an emoji
+BESIDE = 1024  # bytes of the rest of such a request
 EMULATION = "/emulation"
 CONNECT = "cf_connect"  # of the query
 PROTOBUF = "application/octet-stream"  # the type of a body
@@ -191,7 +193,7 @@ class Emulation:
         request, exchanges = exchange.request, self._handshakes.exchanges
         try:
             self._handshakes.origins.check(conn, request, request.headers.get("origin"))
-            session, message = _read(request)
+            session, message = _read(request, self._server.hub._config.max_message_size)
             fate = await self._entrance.take(session, message)
             if fate == GONE and exchanges.keeps_alive:
                 raise HandshakeError(404, "no such session")
@@ -212,12 +214,17 @@ def _nothing(request: Request) -> None:
     """In the place of a handler, which nobody calls."""
 
 
-def _read(request: Request) -> tuple[str, str | bytes]:
-    """The session of a request, and what its client says there. HandshakeError for neither."""
+def _read(request: Request, most: int) -> tuple[str, str | bytes]:
+    """The session of a request, and what its client says there, of at most so many bytes.
+
+    HandshakeError for what is none of these, or longer.
+    """
     type_ = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if type_ not in ("application/json", PROTOBUF):
         raise HandshakeError(415, f"a message is sent as application/json or {PROTOBUF}")
     wire = protobuf() if type_ == PROTOBUF else Json
+    if len(request._body) > ESCAPED * most + BESIDE:
+        raise HandshakeError(413, f"a message is at most {most} bytes")
     try:
         fields = wire().read_one("EmulationRequest", request._body)
     except BadFrame as exc:
@@ -225,6 +232,8 @@ def _read(request: Request) -> tuple[str, str | bytes]:
     data = fields.get("data")
     if not isinstance(data, str if wire is Json else bytes):
         raise HandshakeError(400, "data is missing, or is no frame of the protocol")
+    if len(data if isinstance(data, bytes) else data.encode()) > most:
+        raise HandshakeError(413, f"a message is at most {most} bytes")
     return fields.get("session", ""), data
 
 

@@ -143,6 +143,19 @@ def test_what_a_client_says_comes_by_any_worker(site: Site) -> None:
     assert site.emulate(**who, data="{}") == 404
 
 
+def test_a_message_by_a_request_has_the_size_of_any_other(site: Site) -> None:
+    most = 524_288
+    with site.stream("http_stream", {"id": 1, "connect": {}}) as (_, messages):
+        told = next(messages)["connect"]
+        who = {"session": told["session"], "node": told["node"]}
+        assert site.emulate(**who, data='"' + " " * most) == 413
+        assert site.emulate(**who, data="{}", more=[0] * 2 * most) == 413  # is not even read
+        command = '{"id":2,"rpc":{"data":"%s"}}'
+        quotes = '\\"' * (most // 2 - 20)  # which a string of JSON has twice as long
+        assert site.emulate(**who, data=command % quotes) == 204
+        assert next(messages)["error"]["code"] == 108
+
+
 def test_what_is_no_request_of_theirs_is_refused(site: Site) -> None:
     emulation = f"{site.serve.url}/emulation"
     for body, status in [
