@@ -29,6 +29,7 @@ URLENCODED, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-dat
 MAX_TEXT = 10 * 1024 * 1024  # bytes of the fields of a form, with their names
 MAX_IN_MEMORY = 1024 * 1024  # bytes of the files of a form
 SLICE = 4 * 1024  # bytes that are read before the time is looked at
+LONGEST = 6  # times the size of a part that a field has at most: a name and a value, all escaped
 TURN = 0.001  # seconds of reading, after which others have their turn
 
 _BOUNDARY = re.compile(r';[ \t]*boundary=(?:"([^"]*)"|([^\s;,"]*))', re.IGNORECASE)
@@ -206,29 +207,45 @@ async def _read_urlencoded(request: Request, bounds: Bounds) -> list[tuple[str, 
             begun, *others = piece[at : at + SLICE].split(b"&")
             field += begun
             for other in others:
-                await _add(pairs, field, bounds)
+                if field:
+                    await _add(pairs, field, bounds)
                 field = bytearray(other)
+            if len(field) > LONGEST * bounds.part_size + 1:  # whatever else is to come
+                raise too_much("bytes in a field", bounds.part_size)
             if perf_counter() - began > TURN:
                 await asyncio.sleep(0)
                 began = perf_counter()
-    await _add(pairs, field, bounds)
+    if field:
+        await _add(pairs, field, bounds)
     return pairs
 
 
 async def _add(pairs: list[tuple[str, str | UploadFile]], field: bytearray, bounds: Bounds) -> None:
-    """Add a field that is written `name=value`; nothing where there is none."""
-    if not field:
-        return
+    """Add a field that is written `name=value`."""
     if len(pairs) == bounds.fields:
         raise too_much("fields", bounds.fields)
-    name, _, value = bytes(field).replace(b"+", b" ").partition(b"=")
-    if len(field) > SLICE:  # escapes are undone one by one
-        value = await asyncio.to_thread(unquote_to_bytes, value)
-    else:
-        value = unquote_to_bytes(value)
-    if max(len(value), len(name)) > bounds.part_size:
+    parts = [await _unescaped(each) for each in bytes(field).partition(b"=")[::2]]
+    if max(map(len, parts)) > bounds.part_size:
         raise too_much("bytes in a field", bounds.part_size)
-    pairs.append((unquote_to_bytes(name).decode(errors="replace"), value.decode(errors="replace")))
+    name, value = (each.decode(errors="replace") for each in parts)
+    pairs.append((name, value))
+
+
+async def _unescaped(data: bytes) -> bytes:
+    """Undo the escapes, one slice after the other: each takes an object, and time, of its own."""
+    if len(data) <= SLICE:
+        return unquote_to_bytes(data.replace(b"+", b" "))
+    found, at, began = bytearray(), 0, perf_counter()
+    while at < len(data):
+        end = at + SLICE
+        if 0 <= (escape := data.find(b"%", end - 2, end)):  # which the next slice has whole
+            end = escape
+        found += unquote_to_bytes(data[at:end].replace(b"+", b" "))
+        at = end
+        if perf_counter() - began > TURN:
+            await asyncio.sleep(0)
+            began = perf_counter()
+    return bytes(found)
 
 
 async def _read_multipart(request: Request, parts: Parts) -> list[tuple[str, str | UploadFile]]:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import unquote_plus, unquote_to_bytes, urlencode
 
 import msgspec
 import pytest
@@ -268,6 +268,36 @@ def test_others_have_their_turn_while_a_form_is_read() -> None:
     body = part("a", "b") + b"--x y" + b" " * 900_000
     assert asked(handler, body, MULTIPART).status == 400
     assert turns > 20
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["%61" * 1400, "x" * 4095 + "%61", "x" * 4094 + "%61y", "x" * 4093 + "%61", "+" * 5000,
+     "x" * 4095 + "%", "x" * 4094 + "%6", "%%61" * 1100, "%zz" * 1400, "%" * 5000,
+     "x" * 8190 + "%E2%82%AC"],
+)  # fmt: skip
+def test_a_long_field_reads_as_a_short_one_does(value: str) -> None:
+    answer = posted(b"a=1&b=" + value.encode() + b"&c=2", URLENCODED)
+    assert answer.json() == [["a", "1"], ["b", unquote_plus(value)], ["c", "2"]]
+
+
+def test_escapes_in_a_long_field_are_undone_a_slice_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each takes an object: of 10 MiB of them at once, a second and 400 MiB."""
+    undone: list[int] = []
+
+    def counting(data: bytes) -> bytes:
+        undone.append(len(data))
+        return unquote_to_bytes(data)
+
+    monkeypatch.setattr(forms, "unquote_to_bytes", counting)
+    assert posted(b"a=" + b"%61" * 300_000, URLENCODED).json() == [["a", "a" * 300_000]]
+    assert max(undone) <= forms.SLICE and sum(undone) == 900_001
+    undone.clear()
+    answer = posted(b"%61" * 1_000_000, URLENCODED, max_part_size=1000)
+    assert answer.json() == {"error": "form has more than 1000 bytes in a field"}
+    assert not undone  # it was too long, whatever it said
 
 
 def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
