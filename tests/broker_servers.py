@@ -15,7 +15,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -174,19 +174,25 @@ def redis_for_processes(*options: str, binary: str = VALKEY) -> Iterator[RedisSe
 
 
 @asynccontextmanager
-async def sentinels(primary: RedisServer, count: int = 3) -> AsyncIterator[str]:
-    """Sentinels that watch a primary and its replicas; the URL of the broker."""
+async def sentinels(
+    primary: RedisServer, count: int = 3, *, port: int = 0, lines: Sequence[str] = ()
+) -> AsyncIterator[str]:
+    """Sentinels that watch a primary and its replicas; the URL of the broker.
+
+    They know the primary at `port` where it is another one, and have these lines of configuration.
+    """
     started = []
     try:
         for _ in range(count):
             server = RedisServer(REDIS)
+            server.password = primary.password if lines else ""
             config = Path(server.directory, "sentinel.conf")
             config.write_text(
                 f"port {server.port}\nbind 127.0.0.1\ndir {server.directory}\n"
                 f"logfile {server.directory}/redis.log\n"
-                f"sentinel monitor main 127.0.0.1 {primary.port} {count // 2 + 1}\n"
+                f"sentinel monitor main 127.0.0.1 {port or primary.port} {count // 2 + 1}\n"
                 "sentinel down-after-milliseconds main 500\n"
-                "sentinel failover-timeout main 3000\n"
+                "sentinel failover-timeout main 3000\n" + "".join(f"{line}\n" for line in lines)
             )
             server.start_as(str(config), "--sentinel")
             started.append(server)

@@ -136,7 +136,7 @@ class Link:
                     failed = exc
                     continue
                 return None
-        except OSError as exc:
+        except (OSError, BrokerUnavailable) as exc:  # no Sentinel tells
             failed = exc
         return failed
 

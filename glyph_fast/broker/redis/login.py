@@ -39,17 +39,8 @@ async def connect(make: Callable[[], C], address: Address, url: BrokerUrl) -> tu
     Raises BrokerRefused where it does not want us, and OSError or BrokerUnavailable where it
     cannot be reached now.
     """
-    loop = asyncio.get_running_loop()
-    context = ssl.create_default_context() if url.is_tls else None
     async with asyncio.timeout(CONNECT_S):  # TimeoutError is an OSError
-        try:
-            _, conn = await loop.create_connection(
-                make, address.host, address.port,
-                ssl=context, server_hostname=_name(context, address),
-            )  # fmt: skip
-        except ssl.SSLCertVerificationError as exc:
-            reason = exc.verify_message.partition(", certificate is not valid")[0]
-            raise BrokerRefused(f"its certificate is not good: {reason}") from None
+        conn = await reach(make, address, url)
         try:
             return conn, await _log_in(conn, url)
         except BaseException:
@@ -57,14 +48,27 @@ async def connect(make: Callable[[], C], address: Address, url: BrokerUrl) -> tu
             raise
 
 
-def _name(context: ssl.SSLContext | None, address: Address) -> str | None:
-    return None if context is None else address.host
+async def reach(make: Callable[[], C], address: Address, url: BrokerUrl) -> C:
+    """A connection to an address, over TLS where the URL says so; nothing is said on it yet.
+
+    Raises BrokerRefused for a certificate that is not good, and OSError.
+    """
+    context = ssl.create_default_context() if url.is_tls else None
+    try:
+        _, conn = await asyncio.get_running_loop().create_connection(
+            make, address.host, address.port,
+            ssl=context, server_hostname=address.host if url.is_tls else None,
+        )  # fmt: skip
+    except ssl.SSLCertVerificationError as exc:
+        reason = exc.verify_message.partition(", certificate is not valid")[0]
+        raise BrokerRefused(f"its certificate is not good: {reason}") from None
+    return conn
 
 
 async def _log_in(conn: Connection, url: BrokerUrl) -> Server:
     try:
         if url.password:
-            await conn.ask("AUTH", *filter(None, (url.user, url.password)))
+            await authenticate(conn, url)
         if url.database:
             await conn.ask("SELECT", url.database)
         await conn.ask("CLIENT", "SETNAME", NAME)
@@ -74,6 +78,11 @@ async def _log_in(conn: Connection, url: BrokerUrl) -> Server:
     if tuple(int(part) for part in server.version.split(".")[:2]) < OLDEST:
         raise BrokerRefused(f"Redis {server.version} is too old: 7.0 is needed")
     return server
+
+
+async def authenticate(conn: Connection, url: BrokerUrl) -> None:
+    """Say who we are. Raises `hiredis.ReplyError` where that is not believed."""
+    await conn.ask("AUTH", *filter(None, (url.user, url.password)))
 
 
 def refusal(exc: Exception) -> Exception:
