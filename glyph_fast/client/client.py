@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from ..json import dumps, loads
+from ..logs import visible
 from .early import MOST_UNSENT, Early
 from .handlers import MOST_WAITING, Handlers
 from .link import Dial, Link
@@ -187,6 +188,10 @@ class Client(ClientListening):
     def _is_over(self, room: Room) -> bool:
         return not (self._is_up and self._has(room))
 
+    def _forget_question(self, id: str) -> None:
+        """Wait for an answer no longer."""
+        self._questions.forget(id)
+
     def _next_id(self) -> str:
         """An id that was not used before."""
         self._count += 1
@@ -264,7 +269,7 @@ class Client(ClientListening):
 
     def _failed(self, error: Exception) -> None:
         """Something of the program's failed: its token, or a handler that is too slow."""
-        LOGGER.warning("%s", error)
+        LOGGER.warning("%s", visible(str(error)))
         self._own.emit("error", error)
 
     def _ping(self) -> None:
@@ -288,10 +293,13 @@ class Client(ClientListening):
 
     def _take(self, envelope: Envelope) -> None:
         target, id, event = envelope.get("target"), envelope.get("id"), envelope.get("event")
-        if target and self._questions.has(id):
-            self.id = str(target)
-            self._questions.answered(str(id), envelope)
-            return
+        if isinstance(target, str) and target and isinstance(id, str):
+            if self._questions.has(id):
+                self.id = target
+                self._questions.answered(id, envelope)
+                return
+            if id.startswith(self._prefix):
+                return  # nobody waits for it any more
         name = envelope.get("room")
         room = self._rooms.get(name) if isinstance(name, str) and not target else None
         kind = envelope.get("type")
@@ -304,11 +312,11 @@ class Client(ClientListening):
         else:
             self._tell(self._events, event, envelope.get("data"), meta_of(envelope))
 
-    def _tell(self, handlers: Handlers, name: str, data: Any, meta: Meta) -> None:
-        """Call handlers, unless they are too far behind: what is no room's cannot be had again."""
+    def _tell(self, handlers: Handlers, name: str, *args: Any) -> None:
+        """Call handlers, unless they are too far behind: all but messages of rooms come once."""
         if handlers.backlog_of(name) < MOST_WAITING:
             self._late.discard(name)
-            handlers.emit(name, data, meta)
+            handlers.emit(name, *args)
         elif name not in self._late:  # told once, until it has caught up
             self._late.add(name)
             self._failed(ClientError(f"a handler of {name!r} is too slow: it misses what comes"))

@@ -14,6 +14,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeAlias
 
+from ..logs import visible
 from .clock import now
 from .tasks import LOGGER, Tasks
 from .types import State, Token, Why
@@ -243,7 +244,7 @@ class Link:
         is_stable = self.state == "open" and now() - self._opened_at > STABLE_AFTER
         is_expired = code == EXPIRED
         if is_final(code) or (is_expired and (self._was_denied or not self.can_renew)):
-            LOGGER.warning("closed for good: %s", f"{code} {reason}".rstrip())
+            LOGGER.warning("closed for good: %s", _told(code, reason))
             self.finish(code, reason)
             return
         self._drop()
@@ -256,7 +257,7 @@ class Link:
         # The first failure in a row is worth a line that a program shows by default.
         level = logging.INFO if self._tries else logging.WARNING
         self._tries += 1
-        LOGGER.log(level, "lost: %s; again in %.1f s", f"{code} {reason}".rstrip(), delay)
+        LOGGER.log(level, "lost: %s; again in %.1f s", _told(code, reason), delay)
         self._after(delay, self.connect)
         self._become("waiting", code, reason, time.time() + delay)
 
@@ -299,6 +300,11 @@ class Link:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop.call_later(delay, action)
+
+
+def _told(code: int, reason: str) -> str:
+    """An end for a line of the log, in which the server's reason commands no terminal."""
+    return f"{code} {visible(reason)}".rstrip()
 
 
 class Listener:

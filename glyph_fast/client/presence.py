@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .types import Crowd, Envelope, Member, members_of
+from .types import Crowd, Envelope, Member, members_of, number_of, object_of
+
+MOST_MEMBERS = 10_000  # servers list fewer
 
 
 class Presence:
@@ -16,32 +18,41 @@ class Presence:
     ) -> None:
         self.members: list[Member] = []
         self._version = 0
+        self._is_asked = False
         self._tell = tell
         self._ask = ask
 
-    def present(self, found: Envelope) -> None:
+    def present(self, found: Any) -> None:
         """The server told the whole."""
-        self._version = found.get("version", 0)
-        self.members = members_of(found.get("members"))
-        self._told(found.get("clients"), found.get("users"))
+        self._is_asked = False
+        self._version = number_of(found, "version") or 0
+        self.members = members_of(object_of(found).get("members"))[:MOST_MEMBERS]
+        self._told(number_of(found, "clients"), number_of(found, "users"))
+
+    def unanswered(self) -> None:
+        """The whole that was asked for will not come."""
+        self._is_asked = False
 
     def changed(self, change: Envelope) -> None:
         """The server told a change."""
-        version = change.get("version")
-        if not isinstance(version, int) or version <= self._version:
+        version = number_of(change, "version")
+        if version is None or version <= self._version:
             return
         if "clients" in change:
             self.present(change)
         elif version != self._version + 1:
-            self._ask()
+            if not self._is_asked:
+                self._is_asked = True
+                self._ask()
         else:
             self._version = version
             joined = members_of(change.get("joined"))
             gone = {each.id for each in joined + members_of(change.get("left"))}
-            self.members = [each for each in self.members if each.id not in gone] + joined
+            members = [each for each in self.members if each.id not in gone] + joined
+            self.members = members[:MOST_MEMBERS]
             self._told(None, None)
 
-    def _told(self, clients: Any, users: Any) -> None:
+    def _told(self, clients: int | None, users: int | None) -> None:
         if clients is None:
             clients = len(self.members)
         if users is None:

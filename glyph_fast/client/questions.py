@@ -9,7 +9,7 @@ from math import inf
 from typing import Any, TypeAlias
 
 from .clock import now
-from .types import ClientError, Envelope
+from .types import ClientError, Envelope, object_of
 
 AGAIN_AFTER = 10.0  # seconds without an answer: it may have been dropped on the way
 TRY_AGAIN = "try again"  # says a server that cannot do it now
@@ -95,7 +95,8 @@ class Questions:
         question = self._open[id]
         error, data = "", envelope.get("data")
         if envelope.get("type") == "error":
-            error = str(data.get("error", "error") if isinstance(data, dict) else "error")
+            said = object_of(data).get("error")
+            error = said if isinstance(said, str) and said else "error"
         if error == TRY_AGAIN and not question.is_call and question.until == inf:
             self._put_later(id, question)
         else:

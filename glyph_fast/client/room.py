@@ -18,7 +18,17 @@ from .questions import Done, Found, into
 from .sequence import Sequence
 from .stream import Stream
 from .tasks import Tasks
-from .types import ClientError, Crowd, Envelope, Member, RoomMessage, message_of, position_of
+from .types import (
+    ClientError,
+    Crowd,
+    Envelope,
+    Member,
+    RoomMessage,
+    message_of,
+    messages_of,
+    object_of,
+    position_of,
+)
 
 
 class Server(Protocol):
@@ -63,6 +73,14 @@ class Server(Protocol):
         """Call the handlers of a message's event."""
         ...
 
+    def _tell(self, handlers: Handlers, name: str, *args: Any) -> None:
+        """Call handlers, unless they are too far behind."""
+        ...
+
+    def _forget_question(self, id: str) -> None:
+        """Wait for an answer no longer."""
+        ...
+
 
 class Room(RoomListening):
     """A room that one is a member of, from `Client.join` on and after every reconnection.
@@ -85,6 +103,7 @@ class Room(RoomListening):
         self._outbox = Outbox(self._ask_as, self._placed)
         self._has_been_joined = False
         self._was: str | None = None  # the connection that was a member last
+        self._asked = ""  # the id of the latest question about what lies before what comes
         self._why = ""  # there is no membership to wait for
 
     def __repr__(self) -> str:
@@ -126,7 +145,7 @@ class Room(RoomListening):
             id = self._server._next_id()
             self._server._ask(id, _text("history", self.name, given, id), into(result))
             found = await result
-        return [message_of(each, self.name) for each in found.get("messages", [])]
+        return [message_of(each, self.name) for each in messages_of(found)]
 
     async def joined(self) -> None:
         """Wait until one is a member. Raises ClientError when that was refused, or is over."""
@@ -185,12 +204,13 @@ class Room(RoomListening):
             if not self._why:  # else a handler has left the room
                 self._tell_joined()
 
-        self._ask("join_room", asked, done)
+        self._ask_alone("join_room", asked, done)
 
     def _down(self) -> None:
         """The socket is lost."""
         self.is_joined = False
         self._sequence.stop()
+        self._presence.unanswered()
         self._outbox.down()
 
     def _close(self, why: str) -> None:
@@ -240,11 +260,11 @@ class Room(RoomListening):
 
     def _ask_history(self, asked: Envelope, done: Done) -> None:
         """Ask for what the room keeps."""
-        self._ask("history", asked, done)
+        self._ask_alone("history", asked, done)
 
     def _was_reset(self) -> None:
         """Messages may be missing."""
-        self._handlers.emit("reset")
+        self._tell("reset")
 
     # Inside.
 
@@ -256,17 +276,17 @@ class Room(RoomListening):
             self._was_reset()
             self._join()
 
-    def _welcome(self, found: Envelope, held: list[Envelope]) -> None:
+    def _welcome(self, found: Found, held: list[Envelope]) -> None:
         before, was_joined = self.position, self._has_been_joined
         self._has_been_joined = True
-        messages = found.get("messages", [])
-        if found.get("presence"):
-            self._presence.present(found["presence"])
+        messages = messages_of(found)
+        if (present := object_of(found).get("presence")) and isinstance(present, dict):
+            self._presence.present(present)
         if (position := position_of(found)) is None:
             self._sequence.begin(held)
             if was_joined:
                 self._was_reset()
-        elif before is not None and not found.get("resumed"):
+        elif before is not None and not object_of(found).get("resumed"):
             # In another epoch the ids of what was sent may be forgotten, too.
             if before.epoch != position.epoch:
                 self._outbox.give_up("the room was reset", only_sent=True)
@@ -274,7 +294,7 @@ class Room(RoomListening):
         else:
             self._sequence.welcome(position, messages, held, is_old=before is None)
             if before is not None:
-                self._handlers.emit("resumed", len(messages))
+                self._tell("resumed", len(messages))
 
     def _tell_joined(self) -> None:
         for stream in self._streams:
@@ -282,7 +302,7 @@ class Room(RoomListening):
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)
-        self._handlers.emit("joined")
+        self._tell("joined")
         self._outbox.send_all()
 
     def _refused(self, error: ClientError) -> None:
@@ -292,7 +312,7 @@ class Room(RoomListening):
         for stream in list(self._streams):
             stream.end(error)
         self._fail_waiters(error)
-        self._handlers.emit("error", error)
+        self._tell("error", error)
 
     def _fail_waiters(self, error: ClientError) -> None:
         for waiter in self._waiters:
@@ -304,9 +324,18 @@ class Room(RoomListening):
         if self.position is not None and position.epoch == self.position.epoch:
             self._sequence.accept({"type": "skip", "offset": position.offset})
 
-    def _ask(self, kind: str, members: Envelope, done: Done) -> None:
+    def _ask(self, kind: str, members: Envelope, done: Done) -> str:
         id = self._server._next_id()
         self._ask_as(id, _text(kind, self.name, members, id), done)
+        return id
+
+    def _ask_alone(self, kind: str, members: Envelope, done: Done) -> None:
+        """Ask for what lies before what comes; an answer to the former question is not waited for.
+
+        A server may give cause to ask as often as it likes, and answer nothing.
+        """
+        self._server._forget_question(self._asked)
+        self._asked = self._ask(kind, members, done)
 
     def _ask_as(self, id: str, text: str, done: Done, until: float = inf) -> None:
         self._server._ask(id, text, done, until, self)
@@ -315,11 +344,17 @@ class Room(RoomListening):
         def done(error: ClientError | None, found: Found) -> None:
             if error is None:
                 self._presence.present(found)
+            else:
+                self._presence.unanswered()
 
         self._ask("presence", {}, done)
 
     def _tell_presence(self, members: list[Member], crowd: Crowd) -> None:
-        self._handlers.emit("presence", members, crowd)
+        self._tell("presence", members, crowd)
+
+    def _tell(self, event: str, *args: Any) -> None:
+        """Call the handlers of one of the room's own events."""
+        self._server._tell(self._handlers, event, *args)
 
     @property
     def _backlog(self) -> int:

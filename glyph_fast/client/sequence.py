@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from ..wire import Position
 from .questions import Done
-from .types import Envelope, position_of
+from .types import Envelope, messages_of, number_of, object_of, position_of
 
 MOST_HELD = 1_000  # messages behind a gap; any more are asked for again
 PIECE = 1_000  # messages of a history asked for at once
@@ -71,8 +71,8 @@ class Sequence:
 
     def heard(self, envelope: Envelope) -> None:
         """A message came."""
-        offset = envelope.get("offset")
-        if isinstance(offset, int) and offset > 0 and (self.position or self._held is not None):
+        offset = number_of(envelope, "offset") or 0
+        if offset > 0 and (self.position or self._held is not None):
             self.accept(envelope)
         elif self._room._is_full and envelope.get("type") != "skip":
             self.is_behind = True
@@ -164,23 +164,27 @@ class Sequence:
         def done(error: Exception | None, found: Any) -> None:
             if not self.is_holding(held):
                 return  # the room was reset, or is being joined anew
-            if error is not None:
+            position = position_of(found) if error is None else None
+            if position is None:
                 self._room._join()
             else:
-                self._filled(found, held, is_rest="since" in asked)
+                self._filled(position, found, held, is_rest="since" in asked)
 
         self._room._ask_history(asked, done)
 
-    def _filled(self, found: Envelope, held: list[Envelope], *, is_rest: bool) -> None:
-        position = position_of(found)
-        assert position is not None and self.position is not None
-        messages = found.get("messages", [])
+    def _filled(
+        self, position: Position, found: Any, held: list[Envelope], *, is_rest: bool
+    ) -> None:
+        assert self.position is not None
+        messages = messages_of(found)
         self._held = None
-        if found.get("lost") or position.epoch != self.position.epoch:
+        if object_of(found).get("lost") or position.epoch != self.position.epoch:
             self.reset(position, held)
             return
-        is_part = bool(found.get("more") and is_rest and messages)
-        self.position = position._replace(offset=messages[-1]["offset"]) if is_part else position
+        is_more = is_rest and messages and object_of(found).get("more")
+        place = number_of(messages[-1], "offset") or 0 if is_more else 0
+        is_part = place > self.position.offset  # else it would be asked for for ever
+        self.position = position._replace(offset=place) if is_part else position
         for each in messages:
             self._room._deliver(each, is_old=not is_rest)
         if is_part:

@@ -79,12 +79,11 @@ class RoomMessage(NamedTuple):
 
 def meta_of(envelope: Mapping[str, Any], room: str | None = None, *, history: bool = False) -> Meta:
     """Return what a message came with, out of its JSON; a member of the wrong kind is like none."""
-    offset = envelope.get("offset")
     return Meta(
         type=_text(envelope, "type"),
         room=room or _text(envelope, "room"),
         event=_text(envelope, "event"),
-        offset=offset if isinstance(offset, int) else None,
+        offset=number_of(envelope, "offset"),
         connection_id=_text(envelope, "connection_id"),
         user=_text(envelope, "user"),
         timestamp=_text(envelope, "timestamp"),
@@ -115,11 +114,28 @@ def members_of(found: Any) -> list[Member]:
     ]
 
 
+def object_of(found: Any) -> Envelope:
+    """An object out of its JSON; what is none has no members."""
+    return found if isinstance(found, dict) else {}
+
+
+def messages_of(found: Any) -> list[Envelope]:
+    """The messages of an answer out of its JSON; what is none is left out."""
+    messages = object_of(found).get("messages")
+    return (
+        [each for each in messages if isinstance(each, dict)] if isinstance(messages, list) else []
+    )
+
+
+def number_of(found: Any, name: str) -> int | None:
+    """A whole number out of an object's JSON; None where it has none of that name."""
+    value = object_of(found).get(name)
+    return value if type(value) is int else None
+
+
 def position_of(found: Any) -> Position | None:
     """A place out of its JSON; None for none."""
-    if not isinstance(found, dict):
-        return None
-    epoch, offset = found.get("epoch"), found.get("offset")
-    if not isinstance(epoch, str) or not epoch or not isinstance(offset, int):
-        return None
-    return Position(epoch, offset)
+    epoch, offset = object_of(found).get("epoch"), number_of(found, "offset")
+    return (
+        Position(epoch, offset) if isinstance(epoch, str) and epoch and offset is not None else None
+    )

@@ -18,6 +18,7 @@ from ..wire import ABNORMAL, CLIENT, CLOSED, NORMAL, OPEN
 from .tasks import LOGGER
 
 CLOSE_WITHIN = 5.0  # seconds for the server's part of an end
+MOST_UNTAKEN = 64 * 1024 * 1024  # bytes for a server that reads none: then it is not heard, either
 _NO_LIMIT = 1 << 40
 
 
@@ -59,6 +60,7 @@ class Socket(asyncio.Protocol):
     """The protocol of one transport. `gone` is done once that is closed."""
 
     _transport: asyncio.Transport
+    _sink: _Sink
 
     def __init__(self, request: Request, owner: Owner) -> None:
         self._loop = asyncio.get_running_loop()
@@ -117,7 +119,8 @@ class Socket(asyncio.Protocol):
             ping_interval=0,
         )
         turn = Turn(limits, _Events(self), wake=lambda: self._loop.call_soon(turn.flush))
-        self._conn = Connection(turn, _Sink(self._transport), CLIENT)
+        self._sink = _Sink(self._transport)
+        self._conn = Connection(turn, self._sink, CLIENT)
         self._conn._holds_close = True  # so that `closing` tells of the server's
         if self._owner is not None:
             self._owner.made(self)
@@ -127,6 +130,25 @@ class Socket(asyncio.Protocol):
         if self._owner is not None:
             self._owner.alive()
         self._conn._feed(data)
+        if self.unsent > MOST_UNTAKEN:  # pongs and answers to what it says may be more and more
+            self._sink.pause_reading(for_writing=True)
+
+    def pause_writing(self) -> None:
+        self._sink.is_full = True
+
+    def resume_writing(self) -> None:
+        self._sink.is_full = False
+        # Not from here: asyncio's transport, closed by what it calls, would be lost twice.
+        self._loop.call_soon(self._write_on)
+
+    def _write_on(self) -> None:
+        if self.gone.done():
+            return
+        self._conn._flush()
+        if self._owner is not None and self._sink.is_deaf:
+            self._owner.alive()  # it takes what is sent
+        if self.unsent <= MOST_UNTAKEN:
+            self._sink.resume_reading(for_writing=True)
 
     def eof_received(self) -> None:
         self._conn._feed_eof()
@@ -245,10 +267,16 @@ def _raise(exc: BaseException) -> None:
 
 
 class _Sink:
-    """Takes the core's bytes to the transport."""
+    """Takes the core's bytes to the transport, until that is full.
+
+    The rest waits in the core, which keeps one pong for all pings that came meanwhile.
+    """
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
+        self.is_full = False
+        self.is_deaf = False  # because too much waits
+        self._is_paused = False  # by the core
         self.unsent: Callable[[], int] = transport.get_write_buffer_size
         self.close = transport.close
         self.abort = transport.abort
@@ -256,6 +284,8 @@ class _Sink:
     def writev(self, buffers: Sequence[bytes | memoryview]) -> int:
         if self._transport.is_closing():
             raise BrokenPipeError
+        if self.is_full:
+            return 0
         data = b"".join(buffers)
         self._transport.write(data)
         return len(data)
@@ -266,10 +296,18 @@ class _Sink:
         else:  # TLS
             self._transport.close()
 
-    def pause_reading(self) -> None:
-        if not self._transport.is_closing():
-            self._transport.pause_reading()
+    def pause_reading(self, *, for_writing: bool = False) -> None:
+        self._set(self._is_paused or not for_writing, self.is_deaf or for_writing)
 
-    def resume_reading(self) -> None:
-        if not self._transport.is_closing():
+    def resume_reading(self, *, for_writing: bool = False) -> None:
+        self._set(self._is_paused and for_writing, self.is_deaf and not for_writing)
+
+    def _set(self, is_paused: bool, is_deaf: bool) -> None:
+        was_quiet = self._is_paused or self.is_deaf
+        self._is_paused, self.is_deaf = is_paused, is_deaf
+        if was_quiet == (is_paused or is_deaf) or self._transport.is_closing():
+            return
+        if was_quiet:
             self._transport.resume_reading()
+        else:
+            self._transport.pause_reading()

@@ -26,7 +26,7 @@ def test_importing_it_loads_no_server() -> None:
     loaded = done.stdout.split()
     ours = {name.split(".")[1] for name in loaded if name.startswith("glyph_fast.")}
     json = {"_numbers", "headroom", "json", "numbers", "quick_json"}
-    assert ours <= {"client", "errors", "wire", *json}
+    assert ours <= {"client", "errors", "logs", "wire", *json}
     assert not {"click", "h11", "httptools", "picows", "uvloop", "prometheus_client"} & {*loaded}
 
 
