@@ -20,7 +20,7 @@ import os
 import time
 from base64 import urlsafe_b64encode
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
@@ -111,14 +111,19 @@ class Stream:
             and self.offset - len(self.kept) <= since.offset <= self.offset
         )
 
-    def numbered(self, above: int, below: int | None) -> list[tuple[int, Kept]]:
-        """The kept messages with offsets between these two, the oldest first."""
-        first = self.offset - len(self.kept) + 1
+    def numbered(
+        self, above: int, below: int | None, *, from_newest: bool
+    ) -> Iterator[tuple[int, Kept]]:
+        """The kept messages with offsets between these two, read one by one, from an end on."""
+        kept, first = self.kept, self.offset - len(self.kept) + 1
         start = max(first, above + 1)
         stop = self.offset + 1 if below is None else min(below, self.offset + 1)
         if start >= stop:
-            return []
-        return list(zip(range(start, stop), islice(self.kept, start - first, None), strict=False))
+            return iter(())
+        if from_newest:
+            found = islice(reversed(kept), self.offset + 1 - stop, None)
+            return zip(range(stop - 1, start - 1, -1), found, strict=False)
+        return zip(range(start, stop), islice(kept, start - first, None), strict=False)
 
 
 class _Order:
@@ -304,15 +309,10 @@ class Histories:
             return Page(stream.position, [], is_lost=True)
         if ask.limit == 0:
             return Page(stream.position, [])
-        found = stream.numbered(0 if ask.since is None else ask.since.offset, ask.before)
-        if ask.without:
-            found = [each for each in found if not leaves_out(each[1][3], ask.without)]
-        if ask.limit is not None and len(found) > ask.limit:
-            found = found[: ask.limit] if ask.since is not None else found[len(found) - ask.limit :]
-        some = fitting(found, ask, from_newest=ask.since is None)
-        if ask.is_whole and len(some) < len(found):
-            return Page(stream.position, [], is_lost=True)
-        return Page(stream.position, some, has_more=len(some) < len(found))
+        from_newest = ask.since is None
+        above = 0 if ask.since is None else ask.since.offset
+        numbered = stream.numbered(above, ask.before, from_newest=from_newest)
+        return page_of(stream.position, numbered, ask)
 
     def empty(self, name: str) -> None:
         """Forget the messages of a room; its position stays."""
@@ -377,13 +377,26 @@ def leaves_out(exclude: str | frozenset[str] | None, ids: frozenset[str]) -> boo
     return exclude in ids if isinstance(exclude, str) else not exclude.isdisjoint(ids)
 
 
-def fitting(
-    found: list[tuple[int, Kept]], ask: Ask, *, from_newest: bool
-) -> list[tuple[int, Kept]]:
-    """Return as many of these as an answer may have, from one end on."""
-    size = 0
-    for count, (_, kept) in enumerate(reversed(found) if from_newest else found):
+def page_of(position: Position, messages: Iterable[tuple[int, Kept]], ask: Ask) -> Page:
+    """Return those that are asked for, and that an answer has room for.
+
+    They come from the end that is asked for: after `since` the oldest first, else the newest. No
+    more of them are looked at than it takes.
+    """
+    found: list[tuple[int, Kept]] = []
+    limit = NO_LIMIT if ask.limit is None else ask.limit
+    size, has_more = 0, False
+    for each in messages:
+        _, kept = each
+        if len(found) == limit:
+            break
+        if ask.without and leaves_out(kept[3], ask.without):
+            continue
         size += len(kept[0])
-        if count == ask.most or size > ask.most_bytes:
-            return found[len(found) - count :] if from_newest else found[:count]
-    return found
+        if len(found) == ask.most or size > ask.most_bytes:
+            has_more = True
+            break
+        found.append(each)
+    if ask.is_whole and has_more:
+        return Page(position, [], is_lost=True)
+    return Page(position, found if ask.since is not None else found[::-1], has_more=has_more)

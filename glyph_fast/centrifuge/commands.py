@@ -11,6 +11,7 @@ from ..dialects.publication import ROOM
 from ..errors import BrokerUnavailable, GlyphFastError, RoomFull
 from ..handlers.permission import Refused
 from ..hub.joining import MAX_ANSWER, join
+from ..hub.room_presence import LISTED, LISTED_BYTES
 from ..wire import MessageType
 from .calling import after, rpc, send
 from .codes import (
@@ -28,7 +29,15 @@ from .codes import (
 from .identity import subscription_end, ttl
 from .publishing import WrittenMessage
 from .recovery import REFUSE_UNRECOVERED, ask_of, described, is_cache
-from .session import Command, Session, Subscription
+from .session import (
+    LOOKED_AT,
+    PRESENT_FRAMES,
+    TOKEN_FRAMES,
+    WRITTEN_FRAMES,
+    Command,
+    Session,
+    Subscription,
+)
 from .wireformat import Fields
 
 
@@ -61,6 +70,7 @@ async def subscribe(session: Session, fields: Fields, id: int) -> None:
 async def _judge(session: Session, name: str, token: str) -> float | None:
     """See that a client may come in; say when that ends, where a token says so."""
     if token:
+        session.charge(TOKEN_FRAMES)
         return await subscription_end(session.server, session.conn, token, name)
     try:
         await session.server.dispatcher.client_commands.judge(session.conn, name)
@@ -79,6 +89,7 @@ async def _join(
         result: Fields = {}
         if page.position.epoch:
             result = described(format, fields, page, cache=is_cache(conn, name))
+            session.charge_page(page, result.get("publications", ()))
         if fields.get("recover") and result:
             is_recovered = result.get("recovered", False)
             server.hub.metrics.resumes["resumed" if is_recovered else "refused"] += 1
@@ -159,6 +170,9 @@ async def presence(session: Session, fields: Fields, id: int) -> Fields:
     """Answer who is in a room."""
     name = _shown(session, fields)
     members = await _asked(session.conn._manager._presence._members(name))
+    if len(members) > LISTED or sum(len(each.text) for each in members.values()) > LISTED_BYTES:
+        raise CommandError(LIMIT_EXCEEDED, "this room has too many members to list")
+    session.charge(PRESENT_FRAMES * len(members))
     format = session.codec.format
     return {"presence": {client: format.info(entry) for client, entry in members.items()}}
 
@@ -166,6 +180,7 @@ async def presence(session: Session, fields: Fields, id: int) -> Fields:
 async def presence_stats(session: Session, fields: Fields, id: int) -> Fields:
     """Answer how many are in a room."""
     stats = await _asked(session.conn._manager._presence.stats(_shown(session, fields)))
+    session.charge(stats.clients // LOOKED_AT)
     return {"num_clients": stats.clients, "num_users": stats.users}
 
 
@@ -186,10 +201,12 @@ async def history(session: Session, fields: Fields, id: int) -> Fields:
     if not terms.client_history:
         raise CommandError(PERMISSION_DENIED)
     limit = fields.get("limit", 0)
-    page = await _asked(rooms._broker.history(name, Ask() if limit else Ask(limit=0)))
+    most = rooms._history_answer if limit < 0 else limit
+    page = await _asked(rooms._broker.history(name, _ask_of(fields, most)))
     top = page.position
     result: Fields = {"epoch": top.epoch, "offset": top.offset}
-    found = _found(fields, page)[: rooms._history_answer if limit < 0 else limit]
+    found = _found(fields, page)[:most]
+    session.charge_page(page)
     if found:
         size = 0
         kept: list[Fields] = []
@@ -198,8 +215,16 @@ async def history(session: Session, fields: Fields, id: int) -> Fields:
             if size > MAX_ANSWER and kept:
                 break
             kept.append(session.codec.format.kept(offset, each))
+        session.charge(WRITTEN_FRAMES * len(kept))
         result["publications"] = kept
     return result
+
+
+def _ask_of(fields: Fields, most: int) -> Ask:
+    """What a `history` needs of a room: the newest alone, where that is so; else all."""
+    if most and not fields.get("reverse"):
+        return Ask()  # the first after an offset, which may be kept no more
+    return Ask(before=fields.get("since", {}).get("offset") or None, limit=most)
 
 
 def _found(fields: Fields, page: Page) -> list[tuple[int, Any]]:
@@ -230,6 +255,7 @@ async def sub_refresh(session: Session, fields: Fields, id: int) -> Fields:
     if not fields.get("token"):
         raise CommandError(BAD_REQUEST)
     server = session.server
+    session.charge(TOKEN_FRAMES)
     ends_at = await subscription_end(server, session.conn, fields["token"], name)
     server.expire(session, name, ends_at)
     return {} if ends_at is None else {"expires": True, "ttl": ttl(ends_at, server.now())}

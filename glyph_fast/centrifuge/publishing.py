@@ -179,9 +179,8 @@ class PushCodec:
         text = reason.encode()[:MAX_CLOSE_REASON].decode(errors="ignore").encode()
         return core.encode_frame(CLOSE, code.to_bytes(2, "big") + text)
 
-    def answer(self, conn: Any, message: str, fields: Fields) -> bool:
+    def answer(self, conn: Any, payload: str | bytes) -> bool:
         """Send a message of the protocol that must not be lost; False: `drain` before more."""
-        payload = self.format.wire.write(message, fields)
         self._is_own = True
         try:
             may_go_on: bool = conn._answer(payload)

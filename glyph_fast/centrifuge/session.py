@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sized
 from contextlib import suppress
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .. import __version__
+from ..broker.history import Page
 from ..errors import ConnectionClosed, HandshakeError
 from ..hub.connection import Connection
 from ..hub.remembering import Remembering
 from ..hub.room import Room
+from ..hub.shares import TURN_FRAMES
 from ..hub.users import user_of
 from .codes import (
     BAD_CONNECTION,
@@ -47,8 +49,13 @@ if TYPE_CHECKING:
 NEW, CONNECTING, CONNECTED, REFUSED = range(4)
 
 GRACE_S = 25.0  # after the end of credentials, for a client that is about to refresh them
-AT_ONCE = 32  # commands of one frame before others have their turn
-COMMAND_FRAMES = 8  # that a command counts like in its sender's share of a turn
+# What counts like how many frames in its sender's share of a turn.
+COMMAND_FRAMES = 8  # a command
+TOKEN_FRAMES = 32  # a token that is verified
+WRITTEN_FRAMES = 4  # a message that a room keeps, written into an answer
+PRESENT_FRAMES = 2  # a member, the same
+LOOKED_AT = 32  # messages that a room keeps, or members that are counted: one frame
+ANSWERED_FRAME = 2048  # bytes of an answer: one frame
 
 Command: TypeAlias = "Callable[[Session, Fields, int], Coroutine[Any, Any, Fields | None]]"
 
@@ -67,7 +74,7 @@ class Session:
 
     __slots__ = (
         "_awaits_pong", "_has_token", "_is_full", "_is_native", "_is_overdue", "_received",
-        "_state", "codec", "conn", "server", "subs", "subscribing",
+        "_spent", "_state", "codec", "conn", "server", "subs", "subscribing",
     )  # fmt: skip
 
     def __init__(
@@ -85,31 +92,43 @@ class Session:
         self._awaits_pong = False
         self._is_overdue = False  # whether, at the next look, the pong should be there
         self._received = 0  # bytes, when it was pinged last
+        self._spent = 0  # frames of a share of a turn
 
     # Frames in.
 
     async def take(self, payload: str | bytes) -> None:
         """Do what a frame says."""
-        count = 0
+        is_empty = True
         try:
-            for count, command in enumerate(self.codec.format.wire.read(payload), 1):
+            for command in self.codec.format.wire.read(payload):
+                is_empty = False
                 await self._do(command)
                 if not await self._go_on():
                     return
-                if count % AT_ONCE == 0:
-                    await asyncio.sleep(0)
-            if not count:
+            if is_empty:
                 raise BadFrame("a frame is empty")
         except BadFrame:
             self.disconnect(BAD_CONNECTION)
 
     async def _go_on(self) -> bool:
-        """Wait until its client has read enough of the answers; whether it is still there."""
+        """Wait until its client has read enough, and others had a turn; whether it is there."""
         if self._is_full:
             self._is_full = False
             with suppress(ConnectionClosed):
                 await self.conn.drain()
+        if self._spent >= TURN_FRAMES:
+            self._spent = 0
+            await asyncio.sleep(0)
         return self.conn.is_open
+
+    def charge(self, frames: int) -> None:
+        """Let what is being done count like so many frames in its client's share of a turn."""
+        self._spent += frames
+        self.conn._turn.charge(frames)
+
+    def charge_page(self, page: Page, written: Sized = ()) -> None:
+        """The same for messages that a room keeps: all were looked at, and some are written."""
+        self.charge(len(page.messages) // LOOKED_AT + WRITTEN_FRAMES * len(written))
 
     async def _do(self, command: Fields) -> None:
         """Do one command, and answer it."""
@@ -118,7 +137,7 @@ class Session:
         if kind is None:
             self._pong(id)
             return
-        self.conn._turn.charge(COMMAND_FRAMES)
+        self.charge(COMMAND_FRAMES)
         try:
             result = await self._result(kind, command[kind], id)
             if result is not None:
@@ -157,10 +176,8 @@ class Session:
 
     def reply(self, id: int, kind: str, result: Fields) -> None:
         """Answer a command."""
-        if self.conn.is_open and not self.codec.answer(
-            self.conn, "Reply", {"id": id, kind: result}
-        ):
-            self._is_full = True
+        if self.conn.is_open:
+            self._say("Reply", {"id": id, kind: result})
 
     def reply_error(self, id: int, exc: CommandError) -> None:
         """Answer a command by an error."""
@@ -168,12 +185,19 @@ class Session:
         if exc.code in TEMPORARY:
             error["temporary"] = True
         if self.conn.is_open and id:
-            self.codec.answer(self.conn, "Reply", {"id": id, "error": error})
+            self._say("Reply", {"id": id, "error": error})
 
     def push(self, fields: Fields) -> None:
         """Tell the client something it has not asked for."""
         if self.conn.is_open:
-            self.codec.answer(self.conn, "Reply", {"push": fields})
+            self._say("Reply", {"push": fields})
+
+    def _say(self, message: str, fields: Fields) -> None:
+        """Send a message of the protocol, which must not be lost."""
+        payload = self.codec.format.wire.write(message, fields)
+        self.charge(len(payload) // ANSWERED_FRAME)
+        if not self.codec.answer(self.conn, payload):
+            self._is_full = True
 
     def disconnect(self, code: int, reason: str = "") -> None:
         """End the connection with a code of the protocol."""
@@ -238,7 +262,9 @@ class Session:
                 self.disconnect(STATE_LOST)
                 return
             room._members.go_on_from(page.position)
-            described_subs[name] = described(self.codec.format, asked.get(name, {}), page)
+            told = described(self.codec.format, asked.get(name, {}), page)
+            self.charge_page(page, told.get("publications", ()))
+            described_subs[name] = told
             held.append((room._members, page.position))
         self._state = CONNECTED
         self.reply(id, "connect", self._result_of_connect(who, described_subs))
@@ -267,6 +293,7 @@ class Session:
 
     async def refresh(self, fields: Fields) -> Fields:
         """Go on with newer credentials of the same user."""
+        self.charge(TOKEN_FRAMES)
         who = await identify(self.server, self.conn, fields)
         if user_of(who.identity) != user_of(self.conn.identity):
             raise Disconnect(INVALID_TOKEN, "the token is of another user")

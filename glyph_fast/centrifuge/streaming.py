@@ -174,7 +174,7 @@ class UniSession(Session):
     def push(self, fields: Fields) -> None:
         """Tell the client something."""
         if self.conn.is_open:
-            self.codec.answer(self.conn, "Push", fields)
+            self._say("Push", fields)
 
     async def _begin(self, who: Who, asked: dict[str, Fields], id: int) -> None:
         for name in asked:

@@ -27,6 +27,7 @@ from .permission import Refused
 from .presence import wants_presence
 
 PAGE = 100  # messages of a `history` that does not say how many
+WRITTEN_A_FRAME = 8  # messages of an answer that count like one frame in their asker's share
 ID_SIZES = range(16, 65)  # characters of an id that counts
 
 Members = dict[str, Any]
@@ -53,6 +54,7 @@ class HistoryCommands:
 
         def answer(page: Page) -> None:
             parts = joined_parts(room, members, page)
+            conn._turn.charge(len(page.messages) // WRITTEN_A_FRAME)
             if (resumed := parts.get("resumed")) is not None:
                 ctx.hub.metrics.resumes["resumed" if resumed == b"true" else "refused"] += 1
             if shown:
@@ -88,6 +90,7 @@ class HistoryCommands:
             page = await rooms._broker.history(room, ask_of(members, self._most, conn.id))
         except BrokerUnavailable:
             raise Refused("try again") from None
+        conn._turn.charge(len(page.messages) // WRITTEN_A_FRAME)
         if not ctx._keep_answer(history_answer(room, members, page, conn.id)):
             await conn.drain()
 

@@ -15,6 +15,7 @@ from glyph_fast.broker.history import (
     Histories,
     Page,
     _Order,
+    page_of,
 )
 from glyph_fast.dialects.stream import TEXT
 from glyph_fast.options.rooms import RoomDeclaration
@@ -321,3 +322,32 @@ def test_an_order_gives_the_first_that_is_due_and_forgets_what_has_no_place() ->
     assert order.first(but=streams[1]) is None
     assert order.first() is streams[1]
     assert order.first() is None
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        {"limit": 1}, {"limit": 1, "without": frozenset("x")}, {"most": 1}, {"most_bytes": 10},
+        {"before": 900, "limit": 1}, {"since": 100, "limit": 1}, {"since": 100, "most": 1},
+    ],
+)  # fmt: skip
+def test_no_more_is_looked_at_than_is_asked_for(ask: dict[str, Any]) -> None:
+    """Else a request of 50 bytes takes as long as all that a room keeps."""
+    kept, looked_at = Kept(), 0
+    position = kept.put("a", *numbers(1, 1000))
+    stream = kept.find("a")
+    assert stream is not None
+    if "since" in ask:
+        ask["since"] = Position(position.epoch, ask["since"])
+
+    def looking() -> Any:
+        nonlocal looked_at
+        above = ask["since"].offset if "since" in ask else 0
+        from_newest = "since" not in ask
+        for each in stream.numbered(above, ask.get("before"), from_newest=from_newest):
+            looked_at += 1
+            yield each
+
+    page = page_of(position, looking(), Ask(**ask))
+    assert page == kept.get("a", **ask) and len(page.messages) == 1
+    assert looked_at == 2

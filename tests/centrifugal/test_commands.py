@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from glyph_fast import Connection, MessageContext, MessageType, Reject, Server
+from glyph_fast.centrifuge import commands
 from glyph_fast.errors import CallFailed, ConnectionClosed
 from tests.centrifugal.speaking import KEPT, Speaker, server_of, speaking
 
@@ -415,5 +416,24 @@ def test_what_is_larger_than_the_broker_takes(
             await ann.ask("subscribe", channel="a")
             monkeypatch.setattr(client.hub, "_publish_once", too_large)
             assert await ann.ask("publish", channel="a", data=1) == (106, "at most 5 bytes")
+
+    run(main())
+
+
+def test_a_large_room_lists_nobody_and_counts_all(
+    run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "LISTED", 2)
+
+    async def main() -> None:
+        async with speaking(server_of(), 3) as (_, ann, bob, eve):
+            for speaker in (ann, bob):
+                await speaker.ask("subscribe", channel="a")
+            assert len((await ann.ask("presence", channel="a"))["presence"]) == 2
+            await eve.ask("subscribe", channel="a")
+            told = await ann.ask("presence", channel="a")
+            assert told == (106, "this room has too many members to list")
+            stats = await ann.ask("presence_stats", channel="a")
+            assert stats == {"num_clients": 3, "num_users": 3}
 
     run(main())

@@ -374,3 +374,53 @@ def test_the_path_is_no_other_protocols(run: Callable[..., Any]) -> None:
             assert bare.subprotocol is None
 
     run(main())
+
+
+@pytest.mark.parametrize(
+    ("command", "share"),
+    [
+        ({"rpc": {}}, 32),
+        ({"presence_stats": {"channel": "a"}}, 32),
+        ({"presence": {"channel": "a"}}, 6),
+        ({"history": {"channel": "a"}}, 32),
+        ({"history": {"channel": "a", "limit": 1}}, 6),
+        ({"history": {"channel": "a", "limit": 1, "reverse": True}}, 22),
+        ({"history": {"channel": "a", "limit": -1}}, 1),
+    ],
+    ids=str,
+)
+def test_a_command_counts_by_its_work_in_its_clients_share_of_a_turn(
+    run: Callable[..., Any], command: dict[str, Any], share: int
+) -> None:
+    server = server_of({"*": KEPT | {"history_size": 1000}})
+
+    async def main() -> None:
+        steps: list[int] = []
+        async with speaking(server, 20) as (client, ann, *others):
+            for speaker in (ann, *others):
+                await speaker.ask("subscribe", channel="a")
+            for number in range(1000):
+                server.hub.broadcast_to_room("a", str(number))
+            await client.settle()
+            assert server._centrifuge is not None
+            done = 0
+
+            def count(*args: Any) -> Any:
+                nonlocal done
+                done += 1
+                return do(*args)
+
+            session = next(iter(server._centrifuge.sessions.values()))
+            kind = type(session)
+            do = kind._do
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(kind, "_do", count)
+                saying = asyncio.ensure_future(ann.say(*[{"id": 9, **command}] * 70))
+                while done < 70 and session.conn.is_open:
+                    before = done
+                    await asyncio.sleep(0)
+                    steps.append(done - before)
+                await saying
+        assert max(steps) == share
+
+    run(main())

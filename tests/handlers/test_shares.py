@@ -72,6 +72,22 @@ def test_a_long_answer_counts_by_its_length():
     assert ann.conn.messages_received == 1 + 2  # each of 400 KiB
 
 
+def test_an_answer_of_many_messages_counts_by_their_number():
+    site = Site(Config(client_commands=ALL.split(",")))
+    site.hub._declare(declaration_of_program("r", {"history_size": 1000}))
+    ann = site.connect()
+    ann.send({"type": "join_room", "room": "r"})
+    for _ in range(1000):
+        site.hub.broadcast_to_room("r", "x")
+    ann.received()
+    ann.feed(*[{"type": "history", "room": "r", "limit": 1000}] * 10)
+    assert ann.conn.messages_received == 1 + 2
+    bob = site.connect()
+    join = {"type": "join_room", "room": "r", "history": 1000}
+    bob.feed(*[join, {"type": "leave_room", "room": "r"}] * 10)
+    assert bob.conn.messages_received == 3
+
+
 @pytest.mark.parametrize(
     ("message", "share"), [("text", 256), ({"n": 1}, 52), ({"type": "history", "room": "r"}, 8)]
 )

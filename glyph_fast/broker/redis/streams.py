@@ -14,7 +14,7 @@ from ...dialects.stream import Kept
 from ...errors import BrokerUnavailable
 from ...options.rooms import RoomDeclaration
 from ...wire import NOWHERE, Position
-from ..history import NO_LIMIT, Ask, Page, fitting, leaves_out
+from ..history import NO_LIMIT, Ask, Page, leaves_out, page_of
 from ..ids import LIFETIME_S
 from ..nodes.subjects import Subjects, encode
 from ..ordering import PARTS_AT, read_placed
@@ -199,7 +199,7 @@ class RedisStreams:
                 return Page(chunk.position, [], is_lost=since is not None)
         # What came meanwhile is delivered as it comes.
         found = [each for each in found if each[0] <= first.position.offset]
-        return _page(first.position, found, ask)
+        return page_of(first.position, reversed(found) if from_newest else found, ask)
 
     @staticmethod
     def _is_enough(found: list[tuple[int, Kept]], ask: Ask) -> bool:
@@ -273,17 +273,6 @@ class Chunk(NamedTuple):
         """Whether every message after a position is kept."""
         epoch, offset = self.position
         return since.epoch == epoch and offset - self.length <= since.offset <= offset
-
-
-def _page(position: Position, found: list[tuple[int, Kept]], ask: Ask) -> Page:
-    """As many as may come of those that were found."""
-    from_newest = ask.since is None
-    if ask.limit is not None and len(found) > ask.limit:
-        found = found[len(found) - ask.limit :] if from_newest else found[: ask.limit]
-    some = fitting(found, ask, from_newest=from_newest)
-    if ask.is_whole and len(some) < len(found):
-        return Page(position, [], is_lost=True)
-    return Page(position, some, has_more=len(some) < len(found))
 
 
 def unavailable(got: Any) -> Any:
