@@ -125,7 +125,11 @@ export class Link {
     socket.onmessage = now(({ data }) => {
       this._heardAt = Date.now();
       if (this._state != "open") this._confirm();
-      if (attempt == this._attempt) this._owner._heard(data);
+      try {
+        if (attempt == this._attempt) this._owner._heard(data);
+      } catch {
+        this._lost(Code.Lost, "no answer"); // of this protocol
+      }
     });
     socket.onclose = now(({ code, reason }) => this._lost(code, reason));
     socket.onerror = () => {}; // `close` follows

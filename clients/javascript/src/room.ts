@@ -180,9 +180,9 @@ export class ClientRoom implements Room {
   /** Ask for what is missing; what comes meanwhile is held. */
   private _fill(asked: any, held: any[]): void {
     this._held = held;
-    this._ask("history", asked, (error, found) => {
+    this._ask("history", asked, (_, found) => {
       if (held != this._held) return; // the room was reset, or is being joined anew
-      if (error) return this._join(); // which resumes where clients may not ask for `history`
+      if (!found?.epoch) return this._join(); // which resumes where clients may not ask for `history`
       const { epoch, offset, messages, more, lost } = found;
       const position = this.position!;
       this._held = null;
@@ -202,11 +202,10 @@ export class ClientRoom implements Room {
     this._handlers._emit("reset");
     const { history } = this._options;
     if (history) this._fill({ limit: history }, isSame ? held : []);
-    else if (!held.length) return;
-    else if (isSame) {
+    else if (isSame && held.length) {
       this.position.offset = held[0].offset - 1;
       this._release(held);
-    } else this._refill([]);
+    } else if (held.length) this._refill([]);
   }
 
   private _deliver(message: any, isOld?: boolean): void {
@@ -238,10 +237,10 @@ export class ClientRoom implements Room {
         this._timer ||= setTimeout(() => this._flush(pause), (this._pause = pause));
         return;
       }
+      const { epoch, offset } = found ?? error; // first: it may be none
       this._outbox.delete(id);
       if (this._pause && !this._timer) this._flush();
       if (error) return out.done(error);
-      const { epoch, offset } = found;
       // It has its place, where others see a message.
       if (epoch && epoch == this.position?.epoch) this._accept({ type: "skip", offset });
       out.done(null, epoch ? { epoch, offset } : null);

@@ -184,7 +184,7 @@ export class Client implements Server {
     }
     this._own._emit("state", state, why);
     if (!isOver) return;
-    const reason = why.reason || "closed";
+    const reason = why.reason || state;
     for (const id of this._questions.keys()) this._end(id, new GlyphError(reason));
     for (const room of this._rooms.values()) room._close(reason);
     this._rooms.clear();
@@ -239,7 +239,7 @@ export class Client implements Server {
 
   private _answered(id: string, question: Question, { type, data, target }: any): void {
     this.id = target;
-    const error = type == "error" ? String(data?.error ?? "error") : "";
+    const error = type == "error" ? String(data?.error ?? type) : "";
     if (error == Says.TryAgain && !question.until) {
       this._later(id, question, (question.pause = longer(question.pause)));
     } else this._end(id, error ? new GlyphError(error) : null, data);
@@ -248,8 +248,9 @@ export class Client implements Server {
   private _end(id: string, error: GlyphError | null, found?: any): void {
     const question = this._questions.get(id)!;
     clearTimeout(question.timer);
-    this._questions.delete(id);
+    // Before it is forgotten: an answer that is none ends the connection, and by that the question.
     if (!this._isOver(question)) question.done(error, found);
+    this._questions.delete(id);
   }
 
   /** What answers a former socket, or a room that was left, is nobody's business. */
