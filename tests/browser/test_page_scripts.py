@@ -28,6 +28,7 @@ class Case(NamedTuple):
     shown: list[object]
     then: str = ""
     cookie: str = ""
+    one_process: bool = False  # the program counts on it
 
 
 def posts(path: str, json: str = "null") -> str:
@@ -72,7 +73,7 @@ CASES = [
     ),
     Case(
         "python", "game", "const socket =", [{"you": 1}, "drawn"],
-        then="socket.onopen = () => steer(1, 0);",
+        then="socket.onopen = () => steer(1, 0);", one_process=True,  # its loop runs in one worker
     ),
     Case(
         "python", "feed", 'const server = glyphFast.connect("/live");', ["closing soon"],
@@ -120,7 +121,12 @@ def run(page: Page, script: str, then: str) -> None:
     page.evaluate(f"async () => {{ {script}\n{then} }}")
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.page}-{case.program}")
+def parameter(case: Case) -> Any:
+    marks = [pytest.mark.one_process] if case.one_process else []
+    return pytest.param(case, id=f"{case.page}-{case.program}", marks=marks)
+
+
+@pytest.mark.parametrize("case", [parameter(each) for each in CASES])
 def test_a_script_shows_what_it_should(open_page: Any, tmp_path: Path, case: Case) -> None:
     program, script = pieces(case)
     (tmp_path / f"{case.program}.py").write_text(program)
