@@ -522,7 +522,7 @@ cdef class Poller:
     cdef _Tls tls                   # of those who come, or None
     cdef byte* plain                # PLAIN_SIZE bytes: what one recv says; NULL without TLS
     cdef object failure             # of the latest `decrypt`, or None
-    cdef int shakes                 # steps of handshakes in this turn
+    cdef int shakes                 # steps of handshakes in this turn, and readings without data
 
     @cython.final
     cdef int watch_listener(self, Py_ssize_t index, int operation) except -1
@@ -555,12 +555,13 @@ cdef class _Tls:
     cdef object wants_more
     cdef object is_over
     cdef object direct_type         # of sessions that records go through without `ssl`, or None
+    cdef object records_type        # counts records where they do not
+    cdef object silent              # makes the error of a peer whose records hold no data
 
     @cython.final
     cdef int purge(self) except -1
     @cython.final
     cdef object broken(self)
-
 
 @cython.final
 cdef class _TlsSink:
@@ -576,6 +577,8 @@ cdef class _TlsSink:
     cdef Py_ssize_t rest_offset     # bytes of it that have
     cdef int64_t cold_until         # of the connection's `bytes_sent`
     cdef uint32_t sweep             # the turn's, when something was sent last
+    cdef object records             # counts those of a peer that go through `ssl`, or None
+    cdef uint32_t silent            # bytes of ciphertext that came since the latest with data
     cdef int fd                     # owned
     cdef byte events                # what epoll watches it for
     cdef gf_flag is_made            # else `fd` is nobody's: a 0 that no one has set

@@ -131,7 +131,7 @@ cdef extern from "_c/batch.h" nogil:
     int gf_batch_send(gf_batch* batch)
 
 cdef extern from "_c/openssl.h":
-    int GF_TLS_MORE, GF_TLS_END, GF_TLS_BROKEN
+    int GF_TLS_MORE, GF_TLS_END, GF_TLS_BROKEN, GF_TLS_SILENT
     bint gf_tls_find(const char* path)
     bint gf_tls_fits(PyObject* session, PyObject* context)
     void* gf_tls_take_over(PyObject* session)
@@ -141,6 +141,7 @@ cdef extern from "_c/openssl.h":
     void gf_tls_end(void* session)
     const char* gf_tls_waiting(Py_ssize_t* size)
     void gf_tls_sent()
+    bint gf_tls_is_idle()
     const char* gf_tls_reason()
 
 # The numbers of `wire.py` as the C compiler wants them; a test compares the two.

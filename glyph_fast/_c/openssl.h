@@ -25,7 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GF_TLS_MORE, GF_TLS_END, GF_TLS_BROKEN }; /* why reading stopped */
+enum { GF_TLS_MORE, GF_TLS_END, GF_TLS_BROKEN, GF_TLS_SILENT }; /* why reading stopped */
 
 #if defined(__linux__) && !defined(Py_GIL_DISABLED)
 #include <dlfcn.h>
@@ -81,9 +81,14 @@ enum { /* of OpenSSL's headers, the same since 1.1.1 */
 static __thread struct {
     const char *in; /* ciphertext that came, not owned */
     size_t in_size;
+    int pieces; /* that were read of it, two for each record, but for those of data */
     char *out; /* ciphertext to send, malloc'd; nothing is left there between calls */
     size_t out_size, out_capacity;
 } gf_tls;
+
+/* Records that may come in one reading without data in them: keys are changed, and little else is
+ * said so, once in gigabytes, while OpenSSL would do it as often as it is told, and answer. */
+enum { GF_TLS_RECORDS = 32 };
 
 /* A BIO keeps nothing but whether it should be asked again, so one serves all of a thread. */
 static __thread void *gf_tls_bio;
@@ -97,6 +102,9 @@ static int gf_bio_read(void *bio, char *target, size_t size, size_t *count)
         gf_BIO_set_flags(bio, GF_BIO_RETRY_READ);
         return 0;
     }
+    if (gf_tls.pieces >= 2 * GF_TLS_RECORDS)
+        return *count = 0; /* as if it ended here */
+    gf_tls.pieces++;
     memcpy(target, gf_tls.in, *count);
     gf_tls.in += *count;
     gf_tls.in_size -= *count;
@@ -185,14 +193,18 @@ static Py_ssize_t gf_tls_read(
         gf_ERR_clear_error(); /* somebody else's: it would be taken for this session's */
     gf_tls.in = data;
     gf_tls.in_size = size;
+    gf_tls.pieces = 0;
     while (gf_tls.in_size) {
         if (!gf_SSL_read_ex(session, target + total, room - total, &count)) {
             int error = gf_SSL_get_error(session, 0);
             if (error != GF_ERROR_WANT_READ)
                 *why = error == GF_ERROR_ZERO_RETURN ? GF_TLS_END : GF_TLS_BROKEN;
+            if (gf_tls.pieces >= 2 * GF_TLS_RECORDS)
+                *why = GF_TLS_SILENT;
             break;
         }
         total += count;
+        gf_tls.pieces -= gf_tls.pieces < 2 ? gf_tls.pieces : 2;
     }
     gf_tls.in_size = 0;
     return (Py_ssize_t)total;
@@ -232,6 +244,9 @@ static void gf_tls_sent(void)
     }
 }
 
+/* Whether what was read last said little but that keys are changed. */
+static int gf_tls_is_idle(void) { return gf_tls.pieces > 8; }
+
 /* Why a session broke, in OpenSSL's words. */
 static const char *gf_tls_reason(void)
 {
@@ -260,6 +275,7 @@ static int gf_tls_write(void *session, const char *data, size_t size)
 static void gf_tls_end(void *session) { (void)session; }
 static const char *gf_tls_waiting(Py_ssize_t *size) { return *size = 0, NULL; }
 static void gf_tls_sent(void) {}
+static int gf_tls_is_idle(void) { return 0; }
 static const char *gf_tls_reason(void) { return ""; }
 
 #endif

@@ -27,6 +27,8 @@ cdef enum:
     MAX_REST = 262144           # bytes of ciphertext that wait, answers to a peer included who
                                 # reads none
     MAX_SHAKES = 32             # steps of handshakes in one turn; each may be worth fifty messages
+    MAX_IDLE = 32               # records of one reading in which there is no data
+    MAX_SILENT = 3 * RECORD_SIZE  # bytes of ciphertext without data, once hands are shaken
     TLS_TAG = 2                 # added to the address of a sink, for epoll
     PLAIN_SIZE = READ_SIZE + 2 * RECORD_SIZE  # what was read, and half a record of before
 
@@ -37,6 +39,8 @@ cdef class _Tls:
     def __cinit__(self, context, describe, failed, preface):
         import ssl  # where there is no TLS, nobody needs it
 
+        from .records import Records, silent
+
         self.context = context
         self.describe = describe
         self.failed = failed
@@ -45,6 +49,7 @@ cdef class _Tls:
         self.outgoing = ssl.MemoryBIO()
         self.put_in = self.incoming.write
         self.take_out = self.outgoing.read
+        self.records_type, self.silent = Records, silent
         self.error = ssl.SSLError
         self.wants_more = ssl.SSLWantReadError
         self.is_over = ssl.SSLZeroReturnError
@@ -158,6 +163,12 @@ cdef class _TlsSink:
         else:
             plain = self.decrypt(PyMemoryView_FromMemory(<char*>data, size, PyBUF_READ), &is_end)
         failure, self.poller.failure = self.poller.failure, None
+        if self.is_ready:
+            self.silent = 0 if plain else self.silent + size
+            if not plain or self.direct != NULL and gf_tls_is_idle():
+                self.poller.shakes += 1
+            if self.silent > MAX_SILENT and failure is None:
+                failure = self.settings.silent()
         if plain:
             conn.take(self.poller.plain, plain)
         if is_end:
@@ -284,8 +295,14 @@ cdef class _TlsSink:
         cdef _Tls tls = self.settings
         cdef Py_ssize_t size = 0
         cdef Py_ssize_t count
+        cdef Py_ssize_t idle = 0
         cdef bint is_more = self.is_ready
+        cdef bint was_ready = self.is_ready
         try:
+            if tls.direct_type is None:
+                if self.records is None:
+                    self.records = tls.records_type()
+                idle = self.records.count(data)
             tls.put_in(data)
             if not self.is_ready:
                 self.shake_hands()
@@ -302,12 +319,15 @@ cdef class _TlsSink:
                     is_end[0] = True
                     break
                 size += count
+                idle -= 1
         except tls.wants_more:
             pass
         except tls.is_over:  # both sides are ended
             is_end[0] = True
         except BaseException as exc:
             poller.failure = exc
+        if was_ready and idle > MAX_IDLE and self.poller.failure is None:
+            self.poller.failure = tls.silent()
         try:
             self.keep()
             if is_end[0] or poller.failure is not None:
@@ -330,6 +350,8 @@ cdef class _TlsSink:
             answer = take_waiting(0)
             if why == GF_TLS_BROKEN:
                 self.poller.failure = self.settings.broken()
+            elif why == GF_TLS_SILENT:
+                self.poller.failure = self.settings.silent()
             if answer is not None:
                 self.add_rest(answer)
         except BaseException as exc:

@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from ..records import MAX_IDLE, Records, silent
 from ..wire import CLOSED
 from .connection import GATHER_SIZE
 from .descriptor import _DescriptorSink
@@ -36,6 +37,7 @@ COLD_BYTES = 32 * 1024  # sent in such records at first: then TCP's window has o
 IDLE_SWEEPS = 2  # without a byte sent, after which it may have closed again
 MAX_REST = 256 * 1024  # bytes of ciphertext that wait, answers to a peer who reads none included
 MAX_SHAKES = 32  # steps of handshakes in one turn; each may be worth fifty messages
+MAX_SILENT = 3 * RECORD_SIZE  # bytes of ciphertext without data, once hands are shaken
 
 
 class _Tls:
@@ -74,8 +76,10 @@ class _TlsSink(_DescriptorSink):
         "_is_shut",
         "_owes",
         "_preface",
+        "_records",
         "_rest",
         "_session",
+        "_silent",
         "_sweep",
         "_tls",
         "is_ready",
@@ -91,6 +95,8 @@ class _TlsSink(_DescriptorSink):
         self._owes = False  # the last byte of plaintext, encrypted and not owned up to
         self._cold_until = COLD_BYTES  # of the connection's `bytes_sent`
         self._sweep = 0  # the turn's, when something was sent last
+        self._records = Records()
+        self._silent = 0  # bytes of ciphertext that came since the latest with data
         self.is_ready = False  # the handshake is done
         self._is_shut = False  # our side is ended, or there is nobody to tell
         self._has_ended = False  # TCP's side is to be ended, once the rest has left
@@ -212,6 +218,7 @@ class _TlsSink(_DescriptorSink):
         pieces: list[bytes] = []
         is_end = False
         failure: BaseException | None = None
+        was_ready, idle = self.is_ready, self._records.count(data)
         try:
             tls.incoming.write(data)
             if self._session is None:
@@ -233,6 +240,12 @@ class _TlsSink(_DescriptorSink):
             failure = exc.with_traceback(None)  # which would hold this frame, and that the failure
         except BaseException as exc:
             failure = exc
+        if was_ready:
+            self._silent = 0 if pieces else self._silent + len(data)
+            self.poller._shakes += not pieces
+            is_idle = idle - len(pieces) > MAX_IDLE or self._silent > MAX_SILENT
+            if is_idle and failure is None:
+                failure = silent()
         try:
             self._keep()
             if is_end or failure is not None:

@@ -15,7 +15,9 @@ from typing import cast
 from ..errors import ConfigError
 from ..http.tls import Tls
 from ..logs import SERVER, log
+from ..records import MAX_IDLE, Records, silent
 
+MAX_SILENT = 3 * 16 * 1024  # bytes of ciphertext without data, once hands are shaken
 VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
@@ -159,13 +161,16 @@ class Certificates:
 class TlsSession:
     """The server's end of one TLS connection."""
 
-    __slots__ = ("_incoming", "_is_ready", "_object", "_outgoing")
+    __slots__ = ("_idle", "_incoming", "_is_ready", "_object", "_outgoing", "_records", "_silent")
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._object = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._is_ready = False
+        self._records = Records()
+        self._idle = 0  # records of the latest reading in which no data was found
+        self._silent = 0  # bytes of ciphertext that came since the latest with data
 
     @property
     def tls(self) -> Tls:
@@ -175,6 +180,10 @@ class TlsSession:
     def feed(self, ciphertext: bytes | memoryview) -> None:
         """Take bytes of the peer."""
         self._incoming.write(ciphertext)
+        count = self._records.count(ciphertext)
+        if self._is_ready:
+            self._idle += count
+            self._silent += len(ciphertext)
 
     def read_into(self, buffer: memoryview) -> int:
         """Fill `buffer` with plaintext and return its size; 0 when the peer ended its side.
@@ -185,8 +194,17 @@ class TlsSession:
         if not self._is_ready:
             self._object.do_handshake()
             self._is_ready = True
-        # With a buffer it returns a count, which its declared type leaves out.
-        return cast(int, self._object.read(len(buffer), cast(bytearray, buffer)))
+        try:
+            # With a buffer it returns a count, which its declared type leaves out.
+            size = cast(int, self._object.read(len(buffer), cast(bytearray, buffer)))
+        except ssl.SSLWantReadError:
+            idle, self._idle = self._idle, 0
+            if idle > MAX_IDLE or self._silent > MAX_SILENT:
+                raise silent() from None
+            raise
+        self._idle -= 1
+        self._silent = 0
+        return size
 
     def write(self, plaintext: bytes | memoryview) -> None:
         """Encrypt something to send. Raises OSError before the handshake is done."""

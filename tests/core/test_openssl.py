@@ -22,6 +22,7 @@ from glyph_fast.engine.tls import client_context, server_context
 from glyph_fast.wire import CLOSED, OPEN
 from tests.core.peer import HEAD, Handler
 from tests.engine.certificates import certificate
+from tests.tls_keys import SessionObject, ask_for_new_keys
 
 __all__ = ["certificate"]
 
@@ -218,24 +219,6 @@ def test_a_session_may_be_kept_beyond_its_connection(site):
         session.read(1)
 
 
-class SessionObject(ctypes.Structure):
-    """How an object of `_ssl` begins."""
-
-    _fields_ = [
-        ("head", ctypes.c_byte * object.__basicsize__),
-        ("socket", ctypes.c_void_p),
-        ("session", ctypes.c_void_p),
-    ]
-
-
-def ask_for_new_keys(session: ssl.SSLObject) -> None:
-    """Send a request to change keys (RFC 8446 §4.6.3), which must be answered."""
-    library = ctypes.CDLL(_ssl.__file__)
-    found = SessionObject.from_address(id(session._sslobj)).session
-    assert library.SSL_key_update(ctypes.c_void_p(found), 1) == 1
-    assert library.SSL_do_handshake(ctypes.c_void_p(found)) == 1
-
-
 def test_keys_change_on_the_way(site):
     site.open()
     for _ in range(3):
@@ -250,15 +233,43 @@ def test_a_peer_that_asks_for_keys_and_reads_none_is_cut(site):
     """Each answer is a record, and they must not be kept without end."""
     conn = site.open()
     site.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
-    for _ in range(40):
-        for _ in range(500):
+    for _ in range(1500):
+        for _ in range(15):
             ask_for_new_keys(site.session)
+        site.session.write(client(0x8A, b""))
         with suppress(OSError):
             site.send()
         if conn._phase == CLOSED:
             break
     assert conn._phase == CLOSED
     assert "reads none" in str(site.broken[0])
+
+
+def test_a_peer_that_changes_keys_and_says_nothing_is_cut(site):
+    """Each change takes as long as some messages, and there would be 10,000 in one reading."""
+    conn = site.open()
+    for _ in range(40):
+        for _ in range(50):
+            ask_for_new_keys(site.session)
+        with suppress(OSError):
+            site.send()
+            site.receive()
+        if conn._phase == CLOSED:
+            break
+    assert conn._phase == CLOSED
+    assert str(site.broken[0]).endswith("too many records without data")
+    assert site.broken[0].reason == "TOO_MANY_RECORDS_WITHOUT_DATA"
+
+
+def test_no_reading_holds_many_changes_of_keys_whatever_comes_between(site):
+    conn = site.open()
+    for _ in range(5):
+        for _ in range(20):
+            ask_for_new_keys(site.session)
+        site.session.write(client(0x8A, b""))
+    site.send()
+    assert conn._phase == CLOSED
+    assert str(site.broken[0]).endswith("too many records without data")
 
 
 def test_the_direct_way_is_taken_where_it_can_be(site, core):

@@ -16,6 +16,7 @@ from glyph_fast.errors import ConfigError
 from glyph_fast.wire import BINARY, CLOSE, DROP_NEWEST, TEXT
 from tests.engine.certificates import make_certificate
 from tests.engine.peers import Recorder, serving
+from tests.tls_keys import ask_for_new_keys
 
 pytestmark = pytest.mark.both_cores
 
@@ -78,6 +79,27 @@ class TestTheSession:
             session.write(b"secret")
         session.end()
         assert session.to_send() == b""
+
+    @pytest.mark.parametrize(("changes", "between"), [(33, b""), (40, b"x")])
+    def test_keys_are_not_changed_without_end(self, certificate, changes, between):
+        session, client, _, from_client = self.shake(certificate)
+        buffer = memoryview(bytearray(1000))
+        for count in (3, changes):
+            for number in range(count):
+                ask_for_new_keys(client)
+                if between and number % 10 == 0:
+                    client.write(between)
+            session.feed(from_client.read())
+            while True:
+                try:
+                    session.read_into(buffer)
+                except ssl.SSLWantReadError:
+                    assert count == 3
+                    break
+                except ssl.SSLError as exc:
+                    assert count == changes
+                    assert exc.reason == "TOO_MANY_RECORDS_WITHOUT_DATA"
+                    break
 
     def test_what_is_no_tls_is_an_error(self, certificate):
         session, *_ = self.talk(certificate)
