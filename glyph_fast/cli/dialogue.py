@@ -32,6 +32,7 @@ CLOSE_WAIT_S = 5.0  # for the answer to a close frame
 READ_SIZE = 256 * 1024
 _NO_LIMIT = 1 << 40
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?: ([^\r\n]*))?\r\n")
+_MOST_UNSENT = 256 * 1024  # bytes in the transport, from which on the rest waits in the core
 _OWN_CLOSE = 8  # bytes of a masked close frame without a reason
 
 
@@ -66,6 +67,7 @@ class Dialogue:
         self._writer = writer
         self._is_unanswered = False  # our close frame
         self._leaving: asyncio.TimerHandle | None = None
+        self._draining: asyncio.Task[None] | None = None
         limits = core.Limits(
             max_message_size=max_size,
             queue_messages=_NO_LIMIT,
@@ -73,7 +75,7 @@ class Dialogue:
             ping_interval=0,
         )
         turn = new_turn(asyncio.get_running_loop(), limits, _Events(self))  # type: ignore[arg-type]
-        self._sink = _Sink(writer.transport)
+        self._sink = _Sink(writer.transport, self._drain_later)
         self._conn = core.Connection(turn, self._sink, CLIENT)
         self._conn._upgrade()
 
@@ -85,6 +87,7 @@ class Dialogue:
                 self._conn._feed(data)
                 self._conn._flush()  # before an end of the server's takes what is to be said away
                 self._leave_in_time()
+                await self._sink.may_read.wait()
                 data = await self._reader.read(READ_SIZE)
         except OSError:
             self._conn._lost()
@@ -113,6 +116,20 @@ class Dialogue:
         """Wait until the network has taken what was sent."""
         with suppress(OSError):
             await self._writer.drain()
+            while self._conn.queued_bytes and not self.ended.is_set():
+                self._conn._flush()
+                await self._writer.drain()
+
+    def _drain_later(self) -> None:
+        """Go on once the transport has taken what it has."""
+        if self._draining is None or self._draining.done():
+            self._draining = asyncio.get_running_loop().create_task(self._write_on())
+
+    async def _write_on(self) -> None:
+        with suppress(OSError):
+            await self._writer.drain()
+        self._draining = None
+        self._conn._flush()
 
     def close(self) -> None:
         """Begin the closing handshake; a server that does not answer it is left."""
@@ -130,6 +147,9 @@ class Dialogue:
     def over(self, code: int, reason: str) -> None:
         """The core's last call."""
         self.close_info = (ABNORMAL, "") if self._is_unanswered else (code, reason)
+        if self._draining is not None:
+            self._draining.cancel()
+        self._sink.may_read.set()
         self.ended.set()
 
 
@@ -155,10 +175,18 @@ class _Events:
 
 
 class _Sink:
-    """Takes the core's bytes to the transport."""
+    """Takes the core's bytes to the transport, until that is full: then `drain_later` is called.
 
-    def __init__(self, transport: asyncio.WriteTransport) -> None:
+    The rest waits in the core, which keeps one pong for all pings that came meanwhile.
+    """
+
+    def __init__(
+        self, transport: asyncio.WriteTransport, drain_later: Callable[[], object]
+    ) -> None:
         self._transport = transport
+        self._drain_later = drain_later
+        self.may_read = asyncio.Event()
+        self.may_read.set()
         self.unsent = transport.get_write_buffer_size
         self.close = transport.close
         self.abort = transport.abort
@@ -167,6 +195,9 @@ class _Sink:
     def writev(self, buffers: Sequence[bytes | memoryview]) -> int:
         if self._transport.is_closing():
             raise BrokenPipeError
+        if self._transport.get_write_buffer_size() > _MOST_UNSENT:
+            self._drain_later()
+            return 0
         last = buffers[-1]
         if last[0] == 0x88 and len(last) > _OWN_CLOSE:
             self.has_complained = True
@@ -181,9 +212,11 @@ class _Sink:
             self._transport.close()
 
     def pause_reading(self) -> None:
-        """Never asked for by a client, whose queues have no limits."""
+        """Of small frames the core handles so many in a turn, and keeps what it is given."""
+        self.may_read.clear()
 
-    resume_reading = pause_reading
+    def resume_reading(self) -> None:
+        self.may_read.set()
 
 
 async def open_dialogue(opening: Opening) -> tuple[Dialogue, bytes]:

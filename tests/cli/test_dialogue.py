@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import ssl
+from typing import Any
 
 import pytest
 
 from glyph_fast.cli import main
+from glyph_fast.cli.dialogue import READ_SIZE, Opening, open_dialogue
 from glyph_fast.engine.tls import server_context
+from glyph_fast.urls import websocket_url
 from tests.engine.certificates import make_certificate
 from tests.hostile import ANSWERS, FRAMES, SOUND, Client, assert_one_line, hostile
 
@@ -106,6 +111,88 @@ def test_a_server_that_does_not_end_its_side_is_left(
     with hostile(behave, accepts=True) as port:
         assert connect(port) == 0
     assert "closed with 1000" in capsys.readouterr().err
+
+
+class Counting:
+    """A reader of which it is noted how much it gave, and how far ahead of what was heard."""
+
+    def __init__(self, reader: asyncio.StreamReader, frame: bytes) -> None:
+        self._reader = reader
+        self._frame = frame
+        self.taken = self.most_ahead = self.heard = 0
+
+    def count(self, payload: object) -> None:
+        self.heard += 1
+
+    async def read(self, size: int) -> bytes:
+        self.most_ahead = max(self.most_ahead, self.taken - self.heard * len(self._frame))
+        data = await self._reader.read(size)
+        self.taken += len(data)
+        return data
+
+
+@pytest.mark.both_cores
+def test_of_a_flood_of_tiny_frames_no_more_is_read_than_was_handled(run: Any) -> None:
+    frame = b"\x81\x01x"
+    frames = 500_000
+
+    def behave(client: Client) -> None:
+        for _ in range(frames // 10_000):
+            client.send(frame * 10_000)
+        client.send(b"\x88\x02\x03\xe8")
+        client.wait()
+
+    async def main(port: int) -> Counting:
+        dialogue, first = await open_dialogue(Opening(websocket_url(f"ws://127.0.0.1:{port}/")))
+        reader = dialogue._reader = Counting(dialogue._reader, frame)  # type: ignore[assignment]
+        dialogue.heard = reader.count
+        reader.taken += len(first)
+        await dialogue.listen(first)
+        return reader
+
+    with hostile(behave, accepts=True) as port:
+        counted = run(main(port), deadline=60)
+    assert counted.heard == frames
+    assert counted.most_ahead < READ_SIZE
+
+
+@pytest.mark.both_cores
+def test_what_a_server_does_not_read_waits_where_pongs_are_merged(run: Any) -> None:
+    ping = b"\x89\x7d" + b"p" * 125
+
+    def behave(client: Client) -> None:
+        client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        client.sock.recv(2)  # the beginning of the client's message
+        for _ in range(2000):
+            client.send(ping * 30)
+            client.end.wait(0.0002)  # so that it is read, and all of it answered
+        client.send(b"\x81\x04more")
+        client.wait()
+
+    async def main(port: int) -> int:
+        dialogue, first = await open_dialogue(Opening(websocket_url(f"ws://127.0.0.1:{port}/")))
+
+        def unsent() -> int:
+            return dialogue._writer.transport.get_write_buffer_size() + dialogue._conn.queued_bytes
+
+        sock = dialogue._writer.transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
+        more = asyncio.Event()
+        dialogue.heard = lambda payload: more.set()
+        listening = asyncio.create_task(dialogue.listen(first))
+        dialogue.send("x" * 8_000_000)
+        await asyncio.sleep(0)
+        before = unsent()
+        await more.wait()
+        pongs = unsent() - before
+        await dialogue.drain()
+        assert unsent() < 1 << 18
+        dialogue.leave()
+        await listening
+        return pongs
+
+    with hostile(behave, accepts=True) as port:
+        assert run(main(port), deadline=60) < 1 << 15
 
 
 @pytest.fixture(scope="module")
