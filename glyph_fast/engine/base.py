@@ -43,6 +43,7 @@ def new_turn(
     # What a turn leaves over is flushed once in a round of the loop, however often others flush in
     # between: each such call would else come again in every round, and hold up whoever sends.
     is_due = False
+    is_post_due = False  # the same of what is posted, which a flush by somebody else may have done
 
     def wake() -> None:
         nonlocal is_due
@@ -56,12 +57,22 @@ def new_turn(
         turn.flush()
 
     def wake_threadsafe() -> None:
+        nonlocal is_post_due
+        if is_post_due:
+            return  # whoever has set it flushes later than this, and finds what was posted
+        is_post_due = True
         try:
-            loop.call_soon_threadsafe(turn.flush, context=context)
-        except RuntimeError:
-            if not loop.is_closed():
+            loop.call_soon_threadsafe(flush_posted, context=context)
+        except BaseException as exc:
+            is_post_due = False
+            if not (isinstance(exc, RuntimeError) and loop.is_closed()):
                 raise
             # A thread that outlives the server speaks to nobody, which is no error of its own.
+
+    def flush_posted() -> None:
+        nonlocal is_post_due
+        is_post_due = False  # first: a post during the flush may come too late for it
+        turn.flush()
 
     turn = Turn(
         limits,

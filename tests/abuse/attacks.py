@@ -140,6 +140,9 @@ def attacks() -> dict[str, bytes]:
     found["trailers"] = CHUNKED + b"0\r\n" + b"a:\r\n" * 2000 + b"\r\n" + LAST
     found["empty lines"] = b"\r\n" * (DATA // 2) + LAST
     found["requests"] = head("GET /page") * 2000 + LAST
+    found["requests with chunks"] = (CHUNKED + b"2\r\n{}\r\n0\r\n\r\n") * 2000 + LAST
+    expecting = head("POST /body", ("Expect", "100-continue"), ("Content-Length", "2")) + b"{}"
+    found["requests that expect"] = expecting * 2000 + LAST
     parts = framed(CONTINUATION, b"x", fin=False) * 30_000
     found["fragments of a byte"] = talk(
         framed(TEXT, b"x", fin=False), parts, framed(CONTINUATION, b"x")

@@ -58,6 +58,34 @@ def test_what_is_left_over_is_flushed_once_in_a_round_whoever_else_flushes(run):
     run(main())
 
 
+def test_what_is_posted_is_flushed_once_in_a_round_whoever_else_flushes(run):
+    """Else each flush brought another, which brought more: rounds without an end for one client."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        soon, wakes = loop.call_soon_threadsafe, []
+
+        def counting(function, *args, **kwargs):
+            wakes.append(function)
+            return soon(function, *args, **kwargs)
+
+        turn = new_turn(loop, Limits(), Recorder())
+        loop.call_soon_threadsafe = counting
+        done = []
+        for number in range(5):
+            turn.post(done.append, number)
+            turn.flush()  # as the poller does
+        assert len(wakes) == 1 and done == [0, 1, 2, 3, 4]
+        await asyncio.sleep(0)
+        turn.post(done.append, 5)
+        assert len(wakes) == 2
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert done[5:] == [5]
+
+    run(main())
+
+
 def test_what_other_threads_post_is_done_in_order_by_one_wake_up(run):
     async def main():
         loop = asyncio.get_running_loop()
