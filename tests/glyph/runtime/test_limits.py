@@ -232,6 +232,7 @@ def test_who_has_run_into_a_limit_gets_nowhere_by_going_on(body: str) -> None:
         '> many(dbl("a")) == many(dbl("a"))',
         '$ s = dbl("a")\n$ t = dbl("a")\n$ n = 0\n' + "if s == t { n = n + 1 }\n" * 3000,
         '$ s = dbl("a")\n$ t = dbl("a")\n$ n = 0\n' + "if s < t { n = n + 1 }\n" * 3000,
+        '$ s = text(dbl("a"))\n$ t = text(dbl("a"))\n' + "if s == t { let n = 1 }\n" * 3000,
         '$ s = dbl("a")\n$ n = 0\n' + 'if contains(s, "b") { n = n + 1 }\n' * 3000,
         '$ o = {}\nset(o, dbl("a"), 1)\n$ k = dbl("a")\n$ n = 0\n' + "n = n + o[k]\n" * 3000,
         "> grid(many(many(1)))",
