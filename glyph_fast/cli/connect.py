@@ -76,7 +76,7 @@ class Conversation:
         self._screen = screen
         self._is_json = is_json
         self._wait = wait
-        self._unwritten: OSError | None = None  # why nothing can be written any more
+        self._unwritten: OSError | Failure | None = None  # why nothing can be written any more
         dialogue.heard = self.heard
 
     async def run(self, first: bytes) -> None:
@@ -114,6 +114,9 @@ class Conversation:
             except OSError as exc:  # whoever read our output has enough, or the disk is full
                 silence_stdout()
                 self._unwritten = exc
+                self._dialogue.close()
+            except MemoryError:  # written out, a binary one has three times its size
+                self._unwritten = Failure(f"no memory to show a message of {len(payload)} bytes")
                 self._dialogue.close()
 
     def typed(self, line: str) -> None:

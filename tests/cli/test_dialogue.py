@@ -99,6 +99,18 @@ def test_a_message_of_more_than_ten_mib_is_taken(capsys: pytest.CaptureFixture[s
     assert len(capsys.readouterr().out) == size + 1
 
 
+def test_a_message_that_there_is_no_memory_to_show_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def frame(screen: object, payload: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("glyph_fast.cli.connect.Screen.frame", frame)
+    with hostile(SOUND["a greeting and fragments"], accepts=True) as port:
+        assert connect(port) == 1
+    assert "no memory to show a message of 8 bytes" in capsys.readouterr().err
+
+
 def test_a_server_that_does_not_end_its_side_is_left(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
