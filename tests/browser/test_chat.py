@@ -476,7 +476,8 @@ def test_code_is_shown_as_code(person: Enter) -> None:
     say(
         ada, "look:\n```python\nif a < b:\n    <b>`x`</b> https://example.com\n```\nor `a * b`, `c`"
     )
-    (bubble,) = bubbles(bob).all()
+    bubble = bubbles(bob)
+    expect(bubble).to_have_count(1)
     assert (
         bubble.locator("pre code").inner_text() == "if a < b:\n    <b>`x`</b> https://example.com"
     )
