@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
+from weakref import WeakMethod
 
 from .. import core
 from ..dialects.base import Dialect
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 
 MAX_PONG_WAIT_S = 8.0
 
-Look: TypeAlias = Callable[[], "float | None"]  # returns in how many seconds to look again
+Look: TypeAlias = Callable[[], "float | None"]  # of a session; in how many seconds to look again
 
 
 class Frames(Dialect):
@@ -80,7 +81,8 @@ class CentrifugeServer:
         self._body_codecs: dict[tuple[str, Framing, bool, bool], BodyCodec] = {}
         self._formats: dict[tuple[str, bool], Format] = {}
         self._body_formats: dict[tuple[str, bool], BodyFormat] = {}
-        self._looks: list[tuple[float, int, Look]] = []  # and when, a heap
+        # And when, a heap. Most clients have left before, of whom nothing is kept so long.
+        self._looks: list[tuple[float, int, WeakMethod[Look]]] = []
         self._numbers = itertools.count()
         self._ends: dict[tuple[Session, str], float] = {}  # of subscriptions
         self._next_end = math.inf  # none is before
@@ -277,16 +279,15 @@ class CentrifugeServer:
     def _look_after(self, seconds: float, look: Look) -> None:
         assert self.hub._turn is not None
         at = self.hub._turn.clock() + seconds
-        heapq.heappush(self._looks, (at, next(self._numbers), look))
+        heapq.heappush(self._looks, (at, next(self._numbers), WeakMethod(look)))
 
     def _swept(self) -> None:
         turn = self.hub._turn
         assert turn is not None
         now, looks = turn.clock(), self._looks
         while looks and looks[0][0] <= now:
-            _, _, look = heapq.heappop(looks)
-            again = look()
-            if again is not None:
+            look = heapq.heappop(looks)[2]()
+            if look is not None and (again := look()) is not None:
                 self._look_after(again, look)
         if self.now() >= self._next_end:
             self._end_overdue(self.now())

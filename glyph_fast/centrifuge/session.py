@@ -73,8 +73,8 @@ class Session:
     """A client on a connection, whatever its transport. `is_native`: it is pinged by WebSocket."""
 
     __slots__ = (
-        "_awaits_pong", "_has_token", "_is_full", "_is_native", "_is_overdue", "_received",
-        "_spent", "_state", "codec", "conn", "server", "subs", "subscribing",
+        "__weakref__", "_awaits_pong", "_has_token", "_is_full", "_is_native", "_is_overdue",
+        "_received", "_spent", "_state", "codec", "conn", "server", "subs", "subscribing",
     )  # fmt: skip
 
     def __init__(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from glyph_fast import Connection, Identity, Reject, Request, Server
+from glyph_fast.centrifuge.session import Session
 from glyph_fast.testing import TestClient
 from tests.centrifugal.speaking import KEPT, PATH, Speaker, server_of, speaking
 
@@ -422,5 +424,21 @@ def test_a_command_counts_by_its_work_in_its_clients_share_of_a_turn(
                     steps.append(done - before)
                 await saying
         assert max(steps) == share
+
+    run(main())
+
+
+def test_nothing_is_kept_of_who_has_left_until_it_would_be_looked_at(
+    run: Callable[..., Any],
+) -> None:
+    async def main() -> None:
+        async with TestClient(server_of(ping_interval="1h")) as client:
+            for _ in range(20):
+                speaker = Speaker(await client.connect(PATH))
+                await speaker.ask("connect")
+                await speaker.socket.close()
+            await client.settle()
+            gc.collect()
+            assert not [each for each in gc.get_objects() if type(each) is Session]
 
     run(main())
