@@ -25,6 +25,7 @@ from ..handlers.permission import Refused
 from ..http.request import Request
 from ..hub.connection import Connection
 from ..hub.identity import info_json
+from ..hub.shares import TOKEN_FRAMES
 from ..hub.users import user_of
 from ..logs import SERVER, log
 from ..options.config import Config
@@ -143,6 +144,7 @@ class TokenAuthentication:
         if not isinstance(token, str):
             is_there = isinstance(data, dict) and token is not None
             raise Refused("token must be text" if is_there else "token is missing")
+        ctx.conn._turn.charge(TOKEN_FRAMES)
         try:
             claims = self._tokens.verify(token)
         except InvalidToken as exc:

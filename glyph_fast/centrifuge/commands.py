@@ -12,6 +12,7 @@ from ..errors import BrokerUnavailable, GlyphFastError, RoomFull
 from ..handlers.permission import Refused
 from ..hub.joining import MAX_ANSWER, join
 from ..hub.room_presence import LISTED, LISTED_BYTES
+from ..hub.shares import TOKEN_FRAMES
 from ..wire import MessageType
 from .calling import after, rpc, send
 from .codes import (
@@ -32,7 +33,6 @@ from .recovery import REFUSE_UNRECOVERED, ask_of, described, is_cache
 from .session import (
     LOOKED_AT,
     PRESENT_FRAMES,
-    TOKEN_FRAMES,
     WRITTEN_FRAMES,
     Command,
     Session,

@@ -19,7 +19,7 @@ from ..errors import ConnectionClosed, HandshakeError
 from ..hub.connection import Connection
 from ..hub.remembering import Remembering
 from ..hub.room import Room
-from ..hub.shares import TURN_FRAMES
+from ..hub.shares import TOKEN_FRAMES, TURN_FRAMES
 from ..hub.users import user_of
 from .codes import (
     BAD_CONNECTION,
@@ -51,7 +51,6 @@ NEW, CONNECTING, CONNECTED, REFUSED = range(4)
 GRACE_S = 25.0  # after the end of credentials, for a client that is about to refresh them
 # What counts like how many frames in its sender's share of a turn.
 COMMAND_FRAMES = 8  # a command
-TOKEN_FRAMES = 32  # a token that is verified
 WRITTEN_FRAMES = 4  # a message that a room keeps, written into an answer
 PRESENT_FRAMES = 2  # a member, the same
 LOOKED_AT = 32  # messages that a room keeps, or members that are counted: one frame

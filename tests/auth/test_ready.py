@@ -102,6 +102,17 @@ def test_a_token_is_chosen_as_no_subprotocol(site):
 
 
 class TestRefreshing:
+    def test_a_token_counts_like_a_request_in_its_sender_s_share(self, site):
+        """To verify one takes as long, be it good or bad."""
+        ada = site.enter(sub="ada", exp=later())
+        for token in (signed(sub="ada", exp=later()), signed(sub="ada", exp=5)):
+            before = ada.conn.messages_received
+            ada.feed(*[refresh(token)] * 100)
+            assert ada.conn.messages_received - before <= 256 // 32
+            for _ in range(100):
+                site.flush()
+            assert ada.conn.messages_received - before == 100
+
     def test_a_newer_token_of_the_same_user_keeps_the_connection_open(self, site):
         end = later()
         ada = site.enter(sub="ada", exp=end)
