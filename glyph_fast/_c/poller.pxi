@@ -203,10 +203,11 @@ cdef class Poller:
             sink.writable()
         if not events & ~EPOLLOUT or not sink.events & EPOLLIN or conn._phase == CLOSED:
             return 0
-        if self.shakes >= MAX_SHAKES and not sink.is_ready:
+        if self.shakes >= MAX_SHAKES and not (sink.is_ready and conn.bytes_received):
             return 0  # it is readable in the next turn, too
         size = gf_receive(sink.fd, self.buffer, READ_SIZE)
         if size > 0:
+            self.shakes += sink.is_ready and not conn.bytes_received
             sink.received(self.buffer, size)
         elif size == 0:
             sink.hear_end()
@@ -223,8 +224,11 @@ cdef class Poller:
             conn.flush_now()
         if not events & ~EPOLLOUT or not conn.events & EPOLLIN or conn._phase == CLOSED:
             return 0
+        if self.shakes >= MAX_SHAKES and not conn.bytes_received:
+            return 0  # it is readable in the next turn, too
         size = gf_receive(conn.fd, self.buffer, READ_SIZE)
         if size > 0:
+            self.shakes += not conn.bytes_received
             conn.take(self.buffer, size)
         elif size == 0:
             conn.hear_end()

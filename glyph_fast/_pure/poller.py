@@ -182,7 +182,8 @@ class Poller:
         if events & select.EPOLLOUT:
             sink.writable()
         if events & ~select.EPOLLOUT and not sink.is_paused and sink.conn._phase != CLOSED:
-            if self._shakes >= MAX_SHAKES and not sink.is_ready:
+            is_first = not sink.conn.bytes_received
+            if self._shakes >= MAX_SHAKES and (is_first or not sink.is_ready):
                 return  # it is readable in the next turn, too
             try:
                 data = sink.sock.recv(READ_SIZE)
@@ -192,6 +193,7 @@ class Poller:
                 sink.conn._lost()
                 return
             if data:
+                self._shakes += is_first and sink.is_ready
                 sink.received(data)
             else:
                 sink.ended()

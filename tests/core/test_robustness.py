@@ -623,3 +623,31 @@ def test_a_turn_gives_one_share_to_a_peer_whose_input_waits_however_often_others
         site.turn.flush()
         site.poller.run_turn()
     site.poller.close()
+
+
+def test_a_turn_has_time_for_a_few_handshakes_and_for_whoever_is_there(core, stack):
+    """Hundreds of heads that come at once are tens of milliseconds of work."""
+    site = Site(core, stack)
+    sock, _ = site.connect(stack, "talks")
+    comers = [
+        stack.enter_context(socket.create_connection(site.listener.getsockname(), timeout=5))
+        for _ in range(100)
+    ]
+    while len(site.turn) <= len(comers):
+        site.poller.run_turn()
+    heads: list[bytes] = []
+
+    def on_request(conn: Any, head: bytes) -> None:
+        heads.append(head)
+        conn._upgrade()
+
+    site.handler.on_request = on_request
+    for each in comers:
+        each.sendall(HEAD)
+    sock.sendall(client(0x81, b"me"))
+    site.poller.run_turn()
+    assert len(heads) == 32
+    assert site.handler.messages == ["me"]
+    while len(heads) < len(comers):
+        site.poller.run_turn()
+    site.poller.close()
