@@ -10,6 +10,7 @@ import ssl
 
 HEADER = 5  # bytes: what it is, a version, and how long it is (RFC 8446 §5.1)
 MAX_IDLE = 32  # records of one reading in which there is no data
+MAX_SILENT = 3 * 16 * 1024  # bytes of ciphertext without data, once hands are shaken
 
 
 class Records:

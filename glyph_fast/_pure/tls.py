@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ..records import MAX_IDLE, Records, silent
+from ..records import MAX_IDLE, MAX_SILENT, Records, silent
 from ..wire import CLOSED
 from .connection import GATHER_SIZE
 from .descriptor import _DescriptorSink
@@ -37,7 +37,6 @@ COLD_BYTES = 32 * 1024  # sent in such records at first: then TCP's window has o
 IDLE_SWEEPS = 2  # without a byte sent, after which it may have closed again
 MAX_REST = 256 * 1024  # bytes of ciphertext that wait, answers to a peer who reads none included
 MAX_SHAKES = 32  # steps of handshakes in one turn; each may be worth fifty messages
-MAX_SILENT = 3 * RECORD_SIZE  # bytes of ciphertext without data, once hands are shaken
 
 
 class _Tls:

@@ -6,6 +6,8 @@ import logging
 
 from ..logs import SERVER, log
 
+LATE = "it does not answer in time"  # of a timeout, which says nothing itself
+
 
 class Absence:
     """Tells why the broker at `place` is away: each reason once, until it was there again."""
@@ -18,7 +20,7 @@ class Absence:
 
     def explain(self, failed: Exception) -> None:
         """A try was in vain."""
-        why = str(failed) or "it does not answer in time"
+        why = str(failed) or LATE
         if why != self._told:
             self._told = why
             log(SERVER, logging.WARNING, "waiting for the broker", broker=self._place, reason=why)

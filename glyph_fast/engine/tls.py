@@ -15,9 +15,8 @@ from typing import cast
 from ..errors import ConfigError
 from ..http.tls import Tls
 from ..logs import SERVER, log
-from ..records import MAX_IDLE, Records, silent
+from ..records import MAX_IDLE, MAX_SILENT, Records, silent
 
-MAX_SILENT = 3 * 16 * 1024  # bytes of ciphertext without data, once hands are shaken
 VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 

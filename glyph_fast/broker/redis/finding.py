@@ -10,11 +10,11 @@ import hiredis
 from ...errors import BrokerRefused, BrokerUnavailable
 from ...options.broker import SENTINEL, BrokerUrl
 from ...options.values import Address, bracketed
+from ..absence import LATE
 from .connection import Connection, ignore
 from .login import authenticate, reach, refusal
 
 SENTINEL_S = 2.0  # for one Sentinel to answer
-LATE = "it does not answer in time"
 
 
 async def places(url: BrokerUrl) -> AsyncIterator[Address]:
