@@ -90,8 +90,10 @@ class Publication(core.Frame):
 
     def frame(self, format: Format) -> core.Frame:
         """The frame of a format, made once."""
+        if format is bare:  # not kept: who holds itself stays until the next collection of garbage
+            return self
         if not hasattr(self, "frames"):
-            self.frames = {bare: self}
+            self.frames = {}
         frame = self.frames.get(format)
         if frame is None:
             frame = self.frames[format] = format(self)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from glyph_fast import core
@@ -32,6 +34,24 @@ def test_the_bare_frame_is_that_of_the_message() -> None:
     assert (made.kind, made.name, made.message, made.exclude) == (ROOM, "blue", "hi", "ada")
     assert made.payload == b"hi"
     assert bare(made) is made.frame(bare) is made
+
+
+def test_it_goes_with_who_held_it_and_waits_for_no_collection_of_garbage(site: Site) -> None:
+    """It holds a message: hundreds of large ones would wait for the next collection."""
+    plain, enveloped = site.connect(), site.connect()
+    room = site.hub.get_room_manager().get_or_create_room("blue")
+    room._members.add(plain.conn, bare)
+    room._members.add(enveloped.conn, lambda made: core.Frame(b"[%b]" % made.payload))
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(10):
+            site.hub.broadcast_to_room("blue", "hi")
+        site.flush()
+        assert not [each for each in gc.get_objects() if isinstance(each, Publication)]
+    finally:
+        gc.enable()
+    assert plain.received() == ["hi"] * 10
 
 
 def test_a_message_is_taken_as_it_is_when_it_is_published() -> None:
