@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..dialects.publication import json_publication
@@ -18,13 +18,17 @@ Sent = tuple[int, ...]  # the counts of a SendResult
 
 
 class WorkerSide:
-    """The answers, by the name of a method. For the hub's loop; none waits."""
+    """The answers, by the name of a method. For the hub's loop; none waits.
 
-    def __init__(self, hub: Hub, errors: ErrorLog) -> None:
+    `dropped` counts the messages for others that main did not read.
+    """
+
+    def __init__(self, hub: Hub, errors: ErrorLog, dropped: Callable[[], int] = int) -> None:
         self._hub = hub
         self._rooms = hub.get_room_manager()
         self._errors = errors
         self._here = Here(hub)
+        self._dropped = dropped
 
     def answer(self, call: str, *args: Any) -> Any:
         """Return what the method of that name returns."""
@@ -32,7 +36,9 @@ class WorkerSide:
 
     def observe(self) -> Observation:
         """The figures."""
-        return observe(self._hub, self._errors)
+        found = observe(self._hub, self._errors)
+        dropped = {**found.counts["messages_dropped"], "worker": self._dropped()}
+        return found._replace(counts={**found.counts, "messages_dropped": dropped})
 
     def find(self, text: str, limit: int) -> Found:
         """The connections here that match."""

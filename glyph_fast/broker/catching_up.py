@@ -1,14 +1,16 @@
 """The messages a worker has missed of rooms that remember, and how it gets them.
 
 Main drops what a worker does not read in time. So a worker follows the offsets of the rooms it has
-members of; where one is left out, it asks main for what is kept, and what comes meanwhile waits.
+members of; where one is left out, it asks main for what is kept, and what comes meanwhile waits, up
+to some bytes: beyond that the oldest goes, since it can be asked for as well.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from ..dialects.publication import PLACED, Publication
@@ -20,11 +22,33 @@ from .history import Ask, Page
 
 Read = Callable[[str, Ask], Awaitable[Page]]
 Reset = Callable[[str, Position], object]  # a room, and the position that it goes on from
+MOST = 8 * 2**20  # bytes that wait for one room
 _new = tuple.__new__  # a third of the cost of calling the class
 
 
 def unsaid(room: str, position: Position) -> None:
     """Nothing: who follows offsets notices."""
+
+
+class Waiting:
+    """The latest publications for a room of which something is read that was missed."""
+
+    __slots__ = ("_nbytes", "has_gap", "publications")
+
+    def __init__(self, publications: Iterable[Publication]) -> None:
+        self.publications: deque[Publication] = deque()
+        self._nbytes = 0
+        self.has_gap = False  # the oldest went
+        for each in publications:
+            self.add(each)
+
+    def add(self, publication: Publication) -> None:
+        """Keep one more, and as many of those before it as there is room for."""
+        self.publications.append(publication)
+        self._nbytes += len(publication.data)
+        while self._nbytes > MOST and len(self.publications) > 1:
+            self._nbytes -= len(self.publications.popleft().data)
+            self.has_gap = True
 
 
 class CatchingUp:
@@ -40,7 +64,7 @@ class CatchingUp:
         self._read = read
         self._reset = reset
         self._at: dict[str, Position] = {}  # the newest delivered, of each room subscribed to
-        self._waiting: dict[str, list[Publication]] = {}  # while what was missed is read
+        self._waiting: dict[str, Waiting] = {}  # while what was missed is read
         self._tasks: dict[str, asyncio.Task[None]] = {}  # that read it, by room
 
     def forget(self, room: str) -> None:
@@ -55,7 +79,7 @@ class CatchingUp:
         room = publication.name
         waiting = self._waiting.get(room)
         if waiting is not None:
-            waiting.append(publication)
+            waiting.add(publication)
             return
         at = self._at.get(room)
         offset = publication.offset
@@ -75,7 +99,7 @@ class CatchingUp:
             self._catch_up(room, at)
 
     def _catch_up(self, room: str, since: Position, *waiting: Publication) -> None:
-        self._waiting[room] = list(waiting)
+        self._waiting[room] = Waiting(waiting)
         self._tasks[room] = asyncio.get_running_loop().create_task(self._fill(room, since))
 
     def has(self, room: str, position: Position) -> bool:
@@ -106,8 +130,12 @@ class CatchingUp:
         # Where it is lost and nobody was told, the next one has another epoch or a gap before it,
         # of which members that follow offsets make what they make of any loss.
         self._at[room] = page.position
-        for publication in waiting:
-            if publication.is_after(page.position) and self._may_be(publication, since):
+        later = [each for each in waiting.publications if each.is_after(page.position)]
+        if later and waiting.has_gap:
+            self._catch_up(room, page.position, *later)  # what went is read now
+            return
+        for publication in later:
+            if self._may_be(publication, since):
                 self.placed(publication)
 
     def _may_be(self, publication: Publication, since: Position) -> bool:

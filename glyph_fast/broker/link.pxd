@@ -19,6 +19,10 @@ cdef class Link:
     cdef bint _is_scheduled
     cdef object _drained
     cdef public object caught_up
+    cdef public object crowded
+    cdef public object emptied
+    cdef long long _crowd  # bytes
+    cdef bint _is_crowded  # somebody has been told, and not yet that it is over
     cdef public double heard_at
     cdef readonly long long waiting_bytes
     cdef readonly long long limit
@@ -32,6 +36,8 @@ cdef class Link:
     cdef _drop(self, long long frames)
     cpdef send_always(self, bytes frame)
     cdef _schedule(self)
+    cdef _tell_crowd(self)
+    cdef _end_crowd(self)
     cpdef flush_queued(self)
     @cython.locals(batch=list, sent=Py_ssize_t)
     cpdef flush(self)

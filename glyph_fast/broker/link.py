@@ -25,6 +25,7 @@ READS = 4  # at most in one turn of the loop, which has others to serve
 BUFFERS = 512  # handed over in one system call; Linux takes 1,024
 JOINED = 64 * 1024  # bytes up to which one buffer is cheaper than those of the frames
 LIMIT = 64 * 2**20  # bytes that may wait for the other end
+CROWD = 8 * 2**20  # bytes from which those who make the link wait are read no more
 _READ_SIZE, _BUFFERS, _JOINED = READ_SIZE, BUFFERS, JOINED  # numbers of C where this is compiled
 
 
@@ -43,6 +44,7 @@ class Link:
         lost: Callable[[], object],
         *,
         limit: int = LIMIT,
+        crowd: int = CROWD,
         joins: bool = False,
     ) -> None:
         sock.setblocking(False)
@@ -57,6 +59,10 @@ class Link:
         self._drained: asyncio.Event | None = None  # while somebody waits until all has left
         self.waiting_bytes = 0
         self.limit = limit
+        self._crowd = crowd
+        self.crowded: Callable[[], object] | None = None  # called by each send of a crowd …
+        self.emptied: Callable[[], object] | None = None  # … and when all of it has left
+        self._is_crowded = False
         self.dropped = 0  # frames that the other end missed
         self.is_behind = False  # something was dropped since the other end read all
         self.caught_up: Callable[[], object] | None = None  # called when it is not behind any more
@@ -85,6 +91,8 @@ class Link:
         if self._is_open:
             self._waiting.append(frame)
             self.waiting_bytes += size
+            if self.waiting_bytes > self._crowd:
+                self._tell_crowd()
             if not self._is_scheduled:
                 self._schedule()
         return True
@@ -123,8 +131,22 @@ class Link:
             return
         self._waiting.append(frame)
         self.waiting_bytes += len(frame)
+        if self.waiting_bytes > self._crowd:
+            self._tell_crowd()
         if not self._is_scheduled:
             self._schedule()
+
+    def _tell_crowd(self) -> None:
+        """Have whoever sends so much read no more, if somebody wants to know."""
+        if self.crowded is not None:
+            self._is_crowded = True
+            self.crowded()
+
+    def _end_crowd(self) -> None:
+        """All has left, or the other end is gone: go on."""
+        self._is_crowded = False
+        if self.emptied is not None:
+            self.emptied()
 
     def _schedule(self) -> None:
         self._is_scheduled = True
@@ -154,6 +176,8 @@ class Link:
                 return
         if self._drained is not None:
             self._drained.set()
+        if self._is_crowded:
+            self._end_crowd()
         if self.is_behind and self._is_open:
             self.is_behind = False
             if self.caught_up is not None:
@@ -231,4 +255,6 @@ class Link:
         self.waiting_bytes = 0
         if self._drained is not None:
             self._drained.set()
+        if self._is_crowded:
+            self._end_crowd()
         self._lost()

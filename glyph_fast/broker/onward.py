@@ -16,6 +16,8 @@ from .questions import Questions, answer, refusal
 NOT_TOLD = frozenset({"delete_room"})
 NOT_ASKED = frozenset({"forget", "forget_all"})
 
+TOO_MUCH = "too much waits for the process that follows"
+
 _NUMBER = struct.Struct("<I")
 _BODY = HEAD.size + _NUMBER.size
 
@@ -29,6 +31,10 @@ class Onward:
 
     def ask(self, asker: Link, frame: bytes, number: int) -> None:
         """Pass on an `ORDER` or `ASK`; its answer goes to `asker`, if it is wanted (`number`)."""
+        if not self._link.has_room:
+            if number:
+                asker.send_always(refusal(number, TOO_MUCH))
+            return
         if number:
             own, future = self._questions.number()
             frame = b"".join((frame[: HEAD.size], _NUMBER.pack(own), frame[_BODY:]))

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from ..dialects.publication import ROOM, ROOMS, Publication
+from ..errors import BrokerUnavailable
 from ..interfaces import PresenceOfProcess
 from ..json import dumps, loads
 from ..logs import SERVER, log
@@ -26,6 +27,7 @@ from .ordering import order, read_placed
 from .presence import Diff, Snapshot
 from .questions import Questions, answer, read_question
 
+TOO_MUCH = "too much waits for the main process"
 KNOWN_ROOMS = 4096  # names of which it is known whether they remember
 _PUBLISH = int(Kind.PUBLISH)
 
@@ -101,8 +103,8 @@ class WorkersBroker(BaseBroker):
         """Deliver to the members here and hand the publication to main."""
         kind = publication.kind
         if kind == ROOM and self._terms(publication.name) is not None:
-            self._link.send_always(order(publication, self._user_of(publication)))
-            return PENDING
+            made = order(publication, self._user_of(publication))
+            return PENDING if self._link.send(made) else NOBODY
         if kind == ROOMS:
             publication = self._without_remembering(publication)
         result = self.deliver(publication)
@@ -132,6 +134,8 @@ class WorkersBroker(BaseBroker):
             if key and not await self.questions.ask("claim", publication.name, key):
                 return Published(NOWHERE, NOBODY, is_new=False)
             return Published(NOWHERE, self.publish(publication), is_new=True)
+        if not self._link.has_room:
+            raise BrokerUnavailable(TOO_MUCH)
         number, future = self.questions.number()
         shown = self._user_of(publication)
         self._link.send_always(order(publication, shown, number=number, id=key))

@@ -1,10 +1,13 @@
-"""Policy `block`: who is read no more because of whom.
+"""Who is read no more because of whom.
 
-A connection whose handler sends to a full one is paused until that has drained. It may feed several
-full ones, and a full one may be fed by many; so it is noted both ways.
+By the policy `block` a connection whose handler sends to a full one is paused until that has
+drained; and by any, one that makes too much wait for another process of the server. It may feed
+several full ones, and a full one may be fed by many; so it is noted both ways.
 """
 
 from __future__ import annotations
+
+from collections.abc import Hashable
 
 from ..hub.connection import Connection
 from ..wire import PAUSE_BLOCK
@@ -16,25 +19,25 @@ class Blocking:
     __slots__ = ("_fed", "_feeding")
 
     def __init__(self) -> None:
-        self._fed: dict[Connection, set[Connection]] = {}  # a full one → those who feed it
-        self._feeding: dict[Connection, set[Connection]] = {}  # who is paused → the full ones
+        self._fed: dict[Hashable, set[Connection]] = {}  # a full one → those who feed it
+        self._feeding: dict[Connection, set[Hashable]] = {}  # who is paused → the full ones
 
     def __len__(self) -> int:
         """Return how many there are, paused or full."""
         return len(self._fed) + len(self._feeding)
 
-    def pause(self, feeder: Connection, full: Connection) -> None:
+    def pause(self, feeder: Connection, full: Hashable) -> None:
         """Read no more of `feeder` until `full` has drained."""
         self._fed.setdefault(full, set()).add(feeder)
         self._feeding.setdefault(feeder, set()).add(full)
         feeder._pause_reading(PAUSE_BLOCK)
 
-    def drained(self, conn: Connection) -> None:
+    def drained(self, full: Hashable) -> None:
         """Go on with those who wait for nobody else."""
-        for feeder in self._fed.pop(conn, ()):
-            full = self._feeding[feeder]
-            full.discard(conn)
-            if not full:
+        for feeder in self._fed.pop(full, ()):
+            others = self._feeding[feeder]
+            others.discard(full)
+            if not others:
                 del self._feeding[feeder]
                 feeder._resume_reading(PAUSE_BLOCK)
 

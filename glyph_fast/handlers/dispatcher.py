@@ -134,6 +134,19 @@ class Dispatcher(Registry, Jobs, Reading):
         if isinstance(exc, MemoryError) and conn is not None and conn.is_open:
             conn.close(INTERNAL_ERROR, "internal error")  # a message of its is lost
 
+    # What the link of a worker reports.
+
+    def crowded(self) -> None:
+        """Much waits for the main process: read no more of the connection that adds to it."""
+        turn = self.hub._turn
+        feeder: Any = None if turn is None else turn.current
+        if feeder is not None and feeder.is_open:
+            self._blocking.pause(feeder, self)
+
+    def emptied(self) -> None:
+        """Nothing waits for it any more: go on."""
+        self._blocking.drained(self)
+
     # Messages, where the core's short way ends.
 
     def _wait(self, conn: Connection, opcode: int, payload: Any) -> None:

@@ -233,13 +233,16 @@ class Server(Application):
                 config = self.config.replace(json_default=None)  # main makes no JSON of a program's
                 told = Told(config, self.hub._declared_in_program(), files)
                 has_nodes = config.broker is not None
-                broker = WorkersBroker(process.take_place(told), has_nodes=has_nodes)
+                link = process.take_place(told)
+                dispatcher = self._dispatcher
+                link.crowded, link.emptied = dispatcher.crowded, dispatcher.emptied
+                broker = WorkersBroker(link, has_nodes=has_nodes)
                 broker.answers["count"] = self.hub._count_here
                 broker.answers["take"] = self.hub._sessions.take
                 if config.admin is not None:
                     from ..admin.worker import WorkerSide  # for those who have an operators' port
 
-                    side = WorkerSide(self.hub, self._dispatcher.errors)
+                    side = WorkerSide(self.hub, dispatcher.errors, lambda: link.dropped)
                     broker.answers["operate"] = side.answer
                 self._whole = Whole(config, seat.of, broker.questions.ask, broker.questions.order)
                 process.figures = self._figures_of_worker

@@ -38,3 +38,8 @@ def test_closing_a_room_closes_its_members_here() -> None:
     site.flush()
     assert ada.received() == [] and ada.close_code == 4000
     assert site.hub.get_room_manager().get_room("blue") is None
+
+
+def test_what_main_did_not_read_counts_as_dropped() -> None:
+    side = WorkerSide(Site().hub, ErrorLog(), lambda: 3)
+    assert side.answer("observe").counts["messages_dropped"]["worker"] == 3

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from glyph_fast.broker import catching_up
 from glyph_fast.broker.catching_up import CatchingUp
 from glyph_fast.broker.history import Ask, Histories, Page
 from glyph_fast.broker.ordering import order, placed, read_placed
@@ -63,6 +64,41 @@ def test_what_was_dropped_on_the_way_comes_in_its_place(run: Run, seed: int) -> 
         for _ in range(10):
             await asyncio.sleep(0)
         assert delivered == [str(n) for n in range(200)]
+
+    run(main())
+
+
+@pytest.mark.parametrize("read_first", [False, True])
+def test_what_waits_while_it_is_read_takes_no_more_than_its_bytes(
+    run: Run, read_first: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is read as well, be it after what was asked for, as where two connections bring them."""
+    monkeypatch.setattr(catching_up, "MOST", 1000)
+
+    async def main() -> None:
+        of, delivered = Main(), []
+        answered = asyncio.Event()
+
+        async def read(room: str, ask: Ask) -> Page:
+            page = await of.read(room, ask) if read_first else None
+            await answered.wait()
+            return page or await of.read(room, ask)
+
+        worker = CatchingUp(lambda each: delivered.append(each.payload.decode()), read)
+        worker.placed(of.publish("first"))
+        of.publish("missed")
+        worker.placed(of.publish("1"))
+        await asyncio.sleep(0.001)
+        for n in range(2, 50):
+            worker.placed(of.publish(f"{n:0100}"))
+            assert worker._waiting["room"]._nbytes <= 1000
+        answered.set()
+        await worker.caught_up("room")
+        await worker.caught_up("room")
+        worker.placed(of.publish("last"))
+        assert [each.lstrip("0") for each in delivered] == [
+            "first", "missed", *map(str, range(1, 50)), "last",
+        ]  # fmt: skip
 
     run(main())
 

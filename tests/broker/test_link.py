@@ -7,6 +7,8 @@ import socket
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import pytest
+
 from glyph_fast.broker.frames import Kind, frame
 from glyph_fast.broker.link import Link
 
@@ -68,6 +70,39 @@ def test_an_end_that_does_not_read_holds_up_nobody_and_costs_no_more_than_the_li
         assert one.link.waiting_bytes == 0
         one.link.close()
         await until(lambda: other.lost == 1)
+
+    run(main())
+
+
+@pytest.mark.parametrize("word", ["send", "send_always"])
+def test_a_crowd_is_told_by_each_send_that_adds_to_it_and_once_when_it_has_left(
+    run: Run, word: str
+) -> None:
+    async def main() -> None:
+        here, there = socket.socketpair()
+        one = End(here, crowd=1_000_000)
+        told: list[str] = []
+        one.link.crowded = lambda: told.append("crowded")
+        one.link.emptied = lambda: told.append("emptied")
+        send = getattr(one.link, word)
+        large = frame(Kind.PUBLISH, bytes(400_000))
+        for _ in range(2):
+            send(large)
+        assert told == []
+        send(large)
+        send(large)
+        assert told == ["crowded"] * 2
+        other = End(there)
+        await until(lambda: len(other.frames) == 4)
+        assert told == ["crowded"] * 2 + ["emptied"]
+        send(large)
+        await until(lambda: len(other.frames) == 5)
+        assert len(told) == 3
+        for _ in range(3):
+            send(large)
+        one.link.close()  # nobody will read it: whoever waits need not any more
+        assert told[3:] == ["crowded", "emptied"]
+        other.link.close()
 
     run(main())
 

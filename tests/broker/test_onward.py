@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from glyph_fast.broker.frames import Kind, frame
-from glyph_fast.broker.onward import Onward
+from glyph_fast.broker.onward import TOO_MUCH, Onward
 from glyph_fast.broker.ordering import order, read_order
 from glyph_fast.broker.questions import Questions, answer, read_question, refusal
 from glyph_fast.dialects.publication import ROOM, publication
@@ -18,7 +18,7 @@ Run = Callable[[Coroutine[Any, Any, None]], None]
 class Wire:
     """A link that keeps what is sent."""
 
-    is_open = True
+    is_open = has_room = True
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []
@@ -49,6 +49,18 @@ def test_answers_go_to_who_asked_under_the_number_it_gave(run: Run) -> None:
         await spin()
         assert other.sent == [answer(7, ("b", True))]
         assert one.sent == [refusal(7, "no")]
+
+    run(main())
+
+
+def test_a_process_that_follows_and_does_not_read_is_given_no_more(run: Run) -> None:
+    async def main() -> None:
+        there, one = Wire(), Wire()
+        onward = Onward(there, Questions(there))  # type: ignore[arg-type]
+        there.has_room = False
+        onward.ask(one, asked(7, "a"), 7)  # type: ignore[arg-type]
+        onward.ask(one, asked(0, "b"), 0)  # type: ignore[arg-type]
+        assert there.sent == [] and one.sent == [refusal(7, TOO_MUCH)]
 
     run(main())
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from typing import Any
+
+import pytest
 
 from glyph_fast.broker.crossing import unpack
 from glyph_fast.broker.frames import HEAD, Kind, frame
@@ -10,7 +13,11 @@ from glyph_fast.broker.keeper import position_frame
 from glyph_fast.broker.ordering import order, placed
 from glyph_fast.broker.workers import WorkersBroker, and_elsewhere
 from glyph_fast.dialects.publication import ROOM, USER, publication
-from glyph_fast.wire import Position, SendResult
+from glyph_fast.errors import BrokerUnavailable
+from glyph_fast.options.rooms import RoomDeclaration
+from glyph_fast.wire import NOBODY, Position, SendResult
+
+Run = Callable[[Coroutine[Any, Any, None]], None]
 
 
 class Main:
@@ -19,10 +26,12 @@ class Main:
     def __init__(self) -> None:
         self.sent: list[bytes] = []
         self.flushed = 0
+        self.has_room = True
 
     def send(self, frame: bytes) -> bool:
-        self.sent.append(frame)
-        return True
+        if self.has_room:
+            self.sent.append(frame)
+        return self.has_room
 
     send_always = send
 
@@ -57,6 +66,23 @@ def test_a_publication_for_nobody_elsewhere_stays_here() -> None:
     broker, main = broker_with([])
     assert not broker.publish(publication(USER, object(), "hi")).pending
     assert main.sent == []
+
+
+def test_of_what_main_does_not_read_no_more_waits_than_may(run: Run) -> None:
+    async def wait() -> None:
+        broker, main = broker_with([])
+        broker.remember(
+            lambda name: RoomDeclaration(pattern=name, history_size=5), 0, lambda made: None
+        )
+        made = publication(ROOM, "kept", "hi")
+        assert broker.publish(made).pending
+        main.has_room = False
+        assert broker.publish(made) == NOBODY and not broker.publish(made).pending
+        with pytest.raises(BrokerUnavailable, match="too much waits"):
+            await broker.publish_once(made, "an id")
+        assert len(main.sent) == 1
+
+    run(wait())
 
 
 def test_main_knows_of_a_member_before_the_member_does() -> None:

@@ -130,3 +130,25 @@ def test_one_that_feeds_itself_is_paused_too() -> None:
         ada.conn._flush()
         site.flush()
     assert ada.received() == ["x"] * 10
+
+
+def test_whoever_adds_to_what_waits_for_another_process_is_paused_under_any_policy() -> None:
+    site = Site()
+
+    @site.dispatcher.on_message("text")
+    def relay(ctx: Any) -> None:
+        site.dispatcher.crowded()  # as the link of a worker does when it is sent to
+
+    ada, bob, eve = (site.connect() for _ in range(3))
+    ada.send("1", "2")
+    bob.send("1")
+    assert ada.pipe.is_paused and bob.pipe.is_paused and not eve.pipe.is_paused
+    assert ada.conn.messages_received == 1
+    site.dispatcher.crowded()  # by nobody in particular: a task of the program
+    bob.conn.abort()
+    site.flush()
+    for _ in range(2):
+        site.dispatcher.emptied()
+        site.flush()
+    assert ada.conn.messages_received == 2 and not ada.pipe.is_paused
+    assert len(site.dispatcher._blocking) == 0

@@ -1,17 +1,23 @@
-"""A worker that does not read while others say more than may wait for it."""
+"""A worker that does not read while others say more than may wait for it; or the main process."""
 
 from __future__ import annotations
 
 import os
 import re
 import signal
+import threading
+import time
 import urllib.request
+
+import pytest
 
 from tests.succession import Service, succession
 from tests.workers.clients import APP, Client, clients_of_each, eventually, is_running
 
 SIZE = 256 * 1024  # of a message; what may wait are 64 MiB
 SENT = 320  # 80 MiB
+FLOOD = 220  # messages, 55 MiB
+STILL_S = 1.0  # without another message that is taken
 KEPT, KEPT_SIZE = 40, 20 * 1024  # less than a room keeps, more than is left of what may wait
 OPTIONS = (
     "--workers", "3", "--admin", "127.0.0.1:0", "--queue-bytes", "256MiB",
@@ -91,3 +97,52 @@ def resumed_everywhere(service: Service, since: dict[str, object]) -> None:
             answer = client.next()["data"]
             assert answer["resumed"] is True
             assert [each["data"][0] for each in answer["messages"]] == list(range(KEPT))
+
+
+class Flood:
+    """A client that sends as fast as it is read, and how much of it was."""
+
+    def __init__(self, client: Client, message: object) -> None:
+        self.sent = 0
+        self._client, self._message = client, message
+        self.thread = threading.Thread(target=self._send, daemon=True)
+        self.thread.start()
+
+    def _send(self) -> None:
+        for _ in range(FLOOD):
+            self._client.ask(self._message)
+            self.sent += 1
+
+    def wait(self) -> int:
+        """The messages that were taken when no more are."""
+        former, since = -1, time.monotonic()
+        while self.sent < FLOOD and time.monotonic() - since < STILL_S:
+            if self.sent != former:
+                former, since = self.sent, time.monotonic()
+            time.sleep(0.01)
+        return self.sent
+
+
+@pytest.mark.parametrize("how", ["broadcast", "event"])
+def test_who_floods_a_room_that_remembers_waits_for_the_main_process(how: str) -> None:
+    """Messages that must not be lost wait for it: else a worker grows by all that clients send."""
+    data = "x" * SIZE
+    asked = {"type": "broadcast"} if how == "broadcast" else {"event": "say"}
+    with succession("program:server", *OPTIONS, cwd=APP) as service:
+        admin = service.said()
+        with clients_of_each(service.ws("/ws"), 3) as ((near,), (there,), _):
+            for client in (near, there):
+                client.join("kept:all")
+            os.kill(service.pid, signal.SIGSTOP)
+            try:
+                flood = Flood(near, {**asked, "room": "kept:all", "data": data})
+                taken = flood.wait() * SIZE
+            finally:
+                os.kill(service.pid, signal.SIGCONT)
+            assert taken < 40 * 2**20
+            for listener in (near, there):
+                offsets = [listener.next()["offset"] for _ in range(FLOOD)]
+                assert offsets == list(range(1, FLOOD + 1))
+            flood.thread.join(20)
+            assert "messages for it are dropped" not in service.log()
+            assert dropped(admin) == 0
