@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from tests.isolated.features import FEATURES
 from tests.isolated.footprint import Footprint
-from tests.isolated.leaks import AT_ONCE, FEATURES
+from tests.isolated.leaks import AT_ONCE
 from tests.serving import ROOT
 
 DEADLINE_S = 300.0
