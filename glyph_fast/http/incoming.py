@@ -9,10 +9,13 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
-from ..errors import Reject
+from ..errors import ConnectionClosed, Reject
+from ..wire import ABNORMAL
 from .body import BodyReader
 
 BODY_WINDOW = 64 * 1024  # bytes kept for a handler that does not take them
+
+_CUT_OFF = "the client sent no whole body"
 
 
 class Source(Protocol):
@@ -38,7 +41,8 @@ class IncomingBody:
     """
 
     __slots__ = (
-        "_is_streamed", "_limit", "_reader", "_source", "_taken", "_waiter", "_whole", "error",
+        "_is_cut_off", "_is_streamed", "_limit", "_reader", "_refusal", "_source", "_taken",
+        "_waiter", "_whole",
     )  # fmt: skip
 
     def __init__(self, reader: BodyReader, source: Source, limit: int | None) -> None:
@@ -49,7 +53,9 @@ class IncomingBody:
         self._taken = 0  # bytes that `read_bounded` gave
         self._is_streamed = False  # some of it was given to whoever takes pieces
         self._waiter: asyncio.Future[None] | None = None
-        self.error: Exception | None = None  # why there will be no more
+        # Why there will be no more. No exception is kept: its frames hold who reads, and so itself.
+        self._is_cut_off = False
+        self._refusal: tuple[int, str] | None = None  # status, reason
 
     @property
     def is_ended(self) -> bool:
@@ -66,10 +72,25 @@ class IncomingBody:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    def fail(self, error: Exception) -> None:
-        """There will be no more: whoever reads on gets `error`."""
-        self.error = self.error or error
+    @property
+    def has_failed(self) -> bool:
+        """Return whether there will be no more, though the end has not come."""
+        return self._is_cut_off or self._refusal is not None
+
+    def cut_off(self) -> None:
+        """The client has gone: whoever reads on gets ConnectionClosed."""
+        self._is_cut_off = self._refusal is None
         self.came()
+
+    def refuse(self, status: int, reason: str) -> None:
+        """There will be no more: whoever reads on gets a Reject."""
+        if not self.has_failed:
+            self._refusal = (status, reason)
+        self.came()
+
+    def tells_of_cut(self, exc: BaseException) -> bool:
+        """Return whether `exc` says no more than that the client has gone."""
+        return self._is_cut_off and isinstance(exc, ConnectionClosed) and exc.reason == _CUT_OFF
 
     async def read(self) -> bytes:
         """The next piece, empty at the end. Raises what ended the body before that."""
@@ -98,8 +119,9 @@ class IncomingBody:
         if self._waiter is not None:
             raise RuntimeError("another task already reads the body of this request")
         while not (piece := self._reader.take()):
-            if self.error is not None:
-                raise self.error
+            self._check_refusal()
+            if self._is_cut_off:
+                raise ConnectionClosed(ABNORMAL, _CUT_OFF)
             if self._reader.is_complete:
                 return b""
             if self._reader.needs_continue:
@@ -114,13 +136,16 @@ class IncomingBody:
         return piece
 
     def _check(self, size: int) -> None:
-        if self.error is None and self._limit is not None and size > self._limit:
+        if not self.has_failed and self._limit is not None and size > self._limit:
             self._whole.clear()
-            reason = f"request body is larger than {self._limit} bytes"
-            self.error = Reject(413, {"error": reason})
+            self._refusal = (413, f"request body is larger than {self._limit} bytes")
             self._source.refuse(413)
-        if isinstance(self.error, Reject):
-            raise self.error
+        self._check_refusal()
+
+    def _check_refusal(self) -> None:
+        if self._refusal is not None:
+            status, reason = self._refusal
+            raise Reject(status, {"error": reason})
 
 
 __all__ = ["BODY_WINDOW", "IncomingBody", "Source"]

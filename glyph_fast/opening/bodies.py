@@ -7,15 +7,16 @@ takes the body as it comes; what it does not take is not read.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ..errors import ConnectionClosed, HandshakeError, Reject
+from ..errors import HandshakeError
 from ..http.body import BY_OPTION, CONTINUE, BodyReader
 from ..http.incoming import BODY_WINDOW, IncomingBody
 from ..http.request import Request
 from ..hub.metrics import Metrics
-from ..wire import ABNORMAL, ENDING, PAUSE_BODY
+from ..wire import ENDING, PAUSE_BODY
 from .admission import BodyCount
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class RequestBodies:
         exchange = self._reading[conn]
         reader, body = exchange.reader, exchange.body
         assert reader is not None
-        if body is not None and body.error is not None:
+        if body is not None and body.has_failed:
             return len(chunk)  # until its handler has answered
         try:
             taken = reader.feed(chunk)
@@ -114,14 +115,14 @@ class RequestBodies:
             self._refuse(conn, exchange, error)
         else:
             self._metrics.requests_refused[error.status] += 1
-            exchange.body.fail(Reject(error.status, {"error": error.reason}))
+            exchange.body.refuse(error.status, error.reason)
 
     def drop(self, conn: Connection) -> Exchange | None:
         """The rest of a body will not come; the exchange, if there was one."""
         self._count.end(conn)
         exchange = self._reading.pop(conn, None)
         if exchange is not None and exchange.body is not None:
-            exchange.body.fail(ConnectionClosed(ABNORMAL, "the client sent no whole body"))
+            exchange.body.cut_off()
         return exchange
 
 
@@ -132,12 +133,13 @@ class _Source:
 
     def __init__(self, conn: Connection, exchange: Exchange, metrics: Metrics) -> None:
         self._conn = conn
-        self._exchange = exchange
+        self._exchange = weakref.ref(exchange)  # which holds the body, and that its source
         self._metrics = metrics
 
     def ask(self) -> None:
         """Tell the client to send, unless it has been told what comes of it."""
-        if not self._exchange.is_answering:
+        exchange = self._exchange()
+        if exchange is not None and not exchange.is_answering:
             self._conn._write(CONTINUE)
 
     def go_on(self) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import ConnectionClosed, HandshakeError, Reject
+from ..errors import HandshakeError, Reject
 from ..handlers.outcome import is_cancelled, is_failure, running_task
 from ..handlers.telling import failure_of
 from ..http.body import BY_OPTION
@@ -259,9 +259,8 @@ class Exchanges:
         self._answer(conn, exchange, response)
 
     def _failed(self, exchange: Exchange, exc: BaseException) -> Response:
-        if isinstance(exc, ConnectionClosed) and exchange.body is not None:
-            if exc is exchange.body.error:  # that the client is gone is no error of the program
-                return error_response(400, "the request body ended early")
+        if exchange.body is not None and exchange.body.tells_of_cut(exc):  # no error of the program
+            return error_response(400, "the request body ended early")
         if isinstance(exc, KeyboardInterrupt):
             raise exc
         match = exchange.match

@@ -15,5 +15,6 @@ cdef class Exchange:
     cdef public bint in_pieces
     cdef public bint is_endless
     cdef public bint has_client_ended
+    cdef object __weakref__
 
     cpdef stop_waiting(self)

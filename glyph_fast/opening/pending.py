@@ -21,7 +21,7 @@ class Exchange:
 
     __slots__ = (
         "body", "call", "grace", "has_client_ended", "in_pieces", "is_answered", "is_answering",
-        "is_endless", "is_read", "match", "reader", "request", "started", "task",
+        "is_endless", "is_read", "match", "reader", "request", "started", "task", "__weakref__",
     )  # fmt: skip
 
     def __init__(self, request: Request, started: float) -> None:

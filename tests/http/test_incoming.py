@@ -144,16 +144,22 @@ def test_who_reads_hears_why_there_is_no_more(run):
         it = sized(9)
         reading = asyncio.ensure_future(it.body.read())
         await asyncio.sleep(0)
-        it.body.fail(ConnectionClosed(1006, "gone"))
-        it.body.fail(ConnectionClosed(1006, "again"))
-        with pytest.raises(ConnectionClosed, match="gone"):
+        it.body.cut_off()
+        it.body.refuse(400, "too late")
+        with pytest.raises(ConnectionClosed, match="1006: the client sent no whole body") as cut:
             await reading
+        assert it.body.tells_of_cut(cut.value)
+        assert not it.body.tells_of_cut(ConnectionClosed(1006, "of another connection"))
         it = sized(9)
         it.feed(b"one")
-        it.body.fail(ConnectionClosed(1006, "gone"))
+        it.body.refuse(400, "malformed")
+        it.body.cut_off()
         assert await it.body.read() == b"one"
-        with pytest.raises(ConnectionClosed, match="gone"):
-            await it.body.read()
+        for _ in range(2):
+            with pytest.raises(Reject) as refused:
+                await it.body.read()
+            assert refused.value.body == {"error": "malformed"}
+        assert not it.body.tells_of_cut(cut.value)
 
     run(main())
 
