@@ -249,15 +249,18 @@ async def _unescaped(data: bytes) -> bytes:
 
 
 async def _read_multipart(request: Request, parts: Parts) -> list[tuple[str, str | UploadFile]]:
-    async for piece in request._pieces():
-        began = perf_counter()
-        for at in range(0, len(piece), SLICE):
-            parts.feed(piece[at : at + SLICE])
-            if perf_counter() - began > TURN:
-                await asyncio.sleep(0)
-                began = perf_counter()
-        if parts.waits_for_disk:
-            await asyncio.to_thread(parts.write)
-        else:
-            parts.write()
-    return parts.end()
+    try:
+        async for piece in request._pieces():
+            began = perf_counter()
+            for at in range(0, len(piece), SLICE):
+                parts.feed(piece[at : at + SLICE])
+                if perf_counter() - began > TURN:
+                    await asyncio.sleep(0)
+                    began = perf_counter()
+            if parts.waits_for_disk:
+                await asyncio.to_thread(parts.write)
+            else:
+                parts.write()
+        return parts.end()
+    finally:
+        parts.let_go()

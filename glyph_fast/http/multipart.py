@@ -80,6 +80,10 @@ class Parts:
             file._write(data, to_disk=to_disk)
         self._writes.clear()
 
+    def let_go(self) -> None:
+        """Have what was read go with whoever holds it: the parser and we hold each other."""
+        self._parser = None
+
     def end(self) -> list[tuple[str, str | UploadFile]]:
         """The names and values, once everything was fed and written."""
         if not self._is_ended:
