@@ -69,6 +69,9 @@ class WebSocketCall(deque[Any]):
             self._failed(exc, task)
         else:
             self._returned()
+        finally:
+            self._state = CLOSED
+            self._conn = None  # which holds this
 
     # What the core, the dispatcher and the hub call.
 
@@ -118,7 +121,8 @@ class WebSocketCall(deque[Any]):
         if self._is_behind:
             self._is_behind = len(self) > 0
             self._left = self._left - frames_of(payload) if self._is_behind else TURN_FRAMES
-            self._mount.pace(self._conn)
+            if self._conn is not None:
+                self._mount.pace(self._conn)
         if payload.__class__ is str:
             return {"type": "websocket.receive", "text": payload}
         return {"type": "websocket.receive", "bytes": payload}

@@ -32,6 +32,7 @@ async def end_stream(stream: Stream, grace: float) -> None:
         if not task.done() and len(stream.messages) == waiting:
             task.give_up()
             grace = CANCEL_GRACE_S
+    stream.task = None  # which holds the connection, and that the stream
 
 
 def give_up_late(inbox: Inbox, grace: float, again: Callable[[], None]) -> None:

@@ -33,8 +33,9 @@ class Stream:
         self._wake()
 
     def end(self) -> None:
-        """There are no more messages than those that wait."""
+        """There are no more messages than those that wait, and nobody to be told of them."""
         self._is_ended = True
+        self._conn = None  # which holds this
         self._wake()
 
     def _wake(self) -> None:
@@ -63,5 +64,6 @@ class Stream:
         if self.messages:
             self._left -= frames_of(message)
         self.size -= getsizeof(message)
-        self._taken(self._conn)
+        if self._conn is not None:
+            self._taken(self._conn)
         return message
