@@ -6,6 +6,7 @@ A round is one connection, or one of each shape where a feature has several.
 from __future__ import annotations
 
 import asyncio
+import json
 import zlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import glyph_fast.admin
 from glyph_fast import Config, MessageContext, Server
 from glyph_fast.core import encode_frame
+from glyph_fast.http.forms import MAX_IN_MEMORY
 from glyph_fast.wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT
 from tests.engine.peers import MASK, UPGRADE, Peer
 from tests.running import Url
@@ -83,8 +85,34 @@ def new_server(feature: str) -> Server:
     async def upload(request: Any) -> dict[str, int]:
         return {"size": sum([len(piece) async for piece in request.stream()])}
 
+    @server.post("/upload")
+    async def uploaded(request: Any) -> dict[str, int]:
+        return {"size": (await request.form()).file("f").size}
+
+    @server.websocket("/reads")
+    async def read(conn: Any) -> None:
+        async for message in conn:
+            conn.send(message)
+
     server.static("/files", STATIC)
+    server.room("kept", history_size=10, client_join=True)
+    server.mount("/app", application)
     return server
+
+
+async def application(scope: Any, receive: Any, send: Any) -> None:
+    """Answers what it gets, by HTTP and by WebSockets."""
+    if scope["type"] == "http":
+        body = (await receive())["body"]
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": body})
+    elif scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        while (message := await receive())["type"] == "websocket.receive":
+            await send({"type": "websocket.send", "text": message["text"]})
+    else:
+        raise ValueError(scope["type"])
 
 
 async def opened(url: Url, path: bytes = b"/ws", end: bytes = b"\r\n") -> Peer:
@@ -98,6 +126,12 @@ async def closed(peer: Peer) -> None:
     """The closing handshake; whatever comes before its end is let pass."""
     peer.send(CLOSE, NORMAL)
     await peer.rest()
+    await peer.close()
+
+
+async def gone(peer: Peer) -> None:
+    """A reset."""
+    peer.reset()
     await peer.close()
 
 
@@ -125,8 +159,7 @@ async def resets(url: Url, server: Server) -> None:
         peer = await opened(url)
         peer.write(data)
         await peer.writer.drain()
-        peer.reset()
-        await peer.close()
+        await gone(peer)
 
 
 async def rooms(url: Url, server: Server) -> None:
@@ -143,8 +176,7 @@ async def queues(url: Url, server: Server) -> None:
     peer = await opened(url, b"/flood")
     peer.send(TEXT, b"go")
     await peer.frame()
-    peer.reset()
-    await peer.close()
+    await gone(peer)
 
 
 async def deflate(url: Url, server: Server) -> None:
@@ -195,8 +227,7 @@ async def handshakes(url: Url, server: Server) -> None:
     for request in (b"", b"GET /ws HT", (UPGRADE % b"/ws")[:-2]):
         peer = await url.peer()
         peer.write(request)
-        peer.reset()
-        await peer.close()
+        await gone(peer)
 
 
 async def requests(url: Url, server: Server) -> None:
@@ -208,8 +239,7 @@ async def requests(url: Url, server: Server) -> None:
     peer.write(head + b"Content-Length: 50\r\n\r\nhello")
     for _ in range(2):
         assert (await peer.answer())[2] == b'{"size":5}'
-    peer.reset()
-    await peer.close()
+    await gone(peer)
 
 
 async def streams(url: Url, server: Server) -> None:
@@ -227,8 +257,45 @@ async def streams(url: Url, server: Server) -> None:
     for request in (get % b"stream", get % b"files/uplot.js", put % len(LARGE) + LARGE[1:]):
         peer = await url.peer()
         peer.write(request)
-        peer.reset()
-        await peer.close()
+        await gone(peer)
+
+
+async def forms(url: Url, server: Server) -> None:
+    """A file that goes to disk: whole, in a form without an end, and from one who leaves."""
+    head = b"POST /upload HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+    named = b'--x\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n'
+    form = named + bytes(MAX_IN_MEMORY + 1) + b"\r\n--x--\r\n"
+    peer = await url.peer()
+    for body, status in ((form, 200), (form[:-10], 400)):
+        peer.write(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        assert (await peer.answer())[0] == status
+    peer.write(head + b"Content-Length: %d\r\n\r\n" % len(form) + form[:-1])
+    await peer.writer.drain()
+    await gone(peer)
+
+
+async def memory(url: Url, server: Server) -> None:
+    """A message to a room that remembers, and one who leaves it unread."""
+    for end in (closed, gone):
+        peer = await opened(url)
+        for request in ({"type": "join_room"}, {"type": "broadcast", "data": "x" * 1000, "id": 1}):
+            peer.send(TEXT, json.dumps({**request, "room": "kept"}).encode())
+            await peer.frame()
+        await end(peer)
+
+
+async def readers(url: Url, server: Server) -> None:
+    """Messages that are read by `async for`, or by an application; one leaves, one is closed."""
+    for path in (b"/reads", b"/app/ws"):
+        for end in (closed, gone):
+            peer = await opened(url, path)
+            peer.send(TEXT, b"hello")
+            assert await peer.frame() == (TEXT, b"hello")
+            await end(peer)
+    peer = await url.peer()
+    peer.write(b"POST /app HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello")
+    assert (await peer.answer())[2] == b"hello"
+    await gone(peer)
 
 
 async def handlers(url: Url, server: Server) -> None:
@@ -241,8 +308,7 @@ async def handlers(url: Url, server: Server) -> None:
         await closed(peer)
     peer = await opened(url, b"/waits")
     peer.send(TEXT, b"hello")
-    peer.reset()
-    await peer.close()
+    await gone(peer)
 
 
 FEATURES: dict[str, Round] = {
@@ -257,5 +323,8 @@ FEATURES: dict[str, Round] = {
     "handshakes": handshakes,
     "requests": requests,
     "streams": streams,
+    "forms": forms,
+    "memory": memory,
+    "readers": readers,
     "handlers": handlers,
 }

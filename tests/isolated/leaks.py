@@ -4,7 +4,7 @@
 
 The server and its clients share the process, so what either keeps would show. JSON goes to stdout:
 for each feature the growth of every figure of `Footprint` over the rounds, which begin when some
-have been done.
+have been done, and as `cycles` the types of ours that only the collector frees.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ import gc
 import json
 import logging
 import sys
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from glyph_fast import Server
 from tests.backend import Backend
@@ -45,8 +47,27 @@ async def least() -> Footprint:
             return before
 
 
-async def measure(feature: str, backend: Backend, rounds: int) -> Footprint:
-    """The growth over the rounds."""
+async def in_cycles(do: Callable[[], Awaitable[None]]) -> list[str]:
+    """The types of ours of which something is in a cycle after it has been done.
+
+    What is in one stays, with all it holds, for as long as the collector does not come.
+    """
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        await do()
+        gc.collect()
+        types = {type(each) for each in gc.garbage}
+        gc.garbage.clear()
+    finally:
+        gc.set_debug(0)
+        gc.enable()
+    return sorted(each.__name__ for each in types if each.__module__.startswith("glyph_fast"))
+
+
+async def measure(feature: str, backend: Backend, rounds: int) -> dict[str, Any]:
+    """The growth over the rounds, and what is in cycles after some."""
     # Threads come one by one, when all there are happen to be busy; each is 23 objects that stay.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
     server = new_server(feature)
@@ -59,10 +80,11 @@ async def measure(feature: str, backend: Backend, rounds: int) -> Footprint:
                 await asyncio.gather(*(work(url, server) for _ in range(AT_ONCE)))
             await settled(server, standing)
 
-        await do(max(rounds // 10, 2 * AT_ONCE) + AT_ONCE)
+        await do(max(rounds // 10, 2 * AT_ONCE))
+        cycles = await in_cycles(lambda: do(AT_ONCE))
         before = await least()
         await do(rounds)
-        return (await least()).growth(before)
+        return {**(await least()).growth(before)._asdict(), "cycles": cycles}
 
 
 def main() -> None:
@@ -74,7 +96,7 @@ def main() -> None:
     gc.freeze()  # modules and all that: not to be gone through each time somebody counts
     with asyncio.Runner(loop_factory=backend.new_event_loop) as runner:
         for feature in features.split(","):
-            grown[feature] = runner.run(measure(feature, backend, int(rounds)))._asdict()
+            grown[feature] = runner.run(measure(feature, backend, int(rounds)))
     print(json.dumps(grown))
 
 

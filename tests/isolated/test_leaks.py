@@ -25,7 +25,7 @@ ONCE = 100  # blocks and objects that a growing table or a cache may come to
 ONCE_BYTES = 64 * 1024
 
 
-def grown_in(features: str, backend: Any, rounds: int) -> dict[str, dict[str, int]]:
+def grown_in(features: str, backend: Any, rounds: int) -> dict[str, dict[str, Any]]:
     """What has grown in a process of its own, by feature."""
     done = subprocess.run(
         [
@@ -40,11 +40,11 @@ def grown_in(features: str, backend: Any, rounds: int) -> dict[str, dict[str, in
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    found: dict[str, dict[str, int]] = json.loads(done.stdout)
+    found: dict[str, dict[str, Any]] = json.loads(done.stdout)
     return found
 
 
-def excess(grown: dict[str, int], rounds: int) -> list[str]:
+def excess(grown: dict[str, Any], rounds: int) -> list[str]:
     """Of what more is left than may be after so many rounds."""
     bounds = {
         "objects": ONCE + rounds // 10,
@@ -63,6 +63,7 @@ def check(features: str, backend: Any, rounds: int) -> None:
     """
     for feature, grown in grown_in(features, backend, rounds).items():
         assert grown["descriptors"] == 0, (feature, grown)
+        assert not grown["cycles"], (feature, grown)
         if found := excess(grown, rounds):
             longer = grown_in(feature, backend, 10 * rounds)[feature]
             leaks = [what for what in found if longer[what] >= 5 * grown[what]]
