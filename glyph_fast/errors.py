@@ -8,6 +8,7 @@ classes, so an error reads the same whichever core runs.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 
 def needs(who: str, package: str, extra: str) -> str:
@@ -16,7 +17,15 @@ def needs(who: str, package: str, extra: str) -> str:
 
 
 class GlyphFastError(Exception):
-    """Base class of all errors an application can meet."""
+    """Base class of all errors an application can meet. They can be copied and pickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # As it is: `__init__` takes what the text was made of, and not the text.
+        return _as_it_was, (type(self), *self.args), self.__dict__
+
+
+def _as_it_was(cls: type[GlyphFastError], *args: object) -> GlyphFastError:
+    return cls.__new__(cls, *args)
 
 
 class ConnectionClosed(GlyphFastError):

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
+import multiprocessing
+import pickle
+from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
 from glyph_fast import errors
+from glyph_fast.client import ClientError
+from glyph_fast.http.headers import MissingFromRequest
+from glyph_fast.publisher import PublishError
 
 PUBLIC = {
     "CallFailed",
@@ -78,6 +85,38 @@ def test_reads(error: Exception, text: str) -> None:
 @pytest.mark.parametrize(("error", "values"), CARRIED, ids=lambda value: type(value).__name__)
 def test_carries_what_its_handler_needs(error: Exception, values: dict[str, object]) -> None:
     assert {name: getattr(error, name) for name in values} == values
+
+
+ELSEWHERE = [
+    ClientError("not open", maybe_sent=True),
+    MissingFromRequest("form field", "a"),
+    PublishError("no such room", 404),
+]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [*(error for error, _ in CARRIED if isinstance(error, errors.GlyphFastError)), *ELSEWHERE],
+    ids=lambda error: type(error).__name__,
+)
+def test_can_leave_the_process_that_raised_it(error: errors.GlyphFastError) -> None:
+    error.add_note("a note")
+    for again in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert type(again) is type(error)
+        assert str(again) == str(error)
+        assert again.args == error.args
+        assert vars(again) == vars(error)
+
+
+def test_an_error_of_another_process_is_raised_here() -> None:
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        with pytest.raises(errors.Reject) as refused:
+            pool.submit(_refuse).result(60)
+    assert refused.value.status == 402
+
+
+def _refuse() -> None:
+    raise errors.Reject(402, {"error": "pay first"})
 
 
 def test_a_rejection_keeps_its_own_headers() -> None:
