@@ -11,7 +11,11 @@ import asyncio
 import os
 import re
 import shutil
+import stat
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from secrets import token_hex
 from tempfile import SpooledTemporaryFile
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
@@ -48,7 +52,12 @@ class _Spool(SpooledTemporaryFile[bytes]):
     """A file that is closed when it goes, which is no mistake of whoever held it."""
 
     def __del__(self) -> None:
-        self.close()
+        self.give_up()
+
+    def give_up(self) -> None:
+        """Close it, be it written or not: a full disk does not take what was buffered."""
+        with suppress(OSError):
+            self.close()
 
 
 class UploadFile:
@@ -66,7 +75,7 @@ class UploadFile:
     """The type that the client gave it, None without one."""
     size: int
     """How many bytes came."""
-    file: SpooledTemporaryFile[bytes]
+    file: _Spool
     """A binary file for code that wants one; reading a large one waits for the disk."""
 
     def __init__(self, filename: str, content_type: str | None) -> None:
@@ -92,7 +101,11 @@ class UploadFile:
             yield piece
 
     async def save(self, path: str | os.PathLike[str]) -> None:
-        """Write all of it to a file, which is made or replaced, without holding up the loop."""
+        """Write all of it to a file, which is made or replaced, without holding up the loop.
+
+        A file of that path is there whole or as it was, also where the disk is full: then OSError
+        is raised. A path that is a link or a device is written as it stands.
+        """
         await asyncio.to_thread(self._save, path)
 
     async def close(self) -> None:
@@ -101,8 +114,30 @@ class UploadFile:
 
     def _save(self, path: str | os.PathLike[str]) -> None:
         self.file.seek(0)
-        with open(path, "wb") as target:
-            shutil.copyfileobj(self.file, target)
+        try:
+            former = os.lstat(path)
+        except OSError:  # it is made; or opening it says what is wrong
+            former = None
+        if former is not None and not stat.S_ISREG(former.st_mode):
+            with open(path, "wb") as target:
+                shutil.copyfileobj(self.file, target)
+        else:
+            self._replace(Path(os.fsdecode(path)), former)
+
+    def _replace(self, path: Path, former: os.stat_result | None) -> None:
+        beside = path.parent / f".{token_hex(8)}.upload"
+        try:
+            with open(beside, "xb") as target:
+                shutil.copyfileobj(self.file, target)
+            if former is not None:
+                os.chmod(beside, stat.S_IMODE(former.st_mode))
+            os.replace(beside, path)
+        except BaseException as exc:
+            with suppress(OSError):
+                os.unlink(beside)
+            if isinstance(exc, OSError) and exc.filename is not None:
+                exc.filename, exc.filename2 = str(path), None
+            raise
 
     def _write(self, data: bytes, *, to_disk: bool) -> None:
         if to_disk and not self._is_on_disk:
@@ -249,6 +284,8 @@ async def _unescaped(data: bytes) -> bytes:
 
 
 async def _read_multipart(request: Request, parts: Parts) -> list[tuple[str, str | UploadFile]]:
+    """The names and values; the files of what is no whole form are closed at once."""
+    writing: asyncio.Future[None] | None = None  # in a thread
     try:
         async for piece in request._pieces():
             began = perf_counter()
@@ -258,9 +295,18 @@ async def _read_multipart(request: Request, parts: Parts) -> list[tuple[str, str
                     await asyncio.sleep(0)
                     began = perf_counter()
             if parts.waits_for_disk:
-                await asyncio.to_thread(parts.write)
+                writing = asyncio.get_running_loop().run_in_executor(None, parts.write)
+                await asyncio.shield(writing)  # a thread cannot be stopped
             else:
                 parts.write()
         return parts.end()
+    except BaseException as exc:
+        if writing is None or writing.done():
+            parts.close()
+        else:
+            writing.add_done_callback(parts.close)
+        if isinstance(exc, OSError):
+            exc.add_note("large files of forms are written where TMPDIR says")
+        raise
     finally:
         parts.let_go()

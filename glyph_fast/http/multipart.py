@@ -7,6 +7,7 @@ a thread where the disk is waited for.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 
@@ -92,6 +93,14 @@ class Parts:
             if isinstance(value, UploadFile):
                 value.file.seek(0)
         return self._pairs
+
+    def close(self, written: asyncio.Future[None] | None = None) -> None:
+        """Have all files gone: it is no whole form. A callback of what writes in a thread, too."""
+        if written is not None and not written.cancelled():
+            written.exception()  # which nobody waits for any more
+        for _, value in [*self._pairs, ("", self._file)]:
+            if isinstance(value, UploadFile):
+                value.file.give_up()
 
     # What the parser calls.
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import os
+import resource
 import sys
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_plus, unquote_to_bytes, urlencode
@@ -14,6 +18,7 @@ import msgspec
 import pytest
 
 from glyph_fast import Config, FormData, Request, Response, Server, UploadFile
+from glyph_fast.errors import Reject
 from glyph_fast.http import forms
 from glyph_fast.testing import TestClient
 
@@ -116,6 +121,110 @@ def test_large_files_are_on_disk_and_gone_when_nobody_holds_them() -> None:
     file = weakref.ref(held[0].file)
     held.clear()
     assert file() is None  # and not when the collector comes
+
+
+LARGEST = 1_500_000  # bytes of a file, where a disk is "full"
+
+
+@pytest.fixture
+def full_disk() -> Iterator[None]:
+    """No file grows beyond `LARGEST`: a write fails as on a full disk, with another number."""
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST, former[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, former)
+
+
+def temporary_files() -> set[str]:
+    """The open files that nobody else can open."""
+    names = []
+    for number in os.listdir("/proc/self/fd"):
+        with suppress(OSError):
+            names.append(os.readlink(f"/proc/self/fd/{number}"))
+    return {each for each in names if each.endswith("(deleted)")}
+
+
+LARGE_FORM = multipart(part("f", b"x" * 3_000_000, "data"))
+
+
+@pytest.mark.parametrize(
+    ("body", "bounds", "error"),
+    [
+        (LARGE_FORM, {}, OSError),
+        (LARGE_FORM[: LARGEST + 4000], {}, OSError),  # the rest is in a buffer
+        (LARGE_FORM[: LARGEST - 100_000], {}, Reject),  # no whole form
+        (multipart(part("f", b"x" * 1_400_000, "a"), part("g", "", "b")), {"max_files": 1}, Reject),
+    ],
+)
+def test_what_fails_holds_no_file_and_no_space(
+    full_disk: None, body: bytes, bounds: dict[str, int], error: type[Exception]
+) -> None:
+    before = temporary_files()
+    failed: list[Exception] = []
+
+    async def handler(request: Request) -> Any:
+        gc.disable()
+        try:
+            await request.form(**bounds)
+        except (OSError, Reject) as exc:
+            failed.append(exc)  # and its frames, as a program's log may
+        finally:
+            gc.enable()
+        return sorted(temporary_files() - before)
+
+    assert asked(handler, body, MULTIPART).json() == []
+    assert isinstance(failed[0], error)
+    if error is OSError:
+        assert "TMPDIR" in str(failed[0].__notes__)
+
+
+@pytest.mark.parametrize("was_there", [False, True])
+def test_a_file_is_saved_whole_or_not_at_all(
+    full_disk: None, was_there: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "saved"
+    if was_there:
+        path.write_bytes(b"former")
+        path.chmod(0o640)
+
+    def upload(size: int) -> UploadFile:
+        made = UploadFile("data", None)
+        made.file.write(b"x" * size)  # in memory
+        return made
+
+    async def save() -> None:
+        with pytest.raises(OSError, match="large") as failed:
+            await upload(LARGEST + 1).save(path)
+        assert failed.value.filename in (None, str(path))
+        assert os.listdir(tmp_path) == (["saved"] if was_there else [])
+        assert not was_there or path.read_bytes() == b"former"
+        await upload(LARGEST).save(str(path))
+        assert path.stat().st_size == LARGEST
+        assert not was_there or path.stat().st_mode & 0o777 == 0o640
+
+    asyncio.run(save())
+
+
+def test_a_file_is_saved_where_a_link_leads_and_an_error_names_what_was_meant(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "there").write_bytes(b"former")
+    (tmp_path / "link").symlink_to("there")
+    (tmp_path / "folder").mkdir()
+    made = UploadFile("data", None)
+    made.file.write(b"new")
+
+    async def save() -> None:
+        await made.save(tmp_path / "link")
+        assert (tmp_path / "there").read_bytes() == b"new"
+        await made.save(os.devnull)
+        for wrong in (tmp_path / "folder", tmp_path / "none" / "x"):
+            with pytest.raises(OSError) as failed:
+                await made.save(wrong)
+            assert failed.value.filename == str(wrong)
+
+    asyncio.run(save())
+    assert sorted(os.listdir(tmp_path)) == ["folder", "link", "there"]
 
 
 def test_form_is_read_once_and_kept() -> None:
