@@ -45,6 +45,23 @@ def test_a_part_of_a_file_comes_in_pieces(run, path, start, end):
     assert file.closed
 
 
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_a_file_that_is_removed_or_replaced_is_sent_as_it_was(run, path, is_replaced):
+    body = FilePieces(open(path, "rb", buffering=0), 0, len(DATA))
+
+    async def main():
+        first = await body.read()
+        if is_replaced:
+            other = path.with_name("other")
+            other.write_bytes(b"another")
+            os.replace(other, path)
+        else:
+            os.unlink(path)
+        assert first + b"".join(await all_of(body)) == DATA
+
+    run(main())
+
+
 def test_a_file_that_shrinks_has_no_end(run, path):
     file = open(path, "rb", buffering=0)
     body = FilePieces(file, 0, len(DATA))
