@@ -47,6 +47,7 @@ cdef struct Incoming:        # what came and is not complete; exists only while 
     gf_utf8 utf8             # of the message, if it is text
     byte bits                # set in any byte of the message so far; below 0x80 it is ASCII
     int empty_fragments      # of the message
+    Py_ssize_t spent         # frames of its share that were used before it was held
 
 cdef struct Outgoing:        # what leaves outside the ring; exists only while there is some
     PyObject* begun          # bytes partly written: nothing may come before the rest

@@ -213,7 +213,7 @@ cdef enum:
     SHORT_JSON = 1024           # characters of an event that is taken apart before it is read
     JSON_FRAMES = 4             # and a text that is read as JSON,
     JSON_FRAME = 256            # with one more for so many characters
-    INFLATED_FRAME = 2048       # bytes inflated that count like one
+    INFLATED_FRAME = 1024       # bytes inflated that count like one
     MAX_EVENTS = 256            # descriptors served in one turn
     MAX_ACCEPTS = 64            # connections accepted from one socket in one turn
     MAX_ROUNDS = 8              # write, report, write again; what is left waits for the next turn

@@ -344,11 +344,14 @@ cdef class Connection:
 
         Tiny frames are many in one read, compressed ones hold much, and some ask for much; what a
         turn does for one peer is bounded by all of it, counted in frames (`Turn.charge`), so that
-        the others wait for a millisecond and not for all that came.
+        the others wait for a millisecond and not for all that came. A request that is held goes on
+        with the share it has begun: its answer may come within the turn, and then the next.
         """
         cdef Py_ssize_t used = 0
         cdef Py_ssize_t taken
         cdef Py_ssize_t count = 0
+        if self.incoming != NULL:
+            count, self.incoming.spent = self.incoming.spent, 0
         self._turn.weight = 0
         while not self.paused:
             if count + self._turn.weight >= MAX_FRAMES and used < size:
@@ -371,6 +374,8 @@ cdef class Connection:
             elif self._phase == HELD:  # something follows
                 if used < size:
                     self._pause_reading(PAUSE_HELD)
+                    self.need_incoming()
+                    self.incoming.spent = count - 1 + self._turn.weight
                 break
             else:
                 return size

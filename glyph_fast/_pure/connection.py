@@ -112,7 +112,7 @@ MAX_FRAMES = 256  # frames of one peer handled in one turn
 
 REQUEST_FRAMES = 32  # a request counts like so many
 
-INFLATED_FRAME = 2048  # bytes inflated that count like one
+INFLATED_FRAME = 1024  # bytes inflated that count like one
 
 MAX_PONGS = 4096  # bytes of pongs that may leave with one write
 
@@ -193,6 +193,7 @@ class Connection:
         "_ping_sent",
         "_role",
         "_sink",
+        "_spent",
         "_turn",
     )
 
@@ -228,6 +229,7 @@ class Connection:
         self._pending = bytearray()  # unparsed: part of a head, a header or a control frame
         self._paused = 0  # PAUSE_* bits
         self._resuming = False
+        self._spent = 0  # frames of its share that were used before it was held
         self._reading = 0  # or _READING, _INTERRUPTED
         self._eof = False  # the peer ended its side while a request was being answered
         self._remaining = -1  # bytes of the data frame being read; -1 between frames
@@ -466,9 +468,11 @@ class Connection:
 
         Tiny frames are many in one read, compressed ones hold much, and some ask for much; what a
         turn does for one peer is bounded by all of it, counted in frames (`Turn.charge`), so that
-        the others wait for a millisecond and not for all that came.
+        the others wait for a millisecond and not for all that came. A request that is held goes on
+        with the share it has begun: its answer may come within the turn, and then the next.
         """
-        used = count = self._turn.weight = 0
+        count, self._spent = self._spent, 0
+        used = self._turn.weight = 0
         while not self._paused:
             if count + self._turn.weight >= MAX_FRAMES and used < len(data):
                 self._pause_reading(PAUSE_TURN)
@@ -490,6 +494,7 @@ class Connection:
             elif self._phase == HELD:  # something follows
                 if used < len(data):
                     self._pause_reading(PAUSE_HELD)
+                    self._spent = count - 1 + self._turn.weight
                 break
             else:
                 return len(data)

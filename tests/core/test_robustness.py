@@ -484,13 +484,34 @@ def test_the_pauses_of_a_slow_handler_and_of_a_full_turn_do_not_mix(core):
 
 def test_what_is_inflated_counts_towards_the_share(core):
     peer = with_codec(core, "")
-    sizes = [1 << 18] * 10  # half a share each, in a frame of any size
+    sizes = [1 << 17] * 10  # half a share each, in a frame of any size
     peer.conn._codec.decode = lambda payload, limit: bytes(sizes.pop())
     peer.conn._feed(client(0xC2, b"x") * 10)
     assert len(peer.handler.messages) == 2
     for _ in range(4):
         peer.flush()
     assert len(peer.handler.messages) == 10
+
+
+def test_requests_that_are_answered_by_calls_share_what_a_turn_gives(core):
+    """Each is held until a call has answered it, within the turn; then the next one follows."""
+    peer = Peer(core, is_open=False)
+    heads: list[bytes] = []
+
+    def on_request(conn: Any, head: bytes) -> None:
+        heads.append(head)
+        peer.turn.charge(96)
+        conn._hold()
+        peer.turn.post(conn._expect_head)
+
+    peer.handler.on_request = on_request
+    peer.conn._feed(HEAD * 20)
+    for count in range(2, 21, 2):  # 32 + 96 of 256 each
+        peer.turn.flush()
+        assert len(heads) == count
+    peer.turn.flush()
+    peer.feed(HEAD)  # what is read anew has a share of its own
+    assert len(heads) == 21
 
 
 class Panic(BaseException):
