@@ -40,10 +40,10 @@ def new_turn(
     # Handlers run by `flush` must not see the context variables of whoever caused it.
     context = copy_context()
 
-    # What a turn leaves over is flushed once in a round of the loop, however often others flush in
-    # between: each such call would else come again in every round, and hold up whoever sends.
+    # What a turn leaves over, or was posted, is flushed once in a round of the loop, however often
+    # others flush in between: each such call would else come again in every round, and give a peer
+    # another share of it.
     is_due = False
-    is_post_due = False  # the same of what is posted, which a flush by somebody else may have done
 
     def wake() -> None:
         nonlocal is_due
@@ -51,27 +51,22 @@ def new_turn(
             loop.call_soon(flush, context=context)
             is_due = True
 
-    def flush() -> None:
-        nonlocal is_due
-        is_due = False
-        turn.flush()
-
     def wake_threadsafe() -> None:
-        nonlocal is_post_due
-        if is_post_due:
+        nonlocal is_due
+        if is_due:
             return  # whoever has set it flushes later than this, and finds what was posted
-        is_post_due = True
+        is_due = True
         try:
-            loop.call_soon_threadsafe(flush_posted, context=context)
+            loop.call_soon_threadsafe(flush, context=context)
         except BaseException as exc:
-            is_post_due = False
+            is_due = False
             if not (isinstance(exc, RuntimeError) and loop.is_closed()):
                 raise
             # A thread that outlives the server speaks to nobody, which is no error of its own.
 
-    def flush_posted() -> None:
-        nonlocal is_post_due
-        is_post_due = False  # first: a post during the flush may come too late for it
+    def flush() -> None:
+        nonlocal is_due
+        is_due = False  # first: a post during the flush may come too late for it
         turn.flush()
 
     turn = Turn(

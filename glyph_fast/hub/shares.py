@@ -14,6 +14,7 @@ JSON_FRAMES: Final = 4  # of a text that may be JSON, beside its own
 JSON_FRAME: Final = 256  # characters of it that count like one more
 PLAIN_FRAME: Final = 2048  # characters or bytes of anything else
 TOKEN_FRAMES: Final = 32  # of a token that is verified, as of a request
+BODY_FRAMES: Final = 96  # of a body that comes while its handler runs, beside its request's 32
 _MAY_BE_JSON: Final = frozenset("{[ \t\r\n")
 
 

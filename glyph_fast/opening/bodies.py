@@ -16,6 +16,7 @@ from ..http.body import BY_OPTION, CONTINUE, BodyReader
 from ..http.incoming import BODY_WINDOW, IncomingBody
 from ..http.request import Request
 from ..hub.metrics import Metrics
+from ..hub.shares import BODY_FRAMES
 from ..wire import ENDING, PAUSE_BODY
 from .admission import BodyCount
 
@@ -70,6 +71,7 @@ class RequestBodies:
         conn._expect_body()
         if not waits_for_all:
             exchange.body = IncomingBody(reader, _Source(conn, exchange, self._metrics), limit)
+            conn._turn.charge(BODY_FRAMES)
             conn._turn.post(self._handle_early, conn, exchange)
         elif reader.needs_continue:
             conn._write(CONTINUE)

@@ -86,6 +86,24 @@ def test_what_is_posted_is_flushed_once_in_a_round_whoever_else_flushes(run):
     run(main())
 
 
+def test_what_is_left_over_and_what_is_posted_are_flushed_together(run):
+    """Else a peer had two shares of a round, one by either."""
+
+    async def main():
+        loop, done = asyncio.get_running_loop(), []
+        turn = new_turn(loop, Limits(), Recorder())
+        soon, wakes = loop.call_soon, []
+        loop.call_soon = lambda *args, **kwargs: (wakes.append(args), soon(*args, **kwargs))
+        turn.post(done.append, 1)
+        turn.schedule()
+        assert not wakes
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert done == [1]
+
+    run(main())
+
+
 def test_what_other_threads_post_is_done_in_order_by_one_wake_up(run):
     async def main():
         loop = asyncio.get_running_loop()

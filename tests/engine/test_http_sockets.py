@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,35 @@ def test_pipelined_requests_with_bodies_are_answered_in_order(backend, run):
             for n in range(200):
                 assert (await peer.answer())[::2] == (200, str(n).encode())
                 assert (await peer.answer())[::2] == (200, b'{"size":%d}' % n)
+            await peer.close()
+
+    run(main())
+
+
+def test_a_round_of_the_loop_takes_few_requests_with_bodies_in_pieces(backend, run):
+    """Each costs several times as much as one without; others and timers come between them."""
+
+    async def main():
+        server, done, rounds = small_server(), [], []
+
+        @server.post("/note")
+        async def note(request):
+            done.append(await request.json())
+
+        async with running(server, backend) as url:
+            loop, peer = asyncio.get_running_loop(), await url.peer()
+
+            def look():
+                rounds.append(len(done))
+                if len(done) < 100:
+                    loop.call_soon(look)
+
+            head = b"POST /note HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+            peer.write((head + b"2\r\n{}\r\n0\r\n\r\n") * 100)
+            look()
+            for _ in range(100):
+                assert (await peer.answer())[0] == 204
+            assert max(after - before for before, after in pairwise(rounds)) <= 4
             await peer.close()
 
     run(main())
