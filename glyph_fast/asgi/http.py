@@ -15,8 +15,9 @@ from ..handlers.outcome import is_cancelled, is_failure, running_task
 from ..http.pieces import Pieces
 from ..http.response import Response, error_response, refusal_response
 from ..opening.answering import LAST_CHUNK, MAX_PIECES
-from ..wire import ANSWER_WINDOW, ENDING
+from ..wire import ANSWER_WINDOW, ENDING, MAX_FIELDS
 from .answer import BEGUN, LEAVING, TRAILERS, WAITED_FOR, WHOLE, Answer, Message, as_bytes, route_of
+from .endless import in_vain
 from .errors import ClientDisconnected, comes_of_disconnect
 from .files import borrowed_pieces, file_pieces
 from .head import encode_hints, encode_trailers
@@ -67,6 +68,8 @@ class HttpCall(Answer):
             waiter = wakeup()
             self._waiters = [*(self._waiters or ()), waiter]
             await waiter
+        self._in_vain += 1
+        await in_vain(self._in_vain)
         return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
@@ -75,25 +78,30 @@ class HttpCall(Answer):
         Raises ClientDisconnected, an OSError, once nobody is there any more, RuntimeError for what
         cannot come now, and ValueError or TypeError for what cannot be sent.
         """
-        if self.takes(message):
-            return
-        state, kind = self._state, message["type"]
-        if kind == "http.response.body" and (state == BEGUN or state == LEAVING):
-            body = message.get("body", b"")
-            if body.__class__ is not bytes:
-                body = as_bytes(body)
-            if message.get("more_body", False):
-                await self._send_piece(body)
+        try:
+            if self.takes(message):
+                return
+            state, kind = self._state, message["type"]
+            if kind == "http.response.body" and (state == BEGUN or state == LEAVING):
+                body = message.get("body", b"")
+                if body.__class__ is not bytes:
+                    body = as_bytes(body)
+                if message.get("more_body", False):
+                    await self._send_piece(body)
+                else:
+                    await self._send_last(body)
             else:
-                await self._send_last(body)
-        else:
-            await self._send_rare(state, kind, message)
+                await self._send_rare(state, kind, message)
+        except Exception:
+            self._in_vain += 1
+            await in_vain(self._in_vain)
+            raise
 
     async def _send_rare(self, state: int, kind: str, message: Message) -> None:
         if state == WAITED_FOR and kind == "http.response.early_hint":
             hints = encode_hints(message["links"])
-            if self._request.http_version == "1.1":
-                self._conn._write(hints)
+            is_known = self._request.http_version == "1.1"
+            await self._go_on(self._conn._write(hints) if is_known else True)
         elif state == BEGUN and kind == "http.response.pathsend":
             self._holds_head = True
             await self._send_pieces(await file_pieces(message["path"]), is_last=True)
@@ -104,25 +112,37 @@ class HttpCall(Answer):
             await self._send_pieces(pieces, is_last=is_last)
             if is_last:
                 await self._send_last(b"")
+            else:
+                await self._go_on(True)
         elif state == TRAILERS and kind == "http.response.trailers":
             assert self._trailers is not None
             self._trailers += message.get("headers", ())
+            if len(self._trailers) > MAX_FIELDS:
+                raise ValueError(f"more than {MAX_FIELDS} trailer fields")
             if not message.get("more_trailers", False):
                 self._end_body()
+            else:
+                await self._go_on(True)
         else:
             raise RuntimeError(f"unexpected ASGI message {kind!r} {_STATES[state]}")
 
     # The answer.
 
     async def _send_piece(self, body: bytes) -> None:
-        if self._instead is not None:
-            return
-        if self._state == BEGUN:
-            self._write_head(b"")
-        if not body or not self._sends_body:
-            return
-        has_room = self._write(body)
-        self._at_once += len(body)
+        has_room = True
+        if self._instead is None:
+            if self._state == BEGUN:
+                self._write_head(b"")
+            if body and self._sends_body:
+                has_room = self._write(body)
+                self._at_once += len(body)
+        await self._go_on(has_room)
+
+    async def _go_on(self, has_room: bool) -> None:
+        """Return once there is room for more, and others have had their turn.
+
+        Pieces that nobody gets count as well, of an answer to HEAD for instance.
+        """
         self._pieces_at_once += 1
         if not has_room:
             await self._conn._room()

@@ -127,9 +127,9 @@ class Mount(mounting.Mount):
         """The application failed before it had decided."""
         self._handshakes.failed(conn, request, exc)
 
-    def answered_upgrade(self, conn: Any, request: Request, status: int, data: bytes) -> None:
-        """The application answers by HTTP."""
-        self._handshakes.answered(conn, request, status, data)
+    def answered_upgrade(self, conn: Any, request: Request, status: int) -> None:
+        """The application has answered by HTTP."""
+        self._handshakes.answered(conn, request, status)
 
 
 class Mounts:

@@ -20,8 +20,9 @@ from ..hub.shares import TURN_FRAMES, frames_of
 from ..websocket.handshake import Upgrade
 from ..wire import ABNORMAL, CLOSE_REASONS, ENDING, GOING_AWAY, INTERNAL_ERROR, NORMAL, OPEN
 from .answer import route_of
+from .denial import Denial
+from .endless import in_vain
 from .errors import ClientDisconnected, comes_of_disconnect
-from .head import Head
 from .wakeup import Wakeup, wakeup
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ class WebSocketCall(deque[Any]):
     """The call of an application for one WebSocket, and the messages it has not taken."""
 
     __slots__ = (
-        "_conn", "_ended", "_head", "_is_behind", "_body", "_left", "_mount", "_request", "_state",
-        "_upgrade", "_was_told", "_waiter", "scope", "size",
+        "_conn", "_denial", "_ended", "_in_vain", "_is_behind", "_left", "_mount", "_request",
+        "_state", "_upgrade", "_was_told", "_waiter", "scope", "size",
     )  # fmt: skip
 
     def __init__(self, mount: Mount, conn: Any, request: Request, upgrade: Upgrade) -> None:
@@ -56,8 +57,8 @@ class WebSocketCall(deque[Any]):
         self._left = TURN_FRAMES  # of this turn's share, where they did
         self._waiter: Wakeup | None = None
         self._ended: tuple[int, str] | None = None
-        self._head: Head | None = None  # of an answer by HTTP
-        self._body = b""
+        self._denial: Denial | None = None  # the answer by HTTP
+        self._in_vain = 0  # calls for which there was nothing to wait
         self.scope = mount.scopes.websocket(conn, request, upgrade.subprotocols)
 
     async def run(self) -> None:
@@ -107,6 +108,8 @@ class WebSocketCall(deque[Any]):
             await asyncio.sleep(0)  # the others have their turn
         while not len(self):
             if self._ended is not None:
+                self._in_vain += 1
+                await in_vain(self._in_vain)
                 code, reason = self._ended
                 return {"type": "websocket.disconnect", "code": code, "reason": reason}
             if self._waiter is not None:
@@ -133,20 +136,31 @@ class WebSocketCall(deque[Any]):
         Raises ClientDisconnected, an OSError, once nobody is there any more, RuntimeError for what
         cannot come now, and ValueError or TypeError for what cannot be sent.
         """
-        kind, conn = message["type"], self._conn
-        if self._state == ACCEPTED and kind == "websocket.send":
-            data = message.get("bytes")
-            if data is None:
-                data = message.get("text")
-            if data.__class__ is not str and data.__class__ is not bytes:
-                data = _as_payload(data)
-            try:
-                if conn._needs_drain:
-                    await conn.drain()
-                conn.send(data)
-            except ConnectionClosed:
-                raise ClientDisconnected("the client is gone") from None
-        elif self._state == ACCEPTED and kind == "websocket.close":
+        try:
+            kind = message["type"]
+            if self._state == ACCEPTED and kind == "websocket.send":
+                data = message.get("bytes")
+                if data is None:
+                    data = message.get("text")
+                if data.__class__ is not str and data.__class__ is not bytes:
+                    data = _as_payload(data)
+                if self._conn._needs_drain:
+                    await self._conn.drain()
+                self._conn.send(data)
+            else:
+                await self._send_rare(kind, message)
+        except ConnectionClosed:
+            self._in_vain += 1
+            await in_vain(self._in_vain)
+            raise ClientDisconnected("the client is gone") from None
+        except Exception:
+            self._in_vain += 1
+            await in_vain(self._in_vain)
+            raise
+
+    async def _send_rare(self, kind: str, message: Message) -> None:
+        conn = self._conn
+        if self._state == ACCEPTED and kind == "websocket.close":
             if conn._phase != OPEN:
                 self._state = CLOSED
                 raise ClientDisconnected("the client is gone")
@@ -156,7 +170,12 @@ class WebSocketCall(deque[Any]):
             if self._ended is not None or conn._phase >= ENDING:
                 self._state = CLOSED
                 raise ClientDisconnected("the client is gone")
-            self._decide(kind, message)
+            if self._denial is not None and kind == "websocket.http.response.body":
+                if await self._denial.send(message):
+                    self._state = CLOSED
+                    self._mount.answered_upgrade(conn, self._request, self._denial.status)
+            else:
+                self._decide(kind, message)
         else:
             raise RuntimeError(f"unexpected ASGI message {kind!r} {_STATES[self._state]}")
 
@@ -173,22 +192,10 @@ class WebSocketCall(deque[Any]):
             self._state = CLOSED
             self._mount.refused(self._conn, self._request)
         elif self._state == CONNECTING and kind == "websocket.http.response.start":
-            self._head = Head(message["status"], message.get("headers") or ())
+            self._denial = Denial(self._conn, message)
             self._state = ANSWERING
-        elif self._state == ANSWERING and kind == "websocket.http.response.body":
-            self._body += message.get("body", b"")
-            if not message.get("more_body", False):
-                self._answer()
         else:
             raise RuntimeError(f"unexpected ASGI message {kind!r} {_STATES[self._state]}")
-
-    def _answer(self) -> None:
-        """The application answers by HTTP, and there will be no WebSocket."""
-        assert self._head is not None
-        self._state = CLOSED
-        self._head.length = len(self._body)
-        data = self._head.encode("1.1", False, False, self._body)
-        self._mount.answered_upgrade(self._conn, self._request, self._head.status, data)
 
     # Its end.
 
@@ -218,6 +225,9 @@ class WebSocketCall(deque[Any]):
 
     def _refuse(self, status: int) -> None:
         self._state = CLOSED
+        if self._denial is not None and self._denial.has_begun:  # its client sees it is not whole
+            self._mount.answered_upgrade(self._conn, self._request, self._denial.status)
+            return
         reason = "server is shutting down" if status == 503 else "internal server error"
         self._mount.gave_up(self._conn, self._request, HandshakeError(status, reason))
 

@@ -87,12 +87,11 @@ class Guests:
         self.give_up_room(conn)
         self.reject(conn, request, exc, "error")
 
-    def answered(self, conn: Any, request: Request, status: int, data: bytes) -> None:
-        """The application refuses in words of its own."""
+    def answered(self, conn: Any, request: Request, status: int) -> None:
+        """The application has refused in words of its own, which are written."""
         self.give_up_room(conn)
         self._metrics.connections_rejected["application"] += 1
         if conn._phase < ENDING:
-            conn._write(data)
             conn._finish()
         self._access.say_refused(
             "upgrade refused",

@@ -80,6 +80,14 @@ def get(path: str = "/", *fields: str, method: str = "GET", version: str = "1.1"
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
+def upgrade(*fields: str) -> bytes:
+    """A request for a WebSocket."""
+    return get(
+        "/", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==", *fields,
+    )  # fmt: skip
+
+
 def parts(answer: bytes) -> tuple[bytes, list[bytes], bytes]:
     """Status line, fields in lower case without the date, and what follows."""
     head, _, rest = answer.partition(b"\r\n\r\n")
