@@ -7,7 +7,10 @@ import logging
 from typing import Any
 
 from ..errors import GlyphFastError
+from ..handlers.outcome import is_cancelled, is_failure
 from ..logs import SERVER, log
+
+RETURN_GRACE_S = 1.0  # to return once all is said, and again once it is cancelled
 
 
 class Lifespan:
@@ -50,8 +53,12 @@ class Lifespan:
         return await answer
 
     async def _ended(self) -> None:
-        if self._task is not None:
-            await asyncio.wait({self._task})
+        """It has said all it has to: it returns soon, or is cancelled."""
+        assert self._task is not None
+        await asyncio.wait({self._task}, timeout=RETURN_GRACE_S)
+        if not self._task.done():
+            self._task.cancel()
+            await asyncio.wait({self._task}, timeout=RETURN_GRACE_S)
 
     async def _run(self) -> None:
         scope = {
@@ -61,9 +68,11 @@ class Lifespan:
         }
         try:
             await self._app(scope, self._events.get, self._send)
-        except asyncio.CancelledError:
-            raise
-        except Exception as exc:
+        except BaseException as exc:
+            if not is_failure(exc, self._task) or is_cancelled(exc):
+                raise
+            if isinstance(exc, SystemExit) and not self._is_up:  # the program's own decision
+                raise
             if self._is_up:
                 log(SERVER, logging.ERROR, "the lifespan of an application failed", exc_info=exc,
                     application=self._name)  # fmt: skip

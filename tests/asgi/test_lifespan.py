@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import pytest
 
 from glyph_fast import GlyphFastError, Server
+from glyph_fast.asgi import lifespan
 from tests.asgi.apps import body, exchange, get, parts, serving, start
 from tests.running import running
+
+
+class Panic(BaseException):
+    """As one of an extension is."""
 
 
 def living(heard, *, fails="", state=None):
@@ -105,6 +111,83 @@ def test_one_that_ends_by_itself_is_served_on(backend, run, caplog):
             await asyncio.sleep(0.01)
             assert parts(await exchange(url, get()))[2] == b"ok"
         assert "mine" in caplog.text
+
+    run(main())
+
+
+def ending(*messages, after):
+    """An application that sends these when it is told, and does not return."""
+
+    async def app(scope, receive, send):
+        if scope["type"] == "http":
+            await send(start())
+            await send(body(b"ok"))
+            return
+        for message in messages:
+            await receive()
+            await send({"type": f"lifespan.{message}"})
+        try:
+            await receive()
+        finally:
+            after.append("ended")
+
+    return app
+
+
+def test_one_that_has_failed_and_does_not_return_holds_up_no_start(backend, run, monkeypatch):
+    monkeypatch.setattr(lifespan, "RETURN_GRACE_S", 0.05)
+
+    async def main():
+        after = []
+        with pytest.raises(GlyphFastError, match="did not start"):
+            async with asyncio.timeout(10):
+                async with serving(ending("startup.failed", after=after), backend):
+                    raise AssertionError("it serves")
+        assert after == ["ended"]
+
+    run(main())
+
+
+def test_one_that_has_shut_down_and_does_not_return_holds_up_no_end(backend, run, monkeypatch):
+    monkeypatch.setattr(lifespan, "RETURN_GRACE_S", 0.05)
+
+    async def main():
+        after = []
+        app = ending("startup.complete", "shutdown.complete", after=after)
+        async with asyncio.timeout(10):
+            async with serving(app, backend):
+                pass
+        assert after == ["ended"]
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("raises", "is_up"),
+    [  # while it starts, SystemExit is the program's own decision
+        (Panic, False), (asyncio.CancelledError, False),
+        (Panic, True), (asyncio.CancelledError, True), (SystemExit, True),
+    ],
+)  # fmt: skip
+def test_whatever_it_raises_is_told_and_it_is_served_on(backend, run, caplog, raises, is_up):
+    caplog.set_level(logging.INFO)
+
+    async def app(scope, receive, send):
+        if scope["type"] == "lifespan":
+            await receive()
+            if is_up:
+                await send({"type": "lifespan.startup.complete"})
+                await asyncio.sleep(0)
+            raise raises
+        await send(start())
+        await send(body(b"ok"))
+
+    async def main():
+        async with serving(app, backend) as url:
+            await asyncio.sleep(0.01)
+            assert parts(await exchange(url, get()))[2] == b"ok"
+        words = "the lifespan of an application failed" if is_up else "has no lifespan"
+        assert words in caplog.text
 
     run(main())
 
