@@ -281,6 +281,11 @@ class Handshakes(Guests):
         if self._mounts is not None and isinstance(match.target, Mount):
             if isinstance(identity, Accept):
                 identity = identity.identity
+            try:
+                self._negotiation.check(upgrade)
+            except HandshakeError as exc:
+                self.reject(conn, request, exc)
+                return
             match.target.connect(conn, request, upgrade, identity)
             return
         fields = upgrade.fields

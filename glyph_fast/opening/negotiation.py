@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..options.config import Config
-from ..websocket.handshake import Upgrade, choose_subprotocol
+from ..websocket.handshake import Upgrade, check_number, choose_subprotocol
 from ..wire import CLIENT_SUBPROTOCOL
 
 if TYPE_CHECKING:
@@ -47,6 +47,12 @@ class Negotiation:
             choose_subprotocol(upgrade.subprotocols, self._subprotocols),
             self.agree_on_extensions(upgrade),
         )
+
+    def check(self, upgrade: Upgrade) -> None:
+        """Judge what a client offers, where an application chooses later. HandshakeError 400."""
+        check_number(upgrade.subprotocols)
+        if self._deflate is not None:
+            self._deflate.check(upgrade.extensions)
 
     def agree_on_extensions(self, upgrade: Upgrade) -> Agreement | None:
         """Agree on extensions; without any of ours nobody reads the offers."""

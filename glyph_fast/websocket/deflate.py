@@ -347,17 +347,18 @@ class Deflate:
         self.min_size = min_size
         self._shared: dict[Parameters, SharedCodec] = {}
 
+    def check(self, values: Sequence[str]) -> tuple[str, Parameters] | None:
+        """As `negotiate`; what was read before is remembered, as browsers send the same few."""
+        if len(values) == 1 and len(values[0]) <= MAX_REMEMBERED:
+            return _negotiate_one(values[0], self.mode)
+        return negotiate(values, self.mode)
+
     def agree(self, values: Sequence[str]) -> Agreement | None:
         """The answer to a client's Sec-WebSocket-Extensions fields and the codec that keeps to it.
 
         None when nothing offered can be met. Raises HandshakeError 400 for broken grammar.
         """
-        if not values:
-            return None
-        if len(values) == 1 and len(values[0]) <= MAX_REMEMBERED:
-            agreed = _negotiate_one(values[0], self.mode)
-        else:
-            agreed = negotiate(values, self.mode)
+        agreed = self.check(values) if values else None
         if agreed is None:
             return None
         header, parameters = agreed

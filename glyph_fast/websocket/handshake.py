@@ -145,6 +145,12 @@ def refusal(status: int, reason: str = "", headers: Iterable[tuple[str, str]] = 
     return encode_response(error_response(status, reason, headers), keep_alive=False)
 
 
+def check_number(values: Sequence[str]) -> None:
+    """HandshakeError 400 for an offer of more than `MAX_OFFERS` subprotocols."""
+    if sum(value.count(",") + 1 for value in values) > MAX_OFFERS:
+        raise HandshakeError(400, f"more than {MAX_OFFERS} subprotocols")
+
+
 def choose_subprotocol(values: Sequence[str], supported: Sequence[str]) -> str | None:
     """The first of `supported` that the client offers; None when it offers none of them.
 
@@ -152,8 +158,7 @@ def choose_subprotocol(values: Sequence[str], supported: Sequence[str]) -> str |
     HandshakeError 400 for an offer that is not a list of distinct tokens (RFC 6455 §11.3.4), or of
     more than `MAX_OFFERS`.
     """
-    if sum(value.count(",") + 1 for value in values) > MAX_OFFERS:
-        raise HandshakeError(400, f"more than {MAX_OFFERS} subprotocols")
+    check_number(values)
     offered = [name for value in values for name in _elements(value)]
     if not all(map(TOKEN.fullmatch, offered)) or len({*offered}) != len(offered):
         raise HandshakeError(400, "malformed or repeated Sec-WebSocket-Protocol")

@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK, Inv
 
 from glyph_fast import Server
 from glyph_fast.asgi.websocket import WebSocketCall
-from tests.asgi.apps import echo, only, serving
+from tests.asgi.apps import echo, only, serving, upgrade
 from tests.running import running
 
 ACCEPT = {"type": "websocket.accept"}
@@ -345,6 +345,31 @@ def test_send_close_on_server_shutdown(backend, run, is_read):
         assert server.hub._count() == 0 and server.hub.metrics.disconnects[1001] == 1
 
     run(main())
+
+
+@pytest.mark.parametrize(
+    ("field", "options"),
+    [
+        ("Sec-WebSocket-Protocol: " + "a, " * 64 + "b", {}),
+        ("Sec-WebSocket-Extensions: ,;=", {"compression": "shared"}),
+        ("Sec-WebSocket-Extensions: " + "a, " * 64 + "b", {"compression": "shared"}),
+    ],
+    ids=["subprotocols", "malformed", "extensions"],
+)
+def test_offers_that_are_none_are_400_and_no_application_hears_of_them(
+    backend, run, caplog, field, options
+):
+    async def script(url):
+        peer = await url.peer()
+        peer.write(upgrade(field))
+        assert (await peer.answer())[0] == 400
+        await peer.close()
+
+    async def app(scope, receive, send):
+        raise AssertionError("it was asked")
+
+    drive(only("websocket", app), backend, run, script, **options)
+    assert "handler failed" not in caplog.text
 
 
 def test_messages_that_came_before_the_end_are_read(backend, run):
