@@ -113,10 +113,10 @@ class Mount(mounting.Mount):
         upgrade: Upgrade,
         subprotocol: str | None,
         fields: Sequence[tuple[str, str]],
-    ) -> None:
-        """The application accepts. ValueError for fields that cannot be sent."""
+    ) -> bool:
+        """The application accepts; False where it is too late. ValueError for unsound fields."""
         conn.route_pattern = self.websocket.pattern
-        self._handshakes.take_in(conn, request, upgrade, call, subprotocol, fields)
+        return self._handshakes.take_in(conn, request, upgrade, call, subprotocol, fields)
 
     def refused(self, conn: Any, request: Request) -> None:
         """The application does not accept."""

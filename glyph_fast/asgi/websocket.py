@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from sys import getsizeof
 from typing import TYPE_CHECKING, Any
 
@@ -179,6 +179,11 @@ class WebSocketCall(deque[Any]):
         else:
             raise RuntimeError(f"unexpected ASGI message {kind!r} {_STATES[self._state]}")
 
+    def _accept(self, subprotocol: str | None, fields: Sequence[tuple[str, str]]) -> bool:
+        return self._mount.accept(
+            self, self._conn, self._request, self._upgrade, subprotocol, fields
+        )
+
     def _decide(self, kind: str, message: Message) -> None:
         if self._state == CONNECTING and kind == "websocket.accept":
             subprotocol = message.get("subprotocol")
@@ -186,8 +191,9 @@ class WebSocketCall(deque[Any]):
                 (bytes(name).decode("latin-1"), bytes(value).decode("latin-1"))
                 for name, value in message.get("headers") or ()
             ]
-            self._mount.accept(self, self._conn, self._request, self._upgrade, subprotocol, fields)
-            self._state = ACCEPTED
+            self._state = ACCEPTED if self._accept(subprotocol, fields) else CLOSED
+            if self._state == CLOSED:
+                raise ClientDisconnected("the server is shutting down")
         elif self._state == CONNECTING and kind == "websocket.close":
             self._state = CLOSED
             self._mount.refused(self._conn, self._request)

@@ -38,6 +38,7 @@ class Guests:
         ) -> None: ...
         def keep_room(self, conn: Any, request: Request) -> None: ...
         def give_up_room(self, conn: Any) -> None: ...
+        def check_capacity(self) -> None: ...
 
     def wait_for(self, conn: Any, request: Request, guest: Guest) -> None:
         """An application decides; `guest` hears when the client goes before that."""
@@ -52,15 +53,21 @@ class Guests:
         guest: Guest,
         subprotocol: str | None,
         fields: Sequence[tuple[str, str]],
-    ) -> None:
+    ) -> bool:
         """The application accepts: from now on `guest` gets the messages.
 
-        ValueError for a field that cannot be sent, HandshakeError for offers that are none.
+        False where the server has begun to drain meanwhile: it was refused. ValueError for a field
+        that cannot be sent.
         """
         agreed = self._negotiation.agree_on_extensions(upgrade)
         extensions = None if agreed is None else agreed.header
         head = accept_response(upgrade.key, subprotocol, extensions, fields)
         self.give_up_room(conn)
+        try:
+            self.check_capacity()
+        except HandshakeError as exc:
+            self.reject(conn, request, exc, "handshake")
+            return False
         conn.subprotocol = subprotocol
         if self._is_proxied:
             conn.remote = request.remote
@@ -73,6 +80,7 @@ class Guests:
         conn._upgrade()
         if self._guest_opened is not None:
             self._guest_opened(conn, guest.closed)
+        return True
 
     def refused(self, conn: Any, request: Request, match: Match[Any] | None) -> None:
         """The application does not accept; where `match` is another route, that is asked."""

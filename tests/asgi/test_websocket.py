@@ -347,6 +347,39 @@ def test_send_close_on_server_shutdown(backend, run, is_read):
     run(main())
 
 
+def test_one_that_is_accepted_after_the_shutdown_has_begun_is_refused(backend, run, caplog):
+    async def main():
+        asked, go_on, heard = asyncio.Event(), asyncio.Event(), []
+
+        async def app(scope, receive, send):
+            await receive()
+            asked.set()
+            await go_on.wait()
+            try:
+                await send(ACCEPT)
+            except OSError:
+                heard.append("too late")
+                raise
+
+        server = Server()
+        server.mount("/", only("websocket", app))
+        async with running(server, backend, drain_timeout="10s") as url:
+            peer = await url.peer()
+            peer.write(upgrade())
+            await asked.wait()
+            stopping = asyncio.create_task(server.shutdown())
+            await asyncio.sleep(0.05)
+            go_on.set()
+            assert (await peer.answer())[0] == 503
+            await peer.close()
+            await stopping
+        assert "did not close in time" not in caplog.text
+        assert heard == ["too late"] and server.hub.metrics.connections_total == 0
+        assert "handler failed" not in caplog.text
+
+    run(main())
+
+
 @pytest.mark.parametrize(
     ("field", "options"),
     [
