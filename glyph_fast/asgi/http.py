@@ -239,7 +239,8 @@ class HttpCall(Answer):
             return
         head = self._head
         assert head is not None
-        if head.is_chunked or head.length >= 0:  # so its client sees that it is not whole
+        # So its client sees that it is not whole; where nothing follows the head, it is.
+        if head.is_chunked or head.length >= 0 or not self._sends_body:
             self._conn._finish()
         else:
             self._conn.abort()

@@ -184,6 +184,17 @@ def test_exception_during_response_cuts_the_connection(backend, run, caplog, len
     assert "mine" in caplog.text
 
 
+@pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 204)])
+def test_exception_in_a_body_that_nobody_gets_leaves_the_head(backend, run, method, status):
+    async def app(scope, receive, send):
+        await send(start(status))
+        await send(body(b"part", more=True))
+        raise RuntimeError("mine")
+
+    line, _, rest = parts(ask(only("http", app), get(method=method), backend, run))
+    assert line.startswith(b"HTTP/1.1 %d" % status) and rest == b""
+
+
 def test_no_response_returned(backend, run, caplog):
     async def app(scope, receive, send):
         pass
