@@ -33,6 +33,12 @@ ACCEPTED = 1
 CLOSED = 2  # by the application, or it was refused
 ANSWERING = 3  # by HTTP
 
+# Fields of a 101 that are the server's, as those of any answer are that say where it ends.
+_OURS = frozenset(
+    (b"connection", b"content-length", b"keep-alive", b"sec-websocket-accept",
+     b"sec-websocket-extensions", b"transfer-encoding", b"upgrade")
+)  # fmt: skip
+
 Message = MutableMapping[str, Any]
 
 
@@ -186,10 +192,11 @@ class WebSocketCall(deque[Any]):
 
     def _decide(self, kind: str, message: Message) -> None:
         if self._state == CONNECTING and kind == "websocket.accept":
-            subprotocol = message.get("subprotocol")
+            subprotocol = message.get("subprotocol") or None
             fields = [
                 (bytes(name).decode("latin-1"), bytes(value).decode("latin-1"))
                 for name, value in message.get("headers") or ()
+                if bytes(name).lower() not in _OURS
             ]
             self._state = ACCEPTED if self._accept(subprotocol, fields) else CLOSED
             if self._state == CLOSED:

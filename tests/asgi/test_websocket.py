@@ -405,6 +405,24 @@ def test_offers_that_are_none_are_400_and_no_application_hears_of_them(
     assert "handler failed" not in caplog.text
 
 
+def test_fields_of_the_101_that_are_the_servers(backend, run):
+    ours = {"connection": "close", "content-length": "5", "transfer-encoding": "chunked",
+            "sec-websocket-accept": "x", "sec-websocket-extensions": "permessage-deflate",
+            "upgrade": "x"}  # fmt: skip
+    pairs = [(name.encode(), value.encode()) for name, value in ours.items()]
+    app = sending({**ACCEPT, "headers": [*pairs, (b"a", b"b")], "subprotocol": ""})
+
+    async def script(url):
+        peer = await url.peer()
+        peer.write(upgrade())
+        head = (await peer.head()).lower()
+        assert head.count(b"\r\n") == 6 and b"a: b\r\n" in head, head
+        assert b"upgrade: websocket\r\nconnection: upgrade\r\n" in head
+        await peer.close()
+
+    drive(app, backend, run, script)
+
+
 def test_messages_that_came_before_the_end_are_read(backend, run):
     async def main():
         heard, go_on = [], asyncio.Event()
