@@ -558,6 +558,7 @@ cdef class _Tls:
     cdef object direct_type         # of sessions that records go through without `ssl`, or None
     cdef object records_type        # counts records where they do not
     cdef object silent              # makes the error of a peer whose records hold no data
+    cdef object long_handshake      # makes that of one that goes on shaking hands
 
     @cython.final
     cdef int purge(self) except -1
@@ -579,7 +580,8 @@ cdef class _TlsSink:
     cdef int64_t cold_until         # of the connection's `bytes_sent`
     cdef uint32_t sweep             # the turn's, when something was sent last
     cdef object records             # counts those of a peer that go through `ssl`, or None
-    cdef uint32_t silent            # bytes of ciphertext that came since the latest with data
+    cdef uint32_t silent            # bytes of ciphertext that came since the latest with data, or
+                                    # in all until hands are shaken
     cdef int fd                     # owned
     cdef byte events                # what epoll watches it for
     cdef gf_flag is_made            # else `fd` is nobody's: a 0 that no one has set

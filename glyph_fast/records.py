@@ -1,5 +1,9 @@
 """TLS records of a peer, counted by their headers as they come.
 
+OpenSSL takes 100 KiB of certificates from whoever connects, and looks at each before it knows
+whether it trusts one: that takes 30 to 120 ms, where other handshakes take 1. So hands are shaken
+within some bytes, and what is longer counts as more steps of its turn.
+
 OpenSSL does not tell of records without data. Keys are changed by such, once in gigabytes where a
 peer means well; each change takes as long as some messages, and 10,000 fit in one reading.
 """
@@ -11,6 +15,10 @@ import ssl
 HEADER = 5  # bytes: what it is, a version, and how long it is (RFC 8446 §5.1)
 MAX_IDLE = 32  # records of one reading in which there is no data
 MAX_SILENT = 3 * 16 * 1024  # bytes of ciphertext without data, once hands are shaken
+
+
+MAX_HANDSHAKE = 20 * 1024  # bytes of a peer's; a chain of three has 6 KiB, without RSA up to 17
+SHAKE_BYTES = 1024  # of a handshake so far, that make a step of it count as one more
 
 
 class Records:
@@ -40,4 +48,11 @@ def silent() -> ssl.SSLError:
     """The error of a peer whose records change keys, and hold no data."""
     failure = ssl.SSLError(1, "too many records without data")
     failure.reason = "TOO_MANY_RECORDS_WITHOUT_DATA"
+    return failure
+
+
+def long_handshake() -> ssl.SSLError:
+    """The error of a peer that sends more before hands are shaken than anybody needs."""
+    failure = ssl.SSLError(1, "handshake too long")
+    failure.reason = "HANDSHAKE_TOO_LONG"
     return failure

@@ -28,6 +28,8 @@ cdef enum:
                                 # reads none
     MAX_SHAKES = 32             # steps of handshakes in one turn; each may be worth fifty messages
     MAX_IDLE = 32               # records of one reading in which there is no data
+    MAX_HANDSHAKE = 20480       # bytes of a handshake, as in `records.py`
+    SHAKE_BYTES = 1024          # of it so far, that make a step count as one more
     MAX_SILENT = 3 * RECORD_SIZE  # bytes of ciphertext without data, once hands are shaken
     TLS_TAG = 2                 # added to the address of a sink, for epoll
     PLAIN_SIZE = READ_SIZE + 2 * RECORD_SIZE  # what was read, and half a record of before
@@ -39,7 +41,7 @@ cdef class _Tls:
     def __cinit__(self, context, describe, failed, preface):
         import ssl  # where there is no TLS, nobody needs it
 
-        from .records import Records, silent
+        from .records import Records, long_handshake, silent
 
         self.context = context
         self.describe = describe
@@ -50,6 +52,7 @@ cdef class _Tls:
         self.put_in = self.incoming.write
         self.take_out = self.outgoing.read
         self.records_type, self.silent = Records, silent
+        self.long_handshake = long_handshake
         self.error = ssl.SSLError
         self.wants_more = ssl.SSLWantReadError
         self.is_over = ssl.SSLZeroReturnError
@@ -298,6 +301,13 @@ cdef class _TlsSink:
         cdef Py_ssize_t idle = 0
         cdef bint is_more = self.is_ready
         cdef bint was_ready = self.is_ready
+        cdef object ahead = None  # what came beyond the longest handshake
+        cdef Py_ssize_t room
+        if not was_ready:
+            room = MAX_HANDSHAKE - <Py_ssize_t>self.silent
+            self.silent += <uint32_t>len(data)
+            if len(data) > room:
+                data, ahead = data[:room], data[room:]
         try:
             if tls.direct_type is None:
                 if self.records is None:
@@ -306,6 +316,8 @@ cdef class _TlsSink:
             tls.put_in(data)
             if not self.is_ready:
                 self.shake_hands()
+                if ahead is not None:
+                    tls.put_in(ahead)
                 if self.direct != NULL:
                     self.keep()
                     data = tls.incoming.read()
@@ -321,7 +333,8 @@ cdef class _TlsSink:
                 size += count
                 idle -= 1
         except tls.wants_more:
-            pass
+            if ahead is not None and not self.is_ready:
+                poller.failure = tls.long_handshake()
         except tls.is_over:  # both sides are ended
             is_end[0] = True
         except BaseException as exc:
@@ -365,9 +378,10 @@ cdef class _TlsSink:
             self.session = tls.context.wrap_bio(tls.incoming, tls.outgoing, server_side=True)
             # What lies below does the same and is a call less. A Python without it has the session.
             self.raw = getattr(self.session, "_sslobj", None) or self.session
-        self.poller.shakes += 1
+        self.poller.shakes += 1 + <int>(self.silent // SHAKE_BYTES)
         self.raw.do_handshake()
         self.is_ready = True
+        self.silent = 0
         if type(self.raw) is tls.direct_type:
             self.direct = gf_tls_take_over(<PyObject*>self.raw)
         return 0

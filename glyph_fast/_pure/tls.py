@@ -21,7 +21,15 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ..records import MAX_IDLE, MAX_SILENT, Records, silent
+from ..records import (
+    MAX_HANDSHAKE,
+    MAX_IDLE,
+    MAX_SILENT,
+    SHAKE_BYTES,
+    Records,
+    long_handshake,
+    silent,
+)
 from ..wire import CLOSED
 from .connection import GATHER_SIZE
 from .descriptor import _DescriptorSink
@@ -95,7 +103,7 @@ class _TlsSink(_DescriptorSink):
         self._cold_until = COLD_BYTES  # of the connection's `bytes_sent`
         self._sweep = 0  # the turn's, when something was sent last
         self._records = Records()
-        self._silent = 0  # bytes of ciphertext that came since the latest with data
+        self._silent = 0  # bytes of ciphertext that came since the latest with data, or in all
         self.is_ready = False  # the handshake is done
         self._is_shut = False  # our side is ended, or there is nobody to tell
         self._has_ended = False  # TCP's side is to be ended, once the rest has left
@@ -218,21 +226,29 @@ class _TlsSink(_DescriptorSink):
         is_end = False
         failure: BaseException | None = None
         was_ready, idle = self.is_ready, self._records.count(data)
+        ahead = b""  # what came beyond the longest handshake
+        if not was_ready:
+            room = MAX_HANDSHAKE - self._silent
+            self._silent += len(data)
+            data, ahead = data[:room], data[room:]
         try:
             tls.incoming.write(data)
             if self._session is None:
                 self._session = tls.context.wrap_bio(tls.incoming, tls.outgoing, server_side=True)
             if not self.is_ready:
-                self.poller._shakes += 1
+                self.poller._shakes += 1 + self._silent // SHAKE_BYTES
                 self._session.do_handshake()
                 self.is_ready = True
+                self._silent = 0
+                tls.incoming.write(ahead)
             while tls.incoming.pending:
                 pieces.append(self._session.read(RECORD_SIZE))
                 if not pieces[-1]:
                     is_end = True
                     break
         except ssl.SSLWantReadError:
-            pass
+            if ahead and not self.is_ready:
+                failure = long_handshake()
         except ssl.SSLZeroReturnError:  # both sides are ended
             is_end = True
         except ssl.SSLError as exc:

@@ -15,7 +15,7 @@ from typing import cast
 from ..errors import ConfigError
 from ..http.tls import Tls
 from ..logs import SERVER, log
-from ..records import MAX_IDLE, MAX_SILENT, Records, silent
+from ..records import MAX_HANDSHAKE, MAX_IDLE, MAX_SILENT, Records, long_handshake, silent
 
 VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
@@ -136,6 +136,9 @@ class Certificates:
         return self.context
 
     def _load(self) -> ssl.SSLContext:
+        for file in (self._cert, self._key, self._client_ca):
+            if file is not None and os.path.exists(file) and not os.path.isfile(file):
+                raise ConfigError(f"no regular file: {file}")  # a pipe would have the loop wait
         return server_context(
             self._cert,
             self._key,
@@ -160,7 +163,9 @@ class Certificates:
 class TlsSession:
     """The server's end of one TLS connection."""
 
-    __slots__ = ("_idle", "_incoming", "_is_ready", "_object", "_outgoing", "_records", "_silent")
+    __slots__ = (
+        "_ahead", "_idle", "_incoming", "_is_ready", "_object", "_outgoing", "_records", "_silent",
+    )  # fmt: skip
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._incoming = ssl.MemoryBIO()
@@ -169,7 +174,8 @@ class TlsSession:
         self._is_ready = False
         self._records = Records()
         self._idle = 0  # records of the latest reading in which no data was found
-        self._silent = 0  # bytes of ciphertext that came since the latest with data
+        self._silent = 0  # bytes of ciphertext that came since the latest with data, or in all
+        self._ahead = b""  # what came beyond the longest handshake, in the same reading
 
     @property
     def tls(self) -> Tls:
@@ -178,11 +184,15 @@ class TlsSession:
 
     def feed(self, ciphertext: bytes | memoryview) -> None:
         """Take bytes of the peer."""
-        self._incoming.write(ciphertext)
         count = self._records.count(ciphertext)
         if self._is_ready:
+            self._incoming.write(ciphertext)
             self._idle += count
-            self._silent += len(ciphertext)
+        else:
+            room = MAX_HANDSHAKE - self._silent
+            self._incoming.write(ciphertext[:room])
+            self._ahead = bytes(ciphertext[room:])
+        self._silent += len(ciphertext)
 
     def read_into(self, buffer: memoryview) -> int:
         """Fill `buffer` with plaintext and return its size; 0 when the peer ended its side.
@@ -191,8 +201,7 @@ class TlsSession:
         the peer breaks the protocol; in each case there may be something to send.
         """
         if not self._is_ready:
-            self._object.do_handshake()
-            self._is_ready = True
+            self._shake_hands()
         try:
             # With a buffer it returns a count, which its declared type leaves out.
             size = cast(int, self._object.read(len(buffer), cast(bytearray, buffer)))
@@ -204,6 +213,18 @@ class TlsSession:
         self._idle -= 1
         self._silent = 0
         return size
+
+    def _shake_hands(self) -> None:
+        try:
+            self._object.do_handshake()
+        except ssl.SSLWantReadError:
+            if self._ahead:
+                raise long_handshake() from None
+            raise
+        self._is_ready = True
+        self._silent = 0
+        self._incoming.write(self._ahead)
+        self._ahead = b""
 
     def write(self, plaintext: bytes | memoryview) -> None:
         """Encrypt something to send. Raises OSError before the handshake is done."""

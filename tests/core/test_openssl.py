@@ -19,6 +19,7 @@ import pytest
 
 from glyph_fast.core import encode_frame
 from glyph_fast.engine.tls import client_context, server_context
+from glyph_fast.records import MAX_HANDSHAKE
 from glyph_fast.wire import CLOSED, OPEN
 from tests.core.peer import HEAD, Handler
 from tests.engine.certificates import certificate
@@ -66,7 +67,7 @@ class Site:
         self.trusted = files.cert
         self._stack = stack
 
-    def open(self, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> Any:
+    def open(self, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3, behind: bytes = b"") -> Any:
         self.socket = self._stack.enter_context(socket.socket(socket.AF_UNIX))
         self.socket.connect(self.path)
         self.socket.setblocking(False)
@@ -80,7 +81,7 @@ class Site:
                 break
             self.send()
             self.receive()
-        self.session.write(HEAD)
+        self.session.write(HEAD + behind)
         self.send()
         (conn,) = self.turn
         while conn._phase != OPEN:
@@ -139,6 +140,51 @@ def test_messages_of_all_sizes_come_back(site, version):
         site.send()
         assert site.read(len(server(0x82, payload))) == server(0x82, payload)
     assert not site.handler.failures
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_what_comes_in_one_reading_with_the_end_of_the_handshake_is_no_part_of_it(site, version):
+    payload = random.randbytes(4 * MAX_HANDSHAKE)
+    site.open(version, client(0x82, payload))
+    assert site.read(len(server(0x82, payload))) == server(0x82, payload)
+    assert not site.handler.failures and not site.broken
+
+
+def test_a_handshake_without_end_is_cut(site):
+    """OpenSSL would take 100 KiB of certificates, which are looked at all at once."""
+    long = site._stack.enter_context(socket.socket(socket.AF_UNIX))
+    long.connect(site.path)
+    message = b"\x01\x01\xff\xfc" + bytes(0x1FFFC)  # a first one of 128 KiB
+    records = [message[at : at + 0x4000] for at in range(0, len(message), 0x4000)]
+    data = b"".join(b"\x16\x03\x01" + len(each).to_bytes(2) + each for each in records)
+    sent = 0
+    while not site.broken:
+        assert sent <= MAX_HANDSHAKE
+        long.sendall(data[sent : sent + 5000])
+        sent += 5000
+        site.poller.run_turn()
+    assert [each.reason for each in site.broken] == ["HANDSHAKE_TOO_LONG"]
+    assert not list(site.turn)
+    site.open()
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_a_long_handshake_counts_as_many_steps_of_its_turn(site, together):
+    """Else 32 of them, each as long as a hundred messages, would be one turn."""
+    size = 15_000 if together else 500
+    data = b"\x16\x03\x01" + (0x4000).to_bytes(2) + b"\x01\x01\xff\xfc" + bytes(size)
+    sockets = []
+    for _ in range(12):
+        sockets.append(site._stack.enter_context(socket.socket(socket.AF_UNIX)))
+        sockets[-1].connect(site.path)
+        site.poller.run_turn()
+    for each in sockets:
+        each.sendall(data)
+    turns = 0
+    while any(not conn._sink.tls for conn in site.turn):
+        site.poller.run_turn()
+        turns += 1
+    assert turns == (4 if together else 1)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -6,12 +6,14 @@ import asyncio
 import os
 import socket
 import ssl
+import threading
+from pathlib import Path
 
 import pytest
 from websockets.asyncio.client import connect
 
 from glyph_fast.core import Limits
-from glyph_fast.engine.tls import TlsSession, server_context
+from glyph_fast.engine.tls import Certificates, TlsSession, server_context
 from glyph_fast.errors import ConfigError
 from glyph_fast.wire import BINARY, CLOSE, DROP_NEWEST, TEXT
 from tests.engine.certificates import make_certificate
@@ -203,6 +205,34 @@ def test_a_client_without_the_right_certificate_gets_nowhere(backend, run, certi
     run(main())
 
 
+@pytest.mark.parametrize(("extra", "works"), [(20, True), (100, False)])
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+def test_no_more_certificates_are_looked_at_than_a_chain_has(
+    backend, run, certificate, tmp_path, version, extra, works
+):
+    """Each takes a quarter of a millisecond, from whoever connects and of whomever it is."""
+    chain = tmp_path / "chain.pem"
+    junk = Path(make_certificate(tmp_path, "junk").cert).read_text()
+    chain.write_text(Path(certificate.cert).read_text() + junk * extra)
+
+    async def main():
+        context = server_context(*certificate, client_ca=certificate.cert)
+        async with serving(backend, Recorder(), tls=context) as server:
+            client = trusting(certificate, version)
+            client.load_cert_chain(chain, certificate.key)
+            try:
+                peer = await server.connect(ssl=client, server_hostname="localhost")
+                head = await peer.upgrade()
+            except (ssl.SSLError, OSError, asyncio.IncompleteReadError):
+                assert not works
+                await server.handler.until(lambda heard: heard.closes)
+            else:
+                assert works
+                assert head.startswith(b"HTTP/1.1 101")
+
+    run(main())
+
+
 def test_what_is_no_tls_ends_the_connection(backend, run, certificate):
     async def main():
         async with serving(backend, Recorder(), tls=server_context(*certificate)) as server:
@@ -334,3 +364,20 @@ def test_the_close_frame_and_the_end_of_tls_both_arrive(backend, run, certificat
             assert server.handler.closes == [(1001, "bye")]
 
     run(main())
+
+
+def test_a_pipe_in_the_place_of_a_certificate_holds_nobody_up(tmp_path, caplog):
+    files = make_certificate(tmp_path, "mine")
+    certificates = Certificates(*files, client_ca=None, min_version="1.2")
+    former = certificates.context
+    os.unlink(files.cert)
+    os.mkfifo(files.cert)
+    held = os.open(files.cert, os.O_RDWR)
+    late = threading.Timer(10, os.close, (held,))  # else a fault here would wait for ever
+    late.start()
+    assert certificates.renewed() is None
+    late.cancel()
+    late.join()
+    os.close(held)
+    assert certificates.context is former
+    assert f"no regular file: {files.cert}" in caplog.text
