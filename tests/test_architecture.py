@@ -60,6 +60,7 @@ TESTED_BY = {
     ),
     "client/listening.py": "typing/test_typing.py",
     "client/questions.py": "client/test_client.py",
+    "engine/newcomers.py": "engine/test_asyncio.py",
     "client/tasks.py": "client/test_handlers.py",
     "_pyinstaller/hook-glyph_fast.py": "test_frozen.py",
     "asgi/hosted/engine.py": "asgi/hosted/test_servers.py",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..core import Turn
 from ..logs import SERVER, log
 from .base import BACKLOG, AcceptFailures, Renewal, Sweep
+from .newcomers import Newcomers
 from .stream import READ_SIZE, BufferStream, DataStream, Stream
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class AsyncioEngine:
         self.turn = turn
         self.loop = loop
         self.tls = tls
+        self.newcomers = Newcomers(loop)
         self._renewal = Renewal(renewed)
         self.preface = preface if tls is not None else None
         self.buffer: memoryview | None = memoryview(bytearray(READ_SIZE if tells_readiness else 0))

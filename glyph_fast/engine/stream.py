@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from ..core import Turn, reset_socket, unacknowledged
 from ..http.tls import Tls
 from .base import tls_failed
+from .newcomers import Newcomers
 from .tls import TlsSession
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Owner(Protocol):
     turn: Turn
     loop: asyncio.AbstractEventLoop
     tls: ssl.SSLContext | None
+    newcomers: Newcomers
     preface: Callable[[Connection, bytes], int] | None
     buffer: memoryview | None  # what a `BufferStream` reads into; None while it is being handled
     plaintext: memoryview | None  # what any stream decrypts into; the same
@@ -91,9 +93,11 @@ class Stream(asyncio.BaseProtocol):
 
     __slots__ = (
         "_conn",
+        "_early",
         "_engine",
         "_heard_end",
         "_is_full",
+        "_is_new",
         "_is_paused",
         "_is_reset",
         "_is_shut",
@@ -107,6 +111,8 @@ class Stream(asyncio.BaseProtocol):
         self._tls = TlsSession(engine.tls) if engine.tls is not None else None
         # Of what stands before TLS, the bytes so far; None when nothing does, or once it is over.
         self._preface = b"" if engine.preface is not None else None
+        self._is_new = True  # the core has had no bytes
+        self._early: bytes | None = None  # what a newcomer sent, while others have their turn
         self._is_full = False
         self._is_paused = False
         self._is_reset = False
@@ -135,6 +141,31 @@ class Stream(asyncio.BaseProtocol):
 
     def received(self, data: bytes | memoryview) -> None:
         """Bytes came."""
+        if not self._is_new:
+            self._read(data)
+        elif self._early is not None:
+            self._early += data
+        elif self._engine.newcomers.have_time():
+            self._read(data)
+            self._is_new = not self._conn.bytes_received
+        else:
+            self._early = bytes(data)
+            self.transport.pause_reading()
+            self._engine.newcomers.wait(self)
+
+    def admit(self) -> None:
+        """There is time for what a newcomer sent."""
+        self._read_early()
+        if not (self._is_paused or self._heard_end or self.transport.is_closing()):
+            self.transport.resume_reading()
+
+    def _read_early(self) -> None:
+        data, self._early = self._early, None
+        if data is not None and self._conn._sink is not None:  # else it is gone
+            self._read(data)
+            self._is_new = not self._conn.bytes_received
+
+    def _read(self, data: bytes | memoryview) -> None:
         if self._tls is None:
             self._conn._feed(data)
         elif not self._is_shut:
@@ -146,6 +177,7 @@ class Stream(asyncio.BaseProtocol):
 
     def eof_received(self) -> bool:
         """The peer ended its side; ours stays open until the core ends it."""
+        self._read_early()  # its end comes after what it sent
         self._hear_end()
         return True
 

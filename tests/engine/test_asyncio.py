@@ -7,13 +7,15 @@ import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 
 import pytest
 
 from glyph_fast.core import NAME, Limits, encode_frame
 from glyph_fast.engine.asyncio import AsyncioEngine
 from glyph_fast.engine.base import new_turn
-from glyph_fast.engine.stream import WRITE_SIZE
+from glyph_fast.engine.newcomers import MOST
+from glyph_fast.engine.stream import NO_LINGER, WRITE_SIZE
 from glyph_fast.engine.tls import server_context
 from glyph_fast.wire import TEXT
 from tests.backend import backends
@@ -147,3 +149,61 @@ def test_what_a_nested_loop_reads_leaves_what_is_being_read(certificate, monkeyp
 
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:  # uvloop cannot be nested
         runner.run(main())
+
+
+async def crowd(server: Served, size: int) -> list[socket.socket]:
+    """So many that have connected and said nothing."""
+    found = [socket.create_connection(server.address) for _ in range(size)]
+    await eventually(lambda: len(server.turn) == size)
+    return found
+
+
+def test_a_round_has_time_for_a_few_newcomers_and_for_whoever_is_there(run):
+    """Hundreds of heads that come at once are tens of milliseconds of work."""
+
+    async def main():
+        handler, rounds = Recorder(), []
+        async with serving_with(handler) as server:
+            loop = asyncio.get_running_loop()
+            comers = await crowd(server, 100)
+            for comer in comers:
+                comer.sendall(UPGRADE % b"/")
+
+            def look():
+                rounds.append(len(handler.conns))
+                if rounds[-1] < 100:
+                    loop.call_soon(look)
+
+            look()
+            await eventually(lambda: len(handler.conns) == 100)
+            assert max(after - before for before, after in pairwise(rounds)) <= MOST
+            for comer in comers:  # who is let in has no more to wait
+                comer.sendall(encode_frame(TEXT, b"hello", key=MASK))
+            await eventually(lambda: handler.messages == ["hello"] * 100)
+            for comer in comers:
+                comer.close()
+
+    run(main())
+
+
+def test_newcomers_who_end_their_side_or_leave_while_they_wait(run):
+    async def main():
+        handler = Recorder()
+        async with serving_with(handler) as server:
+            comers = await crowd(server, 120)
+            for number, comer in enumerate(comers):
+                comer.sendall(UPGRADE % b"/")
+                if number % 3 == 1:
+                    comer.shutdown(socket.SHUT_WR)
+                elif number % 3 == 2:
+                    comer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+                    comer.close()
+            await eventually(lambda: len(server.turn) <= 40)
+            for number, comer in enumerate(comers):
+                if number % 3 < 2:
+                    assert comer.recv(12) == b"HTTP/1.1 101"
+                    comer.close()
+            await eventually(lambda: not len(server.turn))
+            assert not handler.errors
+
+    run(main())
