@@ -24,7 +24,7 @@ cdef class Answer:
     cdef public long long _sent           # bytes of the body
     cdef public long long _at_once        # bytes, since it last waited
     cdef public long long _pieces_at_once
-    cdef public long long _in_vain        # calls for which there was nothing to wait
+    cdef public object _vain
     cdef public object _waiters
     cdef public dict scope
 

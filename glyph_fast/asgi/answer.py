@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..http.request import Request
     from ..http.response import Response
     from ..opening.pending import Exchange
+    from .endless import Vain
     from .mounts import Mount
     from .wakeup import Wakeup
 
@@ -40,9 +41,9 @@ class Answer:
     """The answer that an application writes to one request."""
 
     __slots__ = (
-        "_at_once", "_conn", "_exchange", "_has_left", "_head", "_holds_head", "_in_vain",
-        "_instead", "_is_read", "_keeps_alive", "_mount", "_pieces_at_once", "_request",
-        "_sends_body", "_sent", "_state", "_trailers", "_waiters", "scope",
+        "_at_once", "_conn", "_exchange", "_has_left", "_head", "_holds_head", "_instead",
+        "_is_read", "_keeps_alive", "_mount", "_pieces_at_once", "_request", "_sends_body", "_sent",
+        "_state", "_trailers", "_vain", "_waiters", "scope",
     )  # fmt: skip
 
     def __init__(self, mount: Mount, conn: Any, exchange: Exchange) -> None:
@@ -61,7 +62,7 @@ class Answer:
         self._holds_head = False  # what comes first says more about the body
         self._sent = 0  # bytes of the body
         self._at_once = self._pieces_at_once = 0  # since it last waited
-        self._in_vain = 0  # calls for which there was nothing to wait
+        self._vain: Vain | None = None  # calls for which there was nothing to wait
         self._waiters: list[Wakeup] | None = None  # for the end
         self.scope: dict[str, Any] = mount.scopes.http(conn, exchange.request)
 

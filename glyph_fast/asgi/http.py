@@ -17,7 +17,7 @@ from ..http.response import Response, error_response, refusal_response
 from ..opening.answering import LAST_CHUNK, MAX_PIECES
 from ..wire import ANSWER_WINDOW, ENDING, MAX_FIELDS
 from .answer import BEGUN, LEAVING, TRAILERS, WAITED_FOR, WHOLE, Answer, Message, as_bytes, route_of
-from .endless import in_vain
+from .endless import Vain
 from .errors import ClientDisconnected, comes_of_disconnect
 from .files import borrowed_pieces, file_pieces
 from .head import encode_hints, encode_trailers
@@ -68,8 +68,8 @@ class HttpCall(Answer):
             waiter = wakeup()
             self._waiters = [*(self._waiters or ()), waiter]
             await waiter
-        self._in_vain += 1
-        await in_vain(self._in_vain)
+        self._vain = self._vain or Vain()
+        await self._vain.received()
         return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
@@ -93,8 +93,8 @@ class HttpCall(Answer):
             else:
                 await self._send_rare(state, kind, message)
         except Exception:
-            self._in_vain += 1
-            await in_vain(self._in_vain)
+            self._vain = self._vain or Vain()
+            await self._vain.sent()
             raise
 
     async def _send_rare(self, state: int, kind: str, message: Message) -> None:

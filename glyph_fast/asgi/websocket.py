@@ -21,7 +21,7 @@ from ..websocket.handshake import Upgrade
 from ..wire import ABNORMAL, CLOSE_REASONS, ENDING, GOING_AWAY, INTERNAL_ERROR, NORMAL, OPEN
 from .answer import route_of
 from .denial import Denial
-from .endless import in_vain
+from .endless import Vain
 from .errors import ClientDisconnected, comes_of_disconnect
 from .wakeup import Wakeup, wakeup
 
@@ -46,8 +46,8 @@ class WebSocketCall(deque[Any]):
     """The call of an application for one WebSocket, and the messages it has not taken."""
 
     __slots__ = (
-        "_conn", "_denial", "_ended", "_in_vain", "_is_behind", "_left", "_mount", "_request",
-        "_state", "_upgrade", "_was_told", "_waiter", "scope", "size",
+        "_conn", "_denial", "_ended", "_is_behind", "_left", "_mount", "_request",
+        "_state", "_upgrade", "_vain", "_was_told", "_waiter", "scope", "size",
     )  # fmt: skip
 
     def __init__(self, mount: Mount, conn: Any, request: Request, upgrade: Upgrade) -> None:
@@ -64,7 +64,7 @@ class WebSocketCall(deque[Any]):
         self._waiter: Wakeup | None = None
         self._ended: tuple[int, str] | None = None
         self._denial: Denial | None = None  # the answer by HTTP
-        self._in_vain = 0  # calls for which there was nothing to wait
+        self._vain: Vain | None = None  # calls for which there was nothing to wait
         self.scope = mount.scopes.websocket(conn, request, upgrade.subprotocols)
 
     async def run(self) -> None:
@@ -114,8 +114,8 @@ class WebSocketCall(deque[Any]):
             await asyncio.sleep(0)  # the others have their turn
         while not len(self):
             if self._ended is not None:
-                self._in_vain += 1
-                await in_vain(self._in_vain)
+                self._vain = self._vain or Vain()
+                await self._vain.received()
                 code, reason = self._ended
                 return {"type": "websocket.disconnect", "code": code, "reason": reason}
             if self._waiter is not None:
@@ -156,12 +156,12 @@ class WebSocketCall(deque[Any]):
             else:
                 await self._send_rare(kind, message)
         except ConnectionClosed:
-            self._in_vain += 1
-            await in_vain(self._in_vain)
+            self._vain = self._vain or Vain()
+            await self._vain.sent()
             raise ClientDisconnected("the client is gone") from None
         except Exception:
-            self._in_vain += 1
-            await in_vain(self._in_vain)
+            self._vain = self._vain or Vain()
+            await self._vain.sent()
             raise
 
     async def _send_rare(self, kind: str, message: Message) -> None:

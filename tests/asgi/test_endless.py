@@ -9,6 +9,7 @@ import pytest
 
 from glyph_fast import Server
 from glyph_fast.asgi import endless
+from glyph_fast.asgi.endless import Vain
 from tests.asgi.apps import body, get, only, serving, start, upgrade
 from tests.running import running
 
@@ -211,13 +212,32 @@ def test_what_is_sent_without_end_waits_for_a_client_that_does_not_read(backend,
     run(main())
 
 
-def test_the_first_calls_in_vain_wait_for_nothing(run, monkeypatch):
+@pytest.mark.parametrize("call", [Vain.received, Vain.sent])
+def test_the_first_calls_in_vain_wait_for_nothing_and_each_one_more_longer(run, monkeypatch, call):
+    slept = []
+
+    async def sleep(seconds):
+        slept.append(seconds)
+
+    monkeypatch.setattr(endless.asyncio, "sleep", sleep)
+    monkeypatch.setattr(endless, "PAUSE_S", 10)
+
+    async def main():
+        vain = Vain()
+        for _ in range(endless.AT_ONCE + 9):
+            await call(vain)
+
+    run(main())
+    assert slept == [10, 20, 30, 40, 50, 60, 60, 60, 60]
+
+
+def test_sends_of_many_tasks_that_were_in_vain_wait_for_nothing(run, monkeypatch):
     monkeypatch.setattr(endless, "PAUSE_S", 3600)
 
     async def main():
-        for number in range(endless.AT_ONCE + 1):
-            await endless.in_vain(number)
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(endless.in_vain(endless.AT_ONCE + 1), 0.01)
+        vain = Vain()
+        async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+            for _ in range(1000):
+                tasks.create_task(vain.sent())
 
     run(main())
