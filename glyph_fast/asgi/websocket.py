@@ -46,8 +46,8 @@ class WebSocketCall(deque[Any]):
     """The call of an application for one WebSocket, and the messages it has not taken."""
 
     __slots__ = (
-        "_conn", "_denial", "_ended", "_is_behind", "_left", "_mount", "_request",
-        "_state", "_upgrade", "_vain", "_was_told", "_waiter", "scope", "size",
+        "_conn", "_denial", "_ended", "_is_behind", "_left", "_mount", "_order", "_request",
+        "_state", "_upgrade", "_vain", "_waiter", "_waiting", "_was_told", "scope", "size",
     )  # fmt: skip
 
     def __init__(self, mount: Mount, conn: Any, request: Request, upgrade: Upgrade) -> None:
@@ -62,6 +62,8 @@ class WebSocketCall(deque[Any]):
         self._is_behind = False  # messages came faster than they were taken
         self._left = TURN_FRAMES  # of this turn's share, where they did
         self._waiter: Wakeup | None = None
+        self._order: asyncio.Lock | None = None  # of sends, once one has waited
+        self._waiting = 0  # sends that do
         self._ended: tuple[int, str] | None = None
         self._denial: Denial | None = None  # the answer by HTTP
         self._vain: Vain | None = None  # calls for which there was nothing to wait
@@ -150,9 +152,10 @@ class WebSocketCall(deque[Any]):
                     data = message.get("text")
                 if data.__class__ is not str and data.__class__ is not bytes:
                     data = _as_payload(data)
-                if self._conn._needs_drain:
-                    await self._conn.drain()
-                self._conn.send(data)
+                if self._waiting or self._conn._needs_drain:
+                    await self._send_in_order(data)
+                else:
+                    self._conn.send(data)
             else:
                 await self._send_rare(kind, message)
         except ConnectionClosed:
@@ -163,6 +166,21 @@ class WebSocketCall(deque[Any]):
             self._vain = self._vain or Vain()
             await self._vain.sent()
             raise
+
+    async def _send_in_order(self, data: str | bytes) -> None:
+        """Send once there is room, after what other tasks of the application have sent before."""
+        if self._order is None:
+            self._order = asyncio.Lock()  # which lets them in as they came
+        self._waiting += 1
+        try:
+            async with self._order:
+                if (conn := self._conn) is None:
+                    raise ClientDisconnected("the client is gone")
+                if conn._needs_drain:
+                    await conn.drain()
+                conn.send(data)
+        finally:
+            self._waiting -= 1
 
     async def _send_rare(self, kind: str, message: Message) -> None:
         conn = self._conn

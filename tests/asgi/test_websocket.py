@@ -508,6 +508,55 @@ def test_send_waits_for_a_client_that_does_not_read_and_drops_nothing(backend, r
     run(main())
 
 
+def test_what_many_tasks_send_leaves_in_the_order_of_their_sends(backend, run):
+    async def main():
+        async def app(scope, receive, send):
+            await receive()
+            await send(ACCEPT)
+
+            async def one(number):
+                await send({"type": "websocket.send", "text": f"{number:8}" + "x" * 20_000})
+
+            async with asyncio.TaskGroup() as tasks:
+                for number in range(1000):
+                    tasks.create_task(one(number))
+            await send({"type": "websocket.send", "text": f"{1000:8}"})
+
+        async with serving(only("websocket", app), backend) as url:
+            peer = await url.peer()
+            await peer.upgrade()
+            await asyncio.sleep(0.1)
+            for number in range(1001):
+                assert int((await peer.frame())[1][:8]) == number
+            assert await peer.close_code() == 1000
+            await peer.close()
+
+    run(main())
+
+
+def test_those_who_wait_to_send_hear_that_the_client_is_gone(backend, run):
+    async def main():
+        heard = asyncio.get_running_loop().create_future()
+
+        async def app(scope, receive, send):
+            await receive()
+            await send(ACCEPT)
+            message = {"type": "websocket.send", "text": "x" * 100_000}
+            ends = [asyncio.create_task(send(message)) for _ in range(1000)]
+            results = await asyncio.gather(*ends, return_exceptions=True)
+            heard.set_result([type(each).__name__ for each in results if each is not None])
+
+        async with serving(only("websocket", app), backend) as url:
+            peer = await url.peer()
+            await peer.upgrade()
+            await asyncio.sleep(0.1)
+            peer.reset()
+            kinds = await heard
+            assert len(kinds) > 500 and set(kinds) == {"ClientDisconnected"}
+
+    run(main())
+
+
 def test_a_message_beyond_the_option_is_1009(backend, run):
     async def script(url):
         async with connect(url.ws("/")) as client:
