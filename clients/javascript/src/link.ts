@@ -63,9 +63,9 @@ export class Link {
     this._connect();
   }
 
-  /** Send now, if there is a socket that takes it. */
-  _send(data: any): boolean {
-    if (this._socket?.readyState != 1) return false;
+  /** Send now, if there is a socket that takes it, and the server has not left more than `most` bytes unread. */
+  _send(data: any, most?: number): boolean {
+    if (this._socket?.readyState != 1 || this._socket.bufferedAmount > most!) return false;
     this._socket.send(data);
     return true;
   }

@@ -15,6 +15,7 @@ const enum Wait { // milliseconds
 }
 const enum Most {
   Waiting = 10_000, // publishes and calls without an answer
+  Unread = 2 ** 26, // bytes of what was sent, beyond which no call of the server's is answered
 }
 export const enum Says {
   TryAgain = "try again", // a server that cannot do it now
@@ -266,7 +267,8 @@ export class Client implements Server {
     } catch (error: any) {
       reply.error = String(error?.message ?? error);
     }
-    if (attempt == this._link._attempt) this._link._send(JSON.stringify(reply));
+    // A server that asks and asks, and reads no answers, gets no more of them.
+    if (attempt == this._link._attempt) this._link._send(JSON.stringify(reply), Most.Unread);
   }
 
   // Tokens.

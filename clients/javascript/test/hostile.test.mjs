@@ -98,3 +98,19 @@ test("an answer that is none is a lost connection, to come back from after a pau
   await settle();
   assert.deepEqual(published.value, { epoch: "e", offset: 2 });
 });
+
+test("calls of a server that reads no answers are answered no more, and the program may still speak", async () => {
+  const server = bench.connect();
+  server.on("ask", () => "x");
+  const socket = await bench.open();
+  socket.bufferedAmount = 2 ** 26;
+  socket.say({ type: "json", event: "ask", id: "1" });
+  await settle();
+  assert.deepEqual(socket.take(), [{ type: "reply", id: "1", data: "x" }]);
+  socket.bufferedAmount += 1;
+  for (let id = 2; id < 100; id += 1) socket.say({ type: "json", event: "ask", id: String(id) });
+  await settle();
+  assert.deepEqual(socket.take(), []);
+  assert.equal(server.send({ of: "the program" }), true);
+  assert.deepEqual(socket.take(), [{ of: "the program" }]);
+});
