@@ -59,6 +59,7 @@ class Pipe:
         self._out = bytearray()
         self._is_over = False  # no more will come of the server
         self._is_cut = False  # nor is what came whole
+        self.is_lost = False  # the client is gone
         self._was_full = False
         self._waiter: asyncio.Future[None] | None = None  # for output
         self._can_feed: asyncio.Event = asyncio.Event()
@@ -147,7 +148,7 @@ class Pipe:
 
     def lost(self) -> None:
         """The client is gone."""
-        self._is_over = True
+        self._is_over = self.is_lost = True
         self._can_feed.set()
         self._call(self._lose)
         self._wake()

@@ -68,7 +68,7 @@ async def _write(pipe: Pipe, send: Any, *, is_head: bool) -> None:
         pipe.taken()
     if reader.is_whole or (reader.ends_with_the_connection and not pipe.is_cut):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
-    elif has_begun:
+    elif has_begun and not pipe.is_lost:
         raise CutShort("the answer was cut short")
 
 

@@ -28,14 +28,17 @@ class BadScope(ValueError):
 def http_head(scope: Any) -> tuple[bytes, bool]:
     """The head of a request, and whether its body is to be sent in chunks."""
     lines, is_chunked = [_line(scope.get("method", "GET").encode(), scope)], False
-    has_length = False
+    has_length, has_host = False, scope.get("http_version") != "1.0"
     for name, value in scope["headers"]:
         name = bytes(name).lower()
         is_chunked = is_chunked or name == b"transfer-encoding"
         has_length = has_length or name == b"content-length"
+        has_host = has_host or name == b"host"
         if name not in _HOP:
             lines.append(b"%b: %b" % (name, value))
     is_chunked = is_chunked and not has_length
+    if not has_host:  # which HTTP/1.0 does not ask for, and 1.1 does (RFC 9112 §3.2)
+        lines.append(b"host:")
     if is_chunked:
         lines.append(b"transfer-encoding: chunked")
     lines.append(b"connection: close")

@@ -55,6 +55,13 @@ def test_a_length_goes_before_chunks() -> None:
     assert not is_chunked and b"transfer-encoding" not in head and b"content-length: 3" in head
 
 
+def test_a_request_of_http_1_0_needs_no_host() -> None:
+    assert b"\r\nhost:\r\n" in http_head(scope(http_version="1.0"))[0]
+    headers = [(b"Host", b"a")]
+    assert http_head(scope(http_version="1.0", headers=headers))[0].count(b"host:") == 1
+    assert b"host" not in http_head(scope(http_version="1.1"))[0]  # which is refused
+
+
 def test_chunks() -> None:
     assert chunk(b"x" * 17) + chunk(b"") == b"11\r\n" + b"x" * 17 + b"\r\n0\r\n\r\n"
 

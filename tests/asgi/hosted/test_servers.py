@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -130,6 +131,13 @@ def test_a_client_that_leaves_ends_its_stream(server: Around) -> None:
     eventually(lambda: "endless is over" in get(server, "/seen"))
 
 
+def test_a_request_of_http_1_0_without_a_host(server: Around) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), WITHIN_S) as client:
+        client.sendall(b"GET /hello/a HTTP/1.0\r\n\r\n")
+        with client.makefile("rb") as file:
+            assert b" 200 " in file.readline()
+
+
 # WebSocket.
 
 
@@ -247,6 +255,7 @@ def test_nothing_else_went_wrong(server: Around) -> None:
     log = server.log()
     assert log.count("rooms and connections of its own") == 1
     assert "internal error" not in log and "never retrieved" not in log
+    assert log.count("CutShort: ") <= 1  # of the stream that breaks, not of a client that leaves
 
 
 # The start.
