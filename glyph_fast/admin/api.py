@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 import re
@@ -24,6 +25,7 @@ from .operated import Operated
 from .stats import Stats
 
 KEYS_KEPT = 10_000
+BYTES_KEPT = 64 * 2**20  # of their answers; that to a batch may have a hundred kilobytes
 KEY_LIFETIME_S = 300.0
 ROUTINE = ("publish", "send")  # calls other programs make all the time: no log line at level info
 
@@ -42,6 +44,7 @@ class IdempotencyKeys:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._answers: OrderedDict[str, _Answered] = OrderedDict()  # the oldest first
+        self.nbytes = 0  # of the answers
 
     def __len__(self) -> int:
         return len(self._answers)
@@ -59,15 +62,22 @@ class IdempotencyKeys:
         return found.response
 
     def keep(self, key: str, digest: bytes, response: Response) -> None:
-        """Remember the answer for five minutes, or until 10,000 others have come."""
+        """Remember the answer for five minutes, or until 10,000 others have come, or 64 MiB."""
+        if (former := self._answers.pop(key, None)) is not None:  # two came at a time
+            self.nbytes -= len(former.response.content)
         self._answers[key] = _Answered(digest, self._clock() + KEY_LIFETIME_S, response)
-        if len(self._answers) > KEYS_KEPT:
-            self._answers.popitem(last=False)
+        self.nbytes += len(response.content)
+        while len(self._answers) > KEYS_KEPT or self.nbytes > BYTES_KEPT:
+            self._forget_oldest()
 
     def _forget_old(self) -> None:
         now = self._clock()
         while self._answers and next(iter(self._answers.values())).until <= now:
-            self._answers.popitem(last=False)
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        _, oldest = self._answers.popitem(last=False)
+        self.nbytes -= len(oldest.response.content)
 
 
 class Api:
@@ -78,6 +88,7 @@ class Api:
         self._stats = stats
         self._history_answer = history_answer
         self._keys = IdempotencyKeys()
+        self._under_way: dict[str, asyncio.Future[None]] = {}  # by key, until it is answered
 
     def acting(self) -> dict[str, Callable[[Request], Any]]:
         """The calls that act, by the last part of their path; all are POST."""
@@ -109,18 +120,29 @@ class Api:
         raw = await request.body()
         digest = hashlib.sha256(b"\n".join((request.raw_path.encode(), raw))).digest()
         try:
+            while key is not None and (first := self._under_way.get(key)) is not None:
+                await asyncio.wait((first,))  # which this may repeat
             if key is not None and (known := self._keys.find(key, digest)) is not None:
                 return known
         except CallError as exc:
             return error_response(exc.status, exc.reason)
+        if key is None:
+            return await self._answer(act, raw, "")
+        self._under_way[key] = asyncio.get_running_loop().create_future()
         try:
-            own = "" if key is None else f"{key} {digest.hex()}"
-            response = Response(await act(_json_body(raw), own))
-        except CallError as exc:
-            response = error_response(exc.status, exc.reason)
-        if key is not None:
+            response = await self._answer(act, raw, f"{key} {digest.hex()}")
             self._keys.keep(key, digest, response)
+        finally:
+            self._under_way.pop(key).set_result(None)
         return response
+
+    async def _answer(
+        self, act: Callable[[object, str], Awaitable[dict[str, Any]]], raw: bytes, key: str
+    ) -> Response:
+        try:
+            return Response(await act(_json_body(raw), key))
+        except CallError as exc:
+            return error_response(exc.status, exc.reason)
 
     # Rooms.
 

@@ -18,9 +18,11 @@ from ..errors import BrokerUnavailable, ConnectionClosed
 from ..hub.connection import Connection
 from ..hub.hub import Hub
 from ..wire import NOBODY, NORMAL, SendResult, is_sendable_code
+from .resting import Resting
 
 CLOSE = "close_connection"  # what nodes tell each other
 MAX_BATCH = 1000  # calls
+MAX_NAMES = 10_000  # rooms or ids that one call names: its work is one piece
 KEY_PATTERN = r"[!-~]{1,255}"  # of an Idempotency-Key
 MAX_REASON = 123  # characters; what is longer than 123 bytes is cut (RFC 6455 §5.5.1)
 
@@ -44,11 +46,19 @@ class Kind:
 
 
 def _is_names(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(each, str) for each in value)
+    return (
+        isinstance(value, list)
+        and len(value) <= MAX_NAMES
+        and all(isinstance(each, str) for each in value)
+    )
 
 
 TEXT = Kind("text", lambda value: isinstance(value, str), {"type": "string"})
-NAMES = Kind("a list of texts", _is_names, {"type": "array", "items": {"type": "string"}})
+NAMES = Kind(
+    f"a list of at most {MAX_NAMES} texts",
+    _is_names,
+    {"type": "array", "items": {"type": "string"}, "maxItems": MAX_NAMES},
+)
 VALUE = Kind("any JSON value", lambda value: True, {})
 # JSON does not tell 1000 from 1000.0, and neither does JSON Schema.
 CODE = Kind(
@@ -290,8 +300,11 @@ async def batch(act: Act, body: object, done: Done, key: str = "") -> dict[str, 
     if len(body["calls"]) > MAX_BATCH:
         raise CallError(400, f"a batch has at most {MAX_BATCH} calls")
     keys = [key and f"{key} {number}" for number in range(len(body["calls"]))]
-    calls = zip(body["calls"], keys, strict=True)
-    return {"results": [await _one(act, each, done, own) for each, own in calls]}
+    results, resting = [], Resting()
+    for each, own in zip(body["calls"], keys, strict=True):
+        results.append(await _one(act, each, done, own))
+        await resting.rest()
+    return {"results": results}
 
 
 async def _one(act: Act, entry: object, done: Done, key: str) -> dict[str, Any]:

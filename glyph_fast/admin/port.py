@@ -194,5 +194,6 @@ def _own_config(config: Config) -> Config:
         client_commands=(),
         max_message_size=4096,
         max_connections=100,
+        max_connections_per_ip=50,  # else one, without a token, holds all descriptors, or all seats
         drain_timeout=STOP_TIMEOUT_S,
     )

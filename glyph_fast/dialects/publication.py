@@ -69,7 +69,9 @@ class Publication(core.Frame):
         made.exclude = self.exclude
         made.answered = ""
         if is_placed:
-            self.parts = [*getattr(self, "parts", ()), made]
+            if not hasattr(self, "parts"):
+                self.parts = []
+            self.parts.append(made)
         return made
 
     def leaves_out(self, id: str) -> bool:

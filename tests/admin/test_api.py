@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 
 import pytest
 
+from glyph_fast.admin import resting
 from glyph_fast.admin.api import IdempotencyKeys
 from glyph_fast.admin.calls import CallError
 from glyph_fast.http.response import Response
@@ -184,7 +186,7 @@ def test_a_batch_answers_each_call_in_its_place(backend, run):
         ("publish", b'{"data":1}', "expected one of room, rooms"),
         ("publish", b'{"data":1,"room":"a","rooms":[]}', "expected one of room, rooms"),
         ("publish", b'{"data":1,"room":7}', "room: expected text"),
-        ("publish", b'{"data":1,"rooms":["a",1]}', "rooms: expected a list of texts"),
+        ("publish", b'{"data":1,"rooms":["a",1]}', "rooms: expected a list of at most 10000 texts"),
         ("publish", b'{"data":1,"room":"a","to":1}', "unknown member 'to'"),
         ("disconnect", b'{"user":"a","code":1006}', "code: expected a close code that may"),
         ("disconnect", b'{"user":"a","code":true}', "code: expected a close code that may"),
@@ -238,6 +240,34 @@ def test_keys_are_forgotten_after_five_minutes_or_ten_thousand_others():
     assert keys.find("0", b"other") is None
     with pytest.raises(CallError):
         keys.find("x" * 256, b"")
+
+
+def test_answers_that_are_kept_have_a_bound_in_bytes():
+    keys = IdempotencyKeys()
+    for number in range(100):
+        keys.keep(str(number), b"", Response("x" * 2**20))
+        keys.keep(str(number), b"", Response("x" * 2**20))
+        assert keys.nbytes == len(keys) * 2**20 <= 64 * 2**20
+    assert keys.find("99", b"") is not None and keys.find("0", b"") is None
+
+
+def test_a_request_repeated_while_it_is_done_acts_once(backend, run, monkeypatch):
+    monkeypatch.setattr(resting, "TURN_S", 0.0)  # a batch lets others in after each call
+
+    async def main():
+        async with operated(backend) as site:
+            ada = await site.connect()
+            calls = [{"method": "broadcast", "params": {"data": n}} for n in range(20)]
+            keyed = {"Idempotency-Key": "k"}
+            asked = [
+                site.http.post("/api/batch", json={"calls": calls}, headers=keyed) for _ in range(4)
+            ]
+            answers = await asyncio.gather(*asked)
+            assert len({each.content for each in answers}) == 1
+            assert [await ada.json() for _ in calls] == list(range(20))
+            assert await ada.echo("then") == "then"
+
+    run(main())
 
 
 def test_what_operators_do_leaves_a_line_without_contents(backend, run, caplog):

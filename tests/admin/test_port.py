@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from contextlib import ExitStack
 
 import httpx
 import pytest
@@ -258,3 +259,47 @@ def test_a_token_without_a_port_is_said_to_be_of_no_use(backend, run, caplog):
     with caplog.at_level("WARNING", "glyph_fast"):
         run(main())
     assert "--admin-token has no effect without --admin" in caplog.text
+
+
+def is_gone(sock):
+    try:
+        return not sock.recv(1)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+def test_one_address_takes_neither_all_descriptors_nor_all_places(backend, run):
+    """Who has no token may connect: with 130 there were no places left for those who watch."""
+
+    async def open_watching(url, many, address):
+        opened = []
+        for _ in range(many):
+            try:
+                opened.append(await connect(url, local_addr=(address, 0)))
+            except InvalidStatus as refused:
+                assert refused.response.status_code == 429
+        return opened
+
+    async def main():
+        async with operated(backend) as site:
+            url = site.admin.replace("http", "ws") + "/live"
+            host, port = url.split("/")[2].rsplit(":", 1)
+            watching = await open_watching(url, 60, "127.0.0.1")
+            others = await open_watching(url, 5, "127.0.0.2")
+            assert (len(watching), len(others)) == (50, 5)
+            with ExitStack() as stack:
+                silent = [
+                    stack.enter_context(socket.create_connection((host, int(port))))
+                    for _ in range(130)
+                ]
+                for each in silent:
+                    each.setblocking(False)
+                while (gone := sum(map(is_gone, silent))) < 80:
+                    await asyncio.sleep(0.01)
+                assert gone < 120  # before the time that each has for its head
+                for each in (*watching, *others):
+                    await each.close()
+
+    run(main())

@@ -8,7 +8,14 @@ import pytest
 
 from glyph_fast import core
 from glyph_fast.dialects.message import Message
-from glyph_fast.dialects.publication import ROOM, Publication, bare, excluded_ids, publication
+from glyph_fast.dialects.publication import (
+    ROOM,
+    ROOMS,
+    Publication,
+    bare,
+    excluded_ids,
+    publication,
+)
 from tests.wired import Site
 
 pytestmark = pytest.mark.both_cores
@@ -34,6 +41,15 @@ def test_the_bare_frame_is_that_of_the_message() -> None:
     assert (made.kind, made.name, made.message, made.exclude) == (ROOM, "blue", "hi", "ada")
     assert made.payload == b"hi"
     assert bare(made) is made.frame(bare) is made
+
+
+def test_many_rooms_take_no_more_time_each_than_one() -> None:
+    """Those that remember are parts of one publication, which were copied for each."""
+    made = publication(ROOMS, ("a", "b"), "hi")
+    made.to_room("a")
+    parts = made.parts
+    made.to_room("b")
+    assert made.parts is parts and [each.name for each in parts] == ["a", "b"]
 
 
 def test_it_goes_with_who_held_it_and_waits_for_no_collection_of_garbage(site: Site) -> None:

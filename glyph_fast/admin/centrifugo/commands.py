@@ -11,6 +11,7 @@ from ...errors import BrokerUnavailable
 from ...hub.identity import checked_info
 from ..calls import MAX_BATCH, CallError
 from ..operated import Operated
+from ..resting import Resting
 from .connections import Who
 from .errors import BAD_REQUEST, INTERNAL, LIMIT_EXCEEDED, NOT_AVAILABLE, NOT_FOUND, ApiError
 from .fields import Params, read
@@ -71,7 +72,11 @@ class Commands:
         commands = read("batch", body).get("commands", [])
         if len(commands) > MAX_BATCH:
             raise ApiError(BAD_REQUEST, f"commands: at most {MAX_BATCH}")
-        return [await self._one(each) for each in commands]
+        replies, resting = [], Resting()
+        for each in commands:
+            replies.append(await self._one(each))
+            await resting.rest()
+        return replies
 
     async def _one(self, command: object) -> Result:
         try:
@@ -98,8 +103,9 @@ class Commands:
         channels, what = params.get("channels"), outgoing(params)
         if not channels:
             raise ApiError(BAD_REQUEST, "channels are missing")
-        responses = []
+        responses, resting = [], Resting()
         for channel in channels:
+            await resting.rest()
             try:
                 if not channel:
                     raise ApiError(BAD_REQUEST, "a channel without a name")
