@@ -173,6 +173,13 @@ def visible(text: str, keep: str = "") -> str:
     return "".join(char if char in keep else _one_line(char) for char in text)
 
 
+def brief(value: Any) -> Any:
+    """A field that others chose, of at most `MAX_TEXT` characters where it is text or several."""
+    if isinstance(value, (str, list, dict)) and len(text := str(value)) > MAX_TEXT:
+        return text[:MAX_TEXT] + "…"
+    return value
+
+
 def _quoted(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"

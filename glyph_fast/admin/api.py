@@ -17,7 +17,7 @@ from ..errors import Reject
 from ..http.request import Request
 from ..http.response import Response, error_response
 from ..hub.room_presence import LISTED
-from ..logs import SERVER, log
+from ..logs import SERVER, brief, log
 from .calls import CALLS, KEY_PATTERN, CallError, batch
 from .finding import MAX_TEXT, MOST
 from .history import ask_of, written
@@ -232,5 +232,5 @@ def _json_body(raw: bytes) -> Any:
 def _log_action(request: Request, call: str, params: Any, result: Mapping[str, Any]) -> None:
     """Say what an operator did, and to whom; message contents and tokens never."""
     level = logging.DEBUG if call in ROUTINE else logging.INFO
-    named = {name: params[name] for name in NAMED if name in params}
+    named = {name: brief(params[name]) for name in NAMED if name in params}
     log(SERVER, level, "operator's call", call=call, remote=request.remote, **named, **result)

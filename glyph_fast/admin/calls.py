@@ -22,6 +22,7 @@ from .resting import Resting
 
 CLOSE = "close_connection"  # what nodes tell each other
 MAX_BATCH = 1000  # calls
+MAX_NAME = 16_383  # characters of a room, user or id; processes tell each other 65,535 bytes
 MAX_NAMES = 10_000  # rooms or ids that one call names: its work is one piece
 KEY_PATTERN = r"[!-~]{1,255}"  # of an Idempotency-Key
 MAX_REASON = 123  # characters; what is longer than 123 bytes is cut (RFC 6455 §5.5.1)
@@ -45,17 +46,19 @@ class Kind:
     schema: Mapping[str, Any]
 
 
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= MAX_NAME
+
+
 def _is_names(value: object) -> bool:
-    return (
-        isinstance(value, list)
-        and len(value) <= MAX_NAMES
-        and all(isinstance(each, str) for each in value)
-    )
+    return isinstance(value, list) and len(value) <= MAX_NAMES and all(map(_is_name, value))
 
 
-TEXT = Kind("text", lambda value: isinstance(value, str), {"type": "string"})
+TEXT = Kind(
+    f"a text of at most {MAX_NAME} characters", _is_name, {"type": "string", "maxLength": MAX_NAME}
+)
 NAMES = Kind(
-    f"a list of at most {MAX_NAMES} texts",
+    f"a list of at most {MAX_NAMES} texts of at most {MAX_NAME} characters",
     _is_names,
     {"type": "array", "items": {"type": "string"}, "maxItems": MAX_NAMES},
 )
@@ -162,7 +165,10 @@ def publish(hub: Hub, params: Mapping[str, Any]) -> Result:
         if hub.get_room_manager()._terms(params["room"]) is not None:
             return _publish_once(hub, params)
         return sent([hub._publish_to_room(params["room"], text, exclude)])
-    result, places = hub._publish_to_rooms(params["rooms"], text, exclude)
+    try:
+        result, places = hub._publish_to_rooms(params["rooms"], text, exclude)
+    except ValueError as exc:  # more than other processes are told at once
+        raise CallError(413, str(exc)) from None
     answer: dict[str, Any] = sent([result])
     if places:
         answer["positions"] = {room: position._asdict() for room, position in places.items()}

@@ -90,8 +90,14 @@ def _name(kind: str, name: Any) -> bytes | None:
     if kind == EVERYONE:
         return b""
     if kind == ROOMS:
-        return dumps(list(name))
-    return name.encode("utf-8", "surrogatepass") if isinstance(name, str) else None
+        several: bytes = dumps(list(name))
+        if len(several) > _LONGEST_NAME:
+            raise ValueError(f"names of rooms take at most {_LONGEST_NAME} bytes together")
+        return several
+    if not isinstance(name, str):
+        return None
+    encoded = name.encode("utf-8", "surrogatepass")
+    return encoded if len(encoded) <= _LONGEST_NAME else None
 
 
 def _ids(exclude: str | frozenset[str]) -> bytes:

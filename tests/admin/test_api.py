@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 
+import httpx
 import pytest
 
 from glyph_fast.admin import resting
@@ -185,8 +186,14 @@ def test_a_batch_answers_each_call_in_its_place(backend, run):
         ("publish", b'{"room":"a"}', "data is missing"),
         ("publish", b'{"data":1}', "expected one of room, rooms"),
         ("publish", b'{"data":1,"room":"a","rooms":[]}', "expected one of room, rooms"),
-        ("publish", b'{"data":1,"room":7}', "room: expected text"),
-        ("publish", b'{"data":1,"rooms":["a",1]}', "rooms: expected a list of at most 10000 texts"),
+        ("publish", b'{"data":1,"room":7}', "room: expected a text of"),
+        ("publish", b'{"data":1,"room":"%b"}' % (b"x" * 20_000), "room: expected a text of"),
+        ("publish", b'{"data":1,"rooms":["a","%b"]}' % (b"x" * 20_000), "rooms: expected a list"),
+        (
+            "publish",
+            b'{"data":1,"rooms":["a",1]}',
+            "rooms: expected a list of at most 10000 texts of",
+        ),
         ("publish", b'{"data":1,"room":"a","to":1}', "unknown member 'to'"),
         ("disconnect", b'{"user":"a","code":1006}', "code: expected a close code that may"),
         ("disconnect", b'{"user":"a","code":true}', "code: expected a close code that may"),
@@ -268,6 +275,22 @@ def test_a_request_repeated_while_it_is_done_acts_once(backend, run, monkeypatch
             assert await ada.echo("then") == "then"
 
     run(main())
+
+
+def test_a_line_about_what_operators_do_is_short(backend, run, caplog):
+    async def main():
+        async with operated(backend) as site:
+            await site.act("close-room", room="x" * 16_383)
+            await site.act("publish", rooms=["red"] * 10_000, data=1)
+            keyed = {"X-API-Key": TOKEN}
+            body = {"user": "y" * 100_000}
+            async with httpx.AsyncClient(base_url=site.admin) as bare:
+                await bare.post("/api/disconnect", json=body, headers=keyed)
+
+    caplog.set_level("DEBUG", "glyph_fast")
+    run(main())
+    lines = [line for line in caplog.messages if line.startswith("operator's call")]
+    assert len(lines) == 3 and all(len(line) < 500 for line in lines)
 
 
 def test_what_operators_do_leaves_a_line_without_contents(backend, run, caplog):

@@ -9,7 +9,14 @@ import pytest
 from glyph_fast.broker.crossing import pack, room_of, unpack
 from glyph_fast.broker.frames import Kind, frame
 from glyph_fast.dialects.message import Message
-from glyph_fast.dialects.publication import EVERYONE, ROOM, ROOMS, USER, publication
+from glyph_fast.dialects.publication import (
+    CONNECTION,
+    EVERYONE,
+    ROOM,
+    ROOMS,
+    USER,
+    publication,
+)
 from glyph_fast.dialects.stream import kind_of
 
 
@@ -52,3 +59,11 @@ def test_a_user_who_is_an_object_of_the_program_is_nobody_elsewhere() -> None:
 def test_what_is_no_publication_is_refused(body: bytes) -> None:
     with pytest.raises(ValueError):
         unpack(frame(Kind.PUBLISH, body))
+
+
+def test_names_that_are_too_long_reach_nobody_elsewhere_or_are_refused() -> None:
+    for kind in (ROOM, USER, CONNECTION):
+        assert pack(publication(kind, "x" * 65_535, "hi")) is not None
+        assert pack(publication(kind, "x" * 65_536, "hi")) is None
+    with pytest.raises(ValueError, match="at most 65535 bytes together"):
+        pack(publication(ROOMS, ("x" * 60_000, "y" * 6_000), "hi"))

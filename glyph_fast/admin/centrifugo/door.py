@@ -14,7 +14,7 @@ from ... import json
 from ...errors import Reject
 from ...http.request import Request
 from ...http.response import Response
-from ...logs import SERVER, log
+from ...logs import SERVER, brief, log
 from ..access import Access
 from .commands import ELSEWHERE, Commands
 from .errors import BAD_REQUEST, ApiError
@@ -75,5 +75,5 @@ def _refusal(request: Request, error: ApiError) -> Response:
 def _log(request: Request, method: str, body: Any) -> None:
     """Say what an operator did, and to whom; message contents never."""
     level = logging.DEBUG if method in ROUTINE else logging.INFO
-    named = {name: body[name] for name in NAMED if name in body}
+    named = {name: brief(body[name]) for name in NAMED if name in body}
     log(SERVER, level, "operator's call", call=method, remote=request.remote, **named)
