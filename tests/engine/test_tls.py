@@ -7,6 +7,7 @@ import os
 import socket
 import ssl
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -381,3 +382,38 @@ def test_a_pipe_in_the_place_of_a_certificate_holds_nobody_up(tmp_path, caplog):
     os.close(held)
     assert certificates.context is former
     assert f"no regular file: {files.cert}" in caplog.text
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+def test_nobody_resumes_by_a_certificate_whose_authority_is_taken_out(tmp_path, version):
+    server, mine, other = (make_certificate(tmp_path, name) for name in ("server", "mine", "other"))
+    trusted = tmp_path / "trusted.pem"
+    trusted.write_bytes(Path(mine.cert).read_bytes())
+    certificates = Certificates(*server, client_ca=str(trusted), min_version="1.2")
+    client = trusting(server, version)
+    client.load_cert_chain(*mine)
+
+    def shake(session=None):
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        peer = client.wrap_bio(incoming, outgoing, server_hostname="localhost", session=session)
+        here, plain = TlsSession(certificates.context), memoryview(bytearray(1000))
+        is_written = False
+        for _ in range(10):
+            with suppress(ssl.SSLWantReadError):
+                peer.do_handshake()
+                if not is_written:
+                    is_written = bool(peer.write(b"hello"))
+                peer.read(1)
+            here.feed(outgoing.read())
+            with suppress(ssl.SSLWantReadError):
+                here.read_into(plain)
+            incoming.write(here.to_send())
+        assert bytes(plain[:5]) == b"hello"
+        return peer
+
+    first = shake()
+    assert shake(first.session).session_reused
+    trusted.write_bytes(Path(other.cert).read_bytes())
+    assert certificates.renewed() is certificates.context
+    with pytest.raises(ssl.SSLError, match="(?i)certificate.verify.failed"):
+        shake(first.session)
