@@ -241,7 +241,7 @@ def test_when_the_order_has_moved_on_all_is_asked_there(run: Run) -> None:
 class _Over:
     """The link to a successor, which answers at once."""
 
-    is_open = True
+    is_open = has_room = True
 
     def __init__(self, keeper: Keeper, heard: Callable[[bytes], None]) -> None:
         self.keeper, self.heard = keeper, heard
