@@ -215,7 +215,7 @@ class Client(ClientListening):
         if self.state == "closed":
             raise ClientError(self.why.reason or "closed")
         if self._asked >= MOST_ASKED:
-            raise ClientError("too much waits for an answer")
+            raise ClientError("too much waits")
         self._asked += 1
         try:
             yield

@@ -47,7 +47,7 @@ export class Link {
   private _url: string;
   private _options: Options;
   private _owner: Owner;
-  private _socket: any = null;
+  _socket: any = null;
   private _timer: any;
   private _tries = 0;
   private _openedAt = 0;
@@ -63,9 +63,9 @@ export class Link {
     this._connect();
   }
 
-  /** Send now, if there is a socket that takes it, and the server has not left more than `most` bytes unread. */
-  _send(data: any, most?: number): boolean {
-    if (this._socket?.readyState != 1 || this._socket.bufferedAmount > most!) return false;
+  /** Send now, if there is a socket that takes it. */
+  _send(data: any): boolean {
+    if (this._socket?.readyState != 1) return false;
     this._socket.send(data);
     return true;
   }
@@ -164,7 +164,7 @@ export class Link {
     this._after(Wait.Answer, () => {
       if (this._heardAt) this._watch();
       // So late that the machine has slept: what came meanwhile is still to be heard.
-      else if (Date.now() - asked > 2 * Wait.Answer) this._probe();
+      else if (Date.now() - asked > Wait.Silence) this._probe();
       else this._lost(Code.Lost, "no answer");
     });
   }

@@ -11,11 +11,11 @@ const enum Wait { // milliseconds
   Pong = 5_000,
   Refused = 500, // of which "try again" makes a second or so
   RefusedLong = 5_000,
-  Longest = 2 ** 31 - 1, // of a timer
+  Longest = 1e9, // of a timer: eleven days
 }
 const enum Most {
   Waiting = 10_000, // publishes and calls without an answer
-  Unread = 2 ** 26, // bytes of what was sent, beyond which no call of the server's is answered
+  Unread = 1e8, // bytes of what was sent, beyond which no call of the server's is answered
 }
 export const enum Says {
   TryAgain = "try again", // a server that cannot do it now
@@ -145,7 +145,7 @@ export class Client implements Server {
   _promise<T>(begin: (done: (error: any, value?: any) => void) => void): Promise<T> {
     const promise = new Promise<T>((resolve, reject) => {
       if (this.state == "closed") throw new GlyphError("closed");
-      if (this._waiting >= Most.Waiting) throw new GlyphError("too much waits for an answer");
+      if (this._waiting >= Most.Waiting) throw new GlyphError("too much waits");
       begin((error, value) => {
         this._waiting--;
         if (error) reject(error);
@@ -260,7 +260,8 @@ export class Client implements Server {
   }
 
   private async _called(event: string, id: string, meta: any): Promise<void> {
-    const attempt = this._link._attempt;
+    const link = this._link;
+    const attempt = link._attempt;
     const reply: any = { type: "reply", id };
     try {
       reply.data = await this._events._first(event, meta.data, meta);
@@ -268,7 +269,7 @@ export class Client implements Server {
       reply.error = String(error?.message ?? error);
     }
     // A server that asks and asks, and reads no answers, gets no more of them.
-    if (attempt == this._link._attempt) this._link._send(JSON.stringify(reply), Most.Unread);
+    if (attempt == link._attempt && !(link._socket.bufferedAmount > Most.Unread)) link._send(JSON.stringify(reply));
   }
 
   // Tokens.
