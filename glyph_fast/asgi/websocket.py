@@ -158,13 +158,11 @@ class WebSocketCall(deque[Any]):
                     self._conn.send(data)
             else:
                 await self._send_rare(kind, message)
-        except ConnectionClosed:
+        except Exception as exc:
             self._vain = self._vain or Vain()
             await self._vain.sent()
-            raise ClientDisconnected("the client is gone") from None
-        except Exception:
-            self._vain = self._vain or Vain()
-            await self._vain.sent()
+            if isinstance(exc, ConnectionClosed):
+                raise ClientDisconnected("the client is gone") from None
             raise
 
     async def _send_in_order(self, data: str | bytes) -> None:
