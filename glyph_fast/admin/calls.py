@@ -15,10 +15,10 @@ from .. import json
 from ..dialects.bare import JsonText
 from ..dialects.publication import CONNECTION, ROOM, USER, json_publication
 from ..errors import BrokerUnavailable, ConnectionClosed
+from ..http.resting import Resting
 from ..hub.connection import Connection
 from ..hub.hub import Hub
 from ..wire import NOBODY, NORMAL, SendResult, is_sendable_code
-from .resting import Resting
 
 CLOSE = "close_connection"  # what nodes tell each other
 MAX_BATCH = 1000  # calls

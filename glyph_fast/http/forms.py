@@ -17,13 +17,13 @@ from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
 from tempfile import SpooledTemporaryFile
-from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from ..errors import Reject
 from .headers import MissingFromRequest
 from .pieces import PIECE
+from .resting import Resting
 
 if TYPE_CHECKING:
     from .multipart import Parts
@@ -34,7 +34,6 @@ MAX_TEXT = 10 * 1024 * 1024  # bytes of the fields of a form, with their names
 MAX_IN_MEMORY = 1024 * 1024  # bytes of the files of a form
 SLICE = 4 * 1024  # bytes that are read before the time is looked at
 LONGEST = 6  # times the size of a part that a field has at most: a name and a value, all escaped
-TURN = 0.001  # seconds of reading, after which others have their turn
 
 _BOUNDARY = re.compile(r';[ \t]*boundary=(?:"([^"]*)"|([^\s;,"]*))', re.IGNORECASE)
 _BOUNDARY_TEXT = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]")  # RFC 2046
@@ -237,7 +236,7 @@ async def _read_urlencoded(request: Request, bounds: Bounds) -> list[tuple[str, 
         size += len(piece)
         if size > MAX_TEXT:
             raise too_much("bytes of text", MAX_TEXT)
-        began = perf_counter()
+        resting = Resting()
         for at in range(0, len(piece), SLICE):
             begun, *others = piece[at : at + SLICE].split(b"&")
             field += begun
@@ -247,9 +246,7 @@ async def _read_urlencoded(request: Request, bounds: Bounds) -> list[tuple[str, 
                 field = bytearray(other)
             if len(field) > LONGEST * bounds.part_size + 1:  # whatever else is to come
                 raise too_much("bytes in a field", bounds.part_size)
-            if perf_counter() - began > TURN:
-                await asyncio.sleep(0)
-                began = perf_counter()
+            await resting.rest()
     if field:
         await _add(pairs, field, bounds)
     return pairs
@@ -270,16 +267,14 @@ async def _unescaped(data: bytes) -> bytes:
     """Undo the escapes, one slice after the other: each takes an object, and time, of its own."""
     if len(data) <= SLICE:
         return unquote_to_bytes(data.replace(b"+", b" "))
-    found, at, began = bytearray(), 0, perf_counter()
+    found, at, resting = bytearray(), 0, Resting()
     while at < len(data):
         end = at + SLICE
         if 0 <= (escape := data.find(b"%", end - 2, end)):  # which the next slice has whole
             end = escape
         found += unquote_to_bytes(data[at:end].replace(b"+", b" "))
         at = end
-        if perf_counter() - began > TURN:
-            await asyncio.sleep(0)
-            began = perf_counter()
+        await resting.rest()
     return bytes(found)
 
 
@@ -288,12 +283,10 @@ async def _read_multipart(request: Request, parts: Parts) -> list[tuple[str, str
     writing: asyncio.Future[None] | None = None  # in a thread
     try:
         async for piece in request._pieces():
-            began = perf_counter()
+            resting = Resting()
             for at in range(0, len(piece), SLICE):
                 parts.feed(piece[at : at + SLICE])
-                if perf_counter() - began > TURN:
-                    await asyncio.sleep(0)
-                    began = perf_counter()
+                await resting.rest()
             if parts.waits_for_disk:
                 writing = asyncio.get_running_loop().run_in_executor(None, parts.write)
                 await asyncio.shield(writing)  # a thread cannot be stopped

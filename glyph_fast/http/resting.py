@@ -1,4 +1,4 @@
-"""Turns for everybody else amid the work that one operator's request asks for."""
+"""Turns for everybody else amid the work that one request asks for."""
 
 from __future__ import annotations
 

@@ -9,9 +9,9 @@ import sys
 import httpx
 import pytest
 
-from glyph_fast.admin import resting
 from glyph_fast.admin.api import IdempotencyKeys
 from glyph_fast.admin.calls import CallError
+from glyph_fast.http import resting
 from glyph_fast.http.response import Response
 from tests.admin.operated import TOKEN, operated
 from tests.serving import serving

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from glyph_fast.admin import resting
 from glyph_fast.admin.calls import CALLS, CallError, batch
 from glyph_fast.admin.centrifugo.commands import Commands
+from glyph_fast.http import resting
 from glyph_fast.hub.hub import Hub
 from glyph_fast.wire import NOWHERE
 

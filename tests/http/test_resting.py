@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from glyph_fast.admin import resting
+from glyph_fast.http import resting
 
 
 @pytest.mark.parametrize(("turn_s", "rests"), [(0.0, True), (3600.0, False)])

@@ -8,10 +8,10 @@ from typing import Any
 from ... import json
 from ...broker.history import Ask
 from ...errors import BrokerUnavailable
+from ...http.resting import Resting
 from ...hub.identity import checked_info
 from ..calls import MAX_BATCH, CallError
 from ..operated import Operated
-from ..resting import Resting
 from .connections import Who
 from .errors import BAD_REQUEST, INTERNAL, LIMIT_EXCEEDED, NOT_AVAILABLE, NOT_FOUND, ApiError
 from .fields import Params, read
