@@ -108,6 +108,14 @@ def test_so_does_a_file_that_is_sent_without_end(backend, run, tmp_path):
     run(main())
 
 
+async def ask_and_leave(url, request):
+    """A client that is gone while it is being answered."""
+    peer = await url.peer()
+    peer.write(request)
+    await asyncio.sleep(0.05)
+    peer.reset()
+
+
 @pytest.mark.parametrize("calls", ["receive", "send"])
 def test_calls_after_the_client_has_gone_leave_others_their_turns(backend, run, calls):
     async def main():
@@ -120,10 +128,7 @@ def test_calls_after_the_client_has_gone_leave_others_their_turns(backend, run, 
             turns.set_result(await turns_of_others(*call))
 
         async with serving(only("http", app), backend) as url:
-            peer = await url.peer()
-            peer.write(get())
-            await asyncio.sleep(0.05)
-            peer.reset()
+            await ask_and_leave(url, get())
             assert await turns >= TURNS
 
     run(main())
@@ -145,10 +150,7 @@ def test_the_same_holds_for_a_websocket(backend, run, first, calls):
             turns.set_result(await turns_of_others(*call))
 
         async with serving(only("websocket", app), backend) as url:
-            peer = await url.peer()
-            peer.write(upgrade())
-            await asyncio.sleep(0.05)
-            peer.reset()
+            await ask_and_leave(url, upgrade())
             assert await turns >= TURNS
 
     run(main())

@@ -97,6 +97,13 @@ def test_lifespan_with_failed_shutdown(backend, run, caplog):
     run(main())
 
 
+async def serves_on(app, backend):
+    """It answers a moment after its start, whatever has become of its lifespan."""
+    async with serving(app, backend) as url:
+        await asyncio.sleep(0.01)
+        assert parts(await exchange(url, get()))[2] == b"ok"
+
+
 def test_one_that_ends_by_itself_is_served_on(backend, run, caplog):
     async def app(scope, receive, send):
         if scope["type"] == "lifespan":
@@ -107,9 +114,7 @@ def test_one_that_ends_by_itself_is_served_on(backend, run, caplog):
         await send(body(b"ok"))
 
     async def main():
-        async with serving(app, backend) as url:
-            await asyncio.sleep(0.01)
-            assert parts(await exchange(url, get()))[2] == b"ok"
+        await serves_on(app, backend)
         assert "mine" in caplog.text
 
     run(main())
@@ -183,9 +188,7 @@ def test_whatever_it_raises_is_told_and_it_is_served_on(backend, run, caplog, ra
         await send(body(b"ok"))
 
     async def main():
-        async with serving(app, backend) as url:
-            await asyncio.sleep(0.01)
-            assert parts(await exchange(url, get()))[2] == b"ok"
+        await serves_on(app, backend)
         words = "the lifespan of an application failed" if is_up else "has no lifespan"
         assert words in caplog.text
 
